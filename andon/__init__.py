@@ -1,0 +1,1 @@
+"""Andon: the words at the bottom and the wiring at the top."""

@@ -1,0 +1,89 @@
+"""andon.toml: how Andon runs. The plant itself lives in the database (`andon plant export|import`)."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+T = TypeVar("T", bound=BaseModel)
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text says what to change."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(BaseModel):
+    """One source: `kind` is the file name in ingest/ (listener, mqtt, opcua); the rest is that kind's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: Identifier
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The settings of the kind itself, still unchecked."""
+        return dict(self.model_extra or {})
+
+
+class Web(_Frozen):
+    """The console and API."""
+
+    host: str = Field(default="127.0.0.1", description="loopback only until TLS is configured")
+    port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port")
+
+
+class Config(_Frozen):
+    """The whole file. Every key has a default, so that an empty file is a valid one."""
+
+    data: Path = Field(default=Path("var/andon"), description="journals, store, series, snapshots")
+    sources: dict[Identifier, Source] = Field(default_factory=dict)
+    web: Web = Web()
+
+
+def load_config(path: Path) -> Config:
+    """Read and check andon.toml; ConfigError names the line, key and the nearest known one."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no {path}; write one (an empty file is valid) or give --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return check(Config, document, str(path))
+
+
+def check(model: type[T], document: object, where: str) -> T:
+    """The document as that model, or a ConfigError whose text says what to change."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        lines = [_explain(model, dict(problem)) for problem in error.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(lines)) from error
+
+
+def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    place = [str(part) for part in problem["loc"]]
+    if problem["type"] != "extra_forbidden":
+        return f"{'.'.join(place)}: {problem['msg']}"
+    known = _known_keys(model, place[:-1])
+    near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return f"unknown key {'.'.join(place)!r}; {hint}"
+
+
+def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:
+    for part in place:
+        field = model.model_fields.get(part)
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            break
+        model = field.annotation
+    return list(model.model_fields)

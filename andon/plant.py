@@ -1,0 +1,118 @@
+"""The plant: assets (ISO 14224), where they stand (ISA-95), what is measured on them, and who works there.
+
+The document is what `andon plant export|import` reads and writes and what `ConfigChanged` carries.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from andon.events import Json, Priority
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bearing(_Frozen):
+    """Rolling bearing geometry: any one length unit for both diameters."""
+
+    designation: str
+    rolling_elements: int = Field(ge=3, le=200)
+    element_diameter: float = Field(gt=0)
+    pitch_diameter: float = Field(gt=0)
+    contact_angle_deg: float = Field(default=0.0, ge=0, lt=90)
+
+
+class Point(_Frozen):
+    """A measuring point; its channels are named `id/quantity`. `period_s` is how often it is expected to speak."""
+
+    id: Identifier
+    component: Identifier
+    kind: Literal["waveform", "scalar"] = "scalar"
+    quantities: dict[str, str] = Field(default_factory=dict, description="quantity -> unit (UCUM)")
+    period_s: float | None = Field(default=None, gt=0)
+    bearing: Bearing | None = None
+    speed_hz: float | None = Field(default=None, gt=0, description="nominal shaft speed")
+
+
+class DetectorSettings(_Frozen):
+    """A detector of an asset or asset class: its kind is the file name in detectors/."""
+
+    kind: Identifier
+    parameters: dict[str, Json] = Field(default_factory=dict)
+
+
+class Asset(_Frozen):
+    """An equipment unit (ISO 14224 level 6) at its place in the ISA-95 hierarchy."""
+
+    id: Identifier
+    name: str
+    name_zh: str = ""
+    asset_class: Identifier
+    model: str = ""
+    serial: str = ""
+    criticality: Literal["A", "B", "C"] = "B"
+    path: str = Field(description="enterprise/site/area/line/cell")
+    power_kw: float | None = Field(default=None, gt=0)
+    foundation: Literal["rigid", "flexible"] = "rigid"
+    points: tuple[Point, ...] = ()
+    detectors: tuple[DetectorSettings, ...] = ()
+    owner: str | None = Field(default=None, description="person who signs its machine-made tickets")
+
+    @property
+    def line(self) -> str:
+        """The line or work centre it stands in."""
+        levels = self.path.split("/")
+        return levels[3] if len(levels) > 3 else levels[-1]
+
+    def point(self, point_id: str) -> Point | None:
+        """The measuring point of that id, if there is one."""
+        return next((point for point in self.points if point.id == point_id), None)
+
+
+class Person(_Frozen):
+    """Someone who can be assigned. A ticket always names a person and a backup, never a department."""
+
+    id: Identifier
+    name: str
+    role: str
+    tags: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    online: bool = True
+    max_load: int = Field(default=5, gt=0)
+
+
+class Plant(_Frozen):
+    """The whole document. `classes` gives each asset class its default detectors."""
+
+    version: int = Field(default=1, ge=1)
+    name: str
+    time_zone: str = "UTC"
+    assets: tuple[Asset, ...] = ()
+    people: tuple[Person, ...] = ()
+    classes: dict[str, tuple[DetectorSettings, ...]] = Field(default_factory=dict)
+    skills: dict[str, str] = Field(
+        default_factory=dict, description="fault family or stop category -> skill tag"
+    )
+    priorities: dict[str, Priority] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _unique(self) -> "Plant":
+        for kind, ids in (("asset", [a.id for a in self.assets]), ("person", [p.id for p in self.people])):
+            twice = sorted({i for i in ids if ids.count(i) > 1})
+            if twice:
+                raise ValueError(f"{kind} ids must be unique; twice: {', '.join(twice)}")
+        return self
+
+    def asset(self, asset_id: str) -> Asset | None:
+        """The asset of that id, if there is one."""
+        return next((asset for asset in self.assets if asset.id == asset_id), None)
+
+    def detectors_of(self, asset: Asset) -> tuple[DetectorSettings, ...]:
+        """The class's detectors, each replaced by the asset's own setting of the same kind, then the asset's others."""
+        own = {setting.kind: setting for setting in asset.detectors}
+        inherited = tuple(own.pop(s.kind, s) for s in self.classes.get(asset.asset_class, ()))
+        return inherited + tuple(own.values())

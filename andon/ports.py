@@ -1,0 +1,147 @@
+"""The seams: a Protocol only where two real implementations ship, in our own types only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from andon.events import Event, Finding, Json, Readings
+
+State = Mapping[str, "NDArray[Json] | Json"]
+"""A snapshot: arrays and JSON by name, never pickle."""
+
+
+class RecordKind(IntEnum):
+    """What a journal record holds."""
+
+    MESSAGE = 1  # bytes as received
+    REFUSED = (
+        2  # refused before parsing: body is JSON {reason, length, sha256, head (base64 of the first 4 KiB)}
+    )
+    GAP = 3  # body is JSON {asset, point, from_ns, to_ns, cause, backfilled, count}
+    TICK = 4  # empty body
+    CONFIG = 5  # body is JSON {version, document}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One journal record: what arrived, as it arrived.
+
+    `topic` is the address (MQTT topic, OPC UA node) as UTF-8 bytes that may be invalid; `connection` and
+    `packet` name the MQTT connection epoch and packet id, 0 where there is none; `flags` holds DUP (bit 0),
+    RETAIN (bit 1) and QoS (bits 2-3).
+    """
+
+    kind: RecordKind
+    received_ns: int
+    topic: bytes
+    body: bytes
+    connection: int = 0
+    packet: int = 0
+    flags: int = 0
+
+
+class Journal(Protocol):
+    """The durable, append-only record of one source. Positions count its records from 0."""
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Write and fsync; durable on return. Gives the position after the last record. OSError if it cannot."""
+
+    def read(self, position: int, limit: int) -> Sequence[Record]:
+        """Up to `limit` records from `position` on; fewer at the end. CorruptRecord where a CRC is wrong."""
+
+    def end(self) -> int:
+        """The position after the last durable record."""
+
+    def close(self) -> None:
+        """Release files; appending after this raises."""
+
+
+class Detector(Protocol):
+    """One detector of one asset: a function of the events so far. No clock, no I/O."""
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        """Take one event of this asset (or a Tick, or a Gap of all) and say what changed."""
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One notification: what is said, to whom, about which ticket. `key` makes it idempotent."""
+
+    key: str
+    ticket: str
+    kind: str
+    trace_id: str
+    at_ns: int
+    content: Mapping[str, Json]
+
+
+class NotifyError(Exception):
+    """A notification was not delivered; trying again makes no sense if `permanent`."""
+
+    def __init__(self, text: str, *, permanent: bool) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+
+
+class Notifier(Protocol):
+    """A way to reach people or systems."""
+
+    def send(self, message: Message) -> None:
+        """Deliver or raise NotifyError."""
+
+
+class SeriesSink(Protocol):
+    """Where readings are kept."""
+
+    def write(self, batch: int, readings: Sequence[Readings]) -> None:
+        """Keep these readings; writing the same batch again changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be used, kept whole in the journal: `reason` is a stable code, `head` its first 4 KiB."""
+
+    source: str
+    position: int
+    received_ns: int
+    topic: bytes
+    reason: str
+    detail: str
+    head: bytes
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of a run of records: every message is counted once, as stored, duplicate, refused or overflow.
+
+    `events` stand in stream order. `counts` holds `received`, `stored`, `duplicates`, `overflow` and
+    `refused.<reason>` for this run; received = stored + duplicates + overflow + all refused.
+    """
+
+    events: Sequence[Event]
+    dead_letters: Sequence[DeadLetter]
+    counts: Mapping[str, int]
+
+
+class Decoder(Protocol):
+    """Bytes to events, duplicates refused; a function of the records so far."""
+
+    def decode(self, source: str, position: int, records: Sequence[Record]) -> Decoded:
+        """Decode records of one source, the first of them at `position`. Bad input is data: it never raises."""
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken."""

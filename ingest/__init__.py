@@ -1,0 +1,1 @@
+"""Collectors: what machines say, on disk before anybody is told it arrived."""

@@ -1,0 +1,1 @@
+"""The plant in tests: machines with known truth, speaking real protocols."""

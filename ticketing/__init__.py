@@ -1,0 +1,1 @@
+"""Tickets: exactly one per cause, finished by people."""

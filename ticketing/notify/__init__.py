@@ -1,0 +1,1 @@
+"""How tickets reach people: one file per channel."""

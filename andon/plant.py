@@ -91,6 +91,9 @@ class Plant(_Frozen):
     version: int = Field(default=1, ge=1)
     name: str
     time_zone: str = "UTC"
+    source_silent_s: float = Field(
+        default=60.0, gt=0, description="a source that says nothing for so long is away"
+    )
     assets: tuple[Asset, ...] = ()
     people: tuple[Person, ...] = ()
     classes: dict[str, tuple[DetectorSettings, ...]] = Field(default_factory=dict)

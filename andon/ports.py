@@ -43,6 +43,16 @@ class Record:
     flags: int = 0
 
 
+class CorruptRecord(Exception):
+    """A journal record whose checksum is wrong; it is never served as valid, and reading goes on after it."""
+
+    def __init__(self, where: str, position: int) -> None:
+        super().__init__(
+            f"{where}: record {position} is corrupt; it stays in its file and reading goes on after it"
+        )
+        self.position = position
+
+
 class Journal(Protocol):
     """The durable, append-only record of one source. Positions count its records from 0."""
 
@@ -50,7 +60,7 @@ class Journal(Protocol):
         """Write and fsync; durable on return. Gives the position after the last record. OSError if it cannot."""
 
     def read(self, position: int, limit: int) -> Sequence[Record]:
-        """Up to `limit` records from `position` on; fewer at the end. CorruptRecord where a CRC is wrong."""
+        """Up to `limit` records from `position` on; fewer at the end. CorruptRecord if the first is."""
 
     def end(self) -> int:
         """The position after the last durable record."""

@@ -1,0 +1,16 @@
+"""What the verbs share when they show or write results."""
+
+import json
+import sys
+from pathlib import Path
+
+from andon.events import Json
+
+
+def write_json(path: Path, document: Json) -> None:
+    """Write the document to the file, or to standard output for '-'."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
+    if path == Path("-"):
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, "utf-8")

@@ -1,0 +1,81 @@
+"""What a terminal shows while a plant is at work: parts, rates, the newest tickets, and the link."""
+
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from andon.events import Json, rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment of a running plant."""
+
+    now_ns: int
+    speed: float
+    link: str
+    parts: Mapping[str, Mapping[str, Json]]
+    counts: Mapping[str, Mapping[str, int]]
+    rates: Mapping[str, float]
+    tickets: Sequence[Mapping[str, Json]]
+    problems: int
+
+
+def draw(scene: Scene) -> Group:
+    """The scene as something rich can print."""
+    parts = Table("part", "", "messages", "per s", "says", box=None, pad_edge=False, expand=True)
+    for name, part in scene.parts.items():
+        said = dict(part.get("status", {}))
+        alive = Text("●", "green" if part["running"] and said.get("connected", True) else "red")
+        received = scene.counts.get(f"source.{name}", {}).get("received")
+        rate = scene.rates.get(name)
+        restarted = f"restarted {part['restarts']}×  " if part["restarts"] else ""
+        parts.add_row(
+            name,
+            alive,
+            "" if received is None else f"{received:,}",
+            "" if rate is None else f"{rate:,.0f}",
+            restarted + str(part.get("ready", "starting")),
+        )
+    said = scene.counts.get("detectors", {})
+    totals = (
+        f"findings: {said.get('raise', 0)} raised, {said.get('update', 0)} updates, {said.get('clear', 0)} cleared"
+        f"   tickets: {len(scene.tickets)}   root-cause tasks: {scene.problems}"
+    )
+    tickets = Table(
+        "ticket", "asset", "what", "state", "events", "opened", box=None, pad_edge=False, expand=True
+    )
+    for ticket in list(scene.tickets)[:12]:
+        tickets.add_row(
+            str(ticket["number"]),
+            str(ticket["asset"]),
+            str(ticket["condition"]),
+            str(ticket["state"]),
+            str(ticket["occurrences"]),
+            str(ticket["opened_at"])[11:19],
+        )
+    clock = f"{rfc3339(scene.now_ns)[:19].replace('T', ' ')} UTC, {scene.speed:g} × real time"
+    return Group(
+        Panel(parts, title=f"[bold]andon[/] · {clock}", title_align="left", border_style="blue"),
+        totals,
+        Panel(tickets, title="tickets", title_align="left", border_style="blue"),
+        Text.assemble("open ", (scene.link, "bold underline"), "   stop with Ctrl-C"),
+    )
+
+
+def stop_on_signals(stopping: threading.Event) -> None:
+    """Ctrl-C and SIGTERM set the event; a second Ctrl-C ends at once."""
+
+    def stop(_number: int, _frame: object) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,73 @@
+"""What each process of an installation does: one file per role, each with `run(job, now, stopping)`.
+
+A part gets its job as one JSON line on standard input, says `ready` and `status` as JSON lines on standard
+output, and ends when its standard input closes.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+
+from andon import clock
+from andon.clock import Now, ScaledClock
+from andon.events import Json
+
+Job = dict[str, Json]
+
+
+def run_part() -> int:
+    """Read the job and do it until standard input closes."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    job: Job = json.loads(sys.stdin.readline())
+    stopping = threading.Event()
+    threading.Thread(target=_until_closed, args=(stopping,), name="stdin", daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    importlib.import_module(f"andon.parts.{job['role']}").run(job, now_of(job), stopping)
+    return 0
+
+
+def now_of(job: Mapping[str, Json]) -> Now:
+    """The wall clock, or the clock of the story that the job tells."""
+    story = job.get("clock")
+    return ScaledClock(story["story_ns"], story["wall_ns"], story["speed"]) if story else clock.wall
+
+
+def ready(text: str) -> None:
+    """Tell the supervisor that this part works, and where."""
+    _say({"ready": text})
+
+
+def status(facts: Mapping[str, Json]) -> None:
+    """Tell the supervisor how this part is doing."""
+    _say({"status": dict(facts)})
+
+
+async def until(stopping: threading.Event, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run the work with an asyncio event that follows the thread's."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def follow() -> None:
+        stopping.wait()
+        loop.call_soon_threadsafe(event.set)
+
+    threading.Thread(target=follow, name="follow", daemon=True).start()
+    await work(event)
+    stopping.set()
+
+
+def _until_closed(stopping: threading.Event) -> None:
+    while sys.stdin.readline():
+        pass
+    stopping.set()
+
+
+def _say(word: Mapping[str, Json]) -> None:
+    sys.stdout.write(json.dumps(word) + "\n")
+    sys.stdout.flush()

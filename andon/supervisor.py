@@ -1,0 +1,156 @@
+"""One process per part, each on a line of its own: started with a job on standard input, restarted when it dies.
+
+A child ends when its standard input closes, so that nothing outlives a killed supervisor. It speaks JSON lines
+on standard output (`{"ready": ...}`, `{"status": {...}}`); what it logs goes to a file.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from andon.events import Json
+
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 30.0
+STEADY_S = 30.0  # a process that ran this long starts again without delay
+
+
+@dataclass(slots=True)
+class Child:
+    """A running part and the last it said of itself."""
+
+    name: str
+    job: dict[str, Json]
+    log: Path
+    process: subprocess.Popen[str]
+    started_s: float
+    ready: threading.Event = field(default_factory=threading.Event)
+    said: dict[str, Json] = field(default_factory=dict)
+    restarts: int = 0
+    failures: int = 0
+    due_s: float = 0.0
+    stopping: bool = False
+
+    def listen(self) -> None:
+        """Keep the last ready line and status until the process ends."""
+        stream = self.process.stdout
+        assert stream is not None  # noqa: S101 - opened with a pipe
+        for line in stream:
+            try:
+                word = json.loads(line)
+            except ValueError:
+                continue
+            self.said.update(word)
+            if "ready" in word:
+                self.ready.set()
+
+
+class Supervisor:
+    """Starts, watches and stops the parts."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self.children: dict[str, Child] = {}
+
+    def start(self, name: str, job: Mapping[str, Json], wait_s: float = 30.0) -> str:
+        """Start a part and wait until it says that it is ready; gives what it said. TimeoutError if it does not."""
+        child = self._launch(name, dict(job))
+        self.children[name] = child
+        deadline = time.monotonic() + wait_s
+        while not child.ready.wait(0.05):
+            if child.process.poll() is not None:
+                raise ChildDied(name, child.process.returncode, tail(child.log))
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} was not ready within {wait_s:.0f} s; see {child.log}")
+        return str(child.said["ready"])
+
+    def watch(self) -> list[str]:
+        """Start again what has died, with a growing delay; gives the names of parts that are down now."""
+        down = []
+        for child in list(self.children.values()):
+            if child.stopping or child.process.poll() is None:
+                continue
+            now_s = time.monotonic()
+            if child.due_s == 0.0:
+                child.failures = 0 if now_s - child.started_s > STEADY_S else child.failures + 1
+                child.due_s = now_s + min(FIRST_BACKOFF_S * 2**child.failures / 2, LAST_BACKOFF_S)
+            if now_s < child.due_s:
+                down.append(child.name)
+                continue
+            self._again(child)
+        return down
+
+    def stop(self, name: str, wait_s: float = 5.0) -> int | None:
+        """Close the part's input and wait; a part that does not end is killed. Gives its exit code."""
+        child = self.children.get(name)
+        if child is None:
+            return None
+        child.stopping = True
+        if child.process.stdin and not child.process.stdin.closed:
+            child.process.stdin.close()
+        try:
+            return child.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            return child.process.wait()
+
+    def status(self) -> dict[str, dict[str, Json]]:
+        """For each part: pid, whether it runs, restarts, and what it last said of itself."""
+        return {
+            child.name: {
+                "pid": child.process.pid,
+                "running": child.process.poll() is None,
+                "restarts": child.restarts,
+                **child.said,
+            }
+            for child in self.children.values()
+        }
+
+    def _launch(self, name: str, job: dict[str, Json]) -> Child:
+        log = self._logs / f"{name}.log"
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "andon", "_part"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=os.environ
+                | {"PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        child = Child(name, job, log, process, time.monotonic())
+        assert process.stdin is not None  # noqa: S101 - opened with a pipe
+        try:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died at once: watch() or start() says so
+        threading.Thread(target=child.listen, name=f"listen-{name}", daemon=True).start()
+        return child
+
+    def _again(self, child: Child) -> None:
+        fresh = self._launch(child.name, child.job)
+        fresh.restarts, fresh.failures = child.restarts + 1, child.failures
+        self.children[child.name] = fresh
+
+
+class ChildDied(Exception):
+    """A part ended before it was ready."""
+
+    def __init__(self, name: str, code: int, last_words: str) -> None:
+        super().__init__(f"{name} ended with code {code} before it was ready: {last_words}")
+        self.name = name
+
+
+def tail(path: Path, limit: int = 2000) -> str:
+    """The last lines of a log file."""
+    try:
+        return path.read_bytes()[-limit:].decode("utf-8", "replace").strip()
+    except OSError:
+        return ""

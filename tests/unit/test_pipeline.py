@@ -1,0 +1,256 @@
+"""The flow: order, late readings, silent sources, broken detectors, changes of configuration, and restarts."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from andon.events import (
+    SECOND_NS,
+    Action,
+    ConfigChanged,
+    Event,
+    Family,
+    Finding,
+    Gap,
+    Json,
+    Origin,
+    Readings,
+    Tick,
+    Waveform,
+)
+from andon.pipeline import Batch, Pipeline, Slice
+from andon.plant import Asset, Plant, Point
+from andon.ports import Decoded, Record, RecordKind, State
+
+ASSET = {"id": "M1", "name": "M1", "asset_class": "pump", "path": "e/s/a/L1/c"}
+PLANT = {"name": "p", "assets": [ASSET], "source_silent_s": 60}
+
+
+class SpokenDecoder:
+    """Decodes records whose body is JSON: [asset, channel, at_s, value]."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def decode(self, source: str, position: int, records: Sequence[Record]) -> Decoded:
+        events: list[Event] = []
+        for index, record in enumerate(records):
+            self.seen += 1
+            origin = Origin(source, position + index, record.received_ns)
+            if record.kind == RecordKind.TICK:
+                events.append(Tick(record.received_ns, origin))
+            elif record.kind == RecordKind.CONFIG:
+                events.append(ConfigChanged(record.received_ns, 1, json.loads(record.body), origin))
+            else:
+                asset, channel, at_s, value = json.loads(record.body)
+                events.append(readings(asset, channel, [at_s], [value], origin))
+        messages = sum(record.kind == RecordKind.MESSAGE for record in records)
+        return Decoded(events, (), {"received": messages, "stored": messages})
+
+    def snapshot(self) -> State:
+        return {"seen": self.seen}
+
+    def restore(self, state: State) -> None:
+        self.seen = state["seen"]
+
+
+class SumAbove:
+    """Raises each time the sum of all values passes a multiple of ten; 13 is more than it can take."""
+
+    kind = "sum_above"
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.heard: list[Event] = []
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        self.heard.append(event)
+        if not isinstance(event, Readings):
+            return ()
+        if 13.0 in event.value:
+            raise RuntimeError("unlucky")
+        before, self.total = self.total, self.total + float(event.value.sum())
+        if self.total // 10 == before // 10:
+            return ()
+        return (finding(event, self.total),)
+
+    def snapshot(self) -> State:
+        return {"total": self.total}
+
+    def restore(self, state: State) -> None:
+        self.total = state["total"]
+
+
+def finding(event: Readings, total: float) -> Finding:
+    at_ns = int(event.at_ns[-1])
+    return Finding(
+        id=f"{at_ns}/{total}",
+        asset=event.asset,
+        component="DE",
+        family=Family.MACHINE_CONDITION,
+        condition="sum",
+        action=Action.RAISE,
+        at_ns=at_ns,
+        onset_ns=at_ns,
+        severity=500,
+        confidence=1.0,
+        numbers=(),
+        evidence={},
+        detector="sum_above",
+        version="1",
+        parameters_hash="",
+        origin=event.origin,
+    )
+
+
+def readings(asset: str, channel: str, at_s: list[float], value: list[float], origin: Origin) -> Readings:
+    n = len(at_s)
+    at_ns = (np.array(at_s) * SECOND_NS).astype(np.int64)
+    return Readings(
+        asset,
+        (channel,),
+        ("1",),
+        at_ns,
+        np.zeros(n, np.int32),
+        np.array(value, float),
+        np.zeros(n, np.uint32),
+        origin,
+    )
+
+
+def no_features(waveform: Waveform, point: Point | None) -> Readings:
+    return readings(
+        waveform.asset, f"{waveform.point}/rms", [waveform.at_ns / SECOND_NS], [1.0], waveform.origin
+    )
+
+
+class Line:
+    """A pipeline with one detector per asset, fed in seconds."""
+
+    def __init__(self) -> None:
+        self.built: list[SumAbove] = []
+        self.pipeline = Pipeline(SpokenDecoder(), no_features, self._build)
+        self.number = 0
+
+    def _build(self, _asset: Asset, _plant: Plant) -> list[SumAbove]:
+        self.built.append(SumAbove())
+        return [self.built[-1]]
+
+    def takes(self, source: str, *records: Record):
+        self.number += 1
+        return self.pipeline.step(Batch(self.number, (Slice(source, self.number * 1000, records),)))
+
+    def configured(self, plant: Mapping[str, Json] = PLANT) -> "Line":
+        self.takes("engine", Record(RecordKind.CONFIG, 0, b"", json.dumps(plant).encode()))
+        return self
+
+
+def value(at_s: float, value: float, channel: str = "VEL/v", received_s: float | None = None) -> Record:
+    body = json.dumps(["M1", channel, at_s, value]).encode()
+    return Record(
+        RecordKind.MESSAGE, int((at_s if received_s is None else received_s) * SECOND_NS), b"t", body
+    )
+
+
+def tick(at_s: float) -> Record:
+    return Record(RecordKind.TICK, int(at_s * SECOND_NS), b"", b"")
+
+
+def test_a_reading_older_than_its_channels_last_is_stored_and_not_judged() -> None:
+    line = Line().configured()
+    outcome = line.takes("floor", value(10, 6), value(5, 6), value(11, 1))
+    assert sum(len(block.at_ns) for block in outcome.readings) == 3
+    assert line.built[0].total == 7
+    assert outcome.counts["floor"]["late"] == 1
+
+
+def test_another_channel_keeps_an_order_of_its_own() -> None:
+    line = Line().configured()
+    outcome = line.takes("floor", value(10, 1), value(5, 1, channel="DE/t"))
+    assert outcome.counts["floor"]["late"] == 0
+
+
+def test_within_one_block_late_rows_are_left_out_however_the_block_is_cut() -> None:
+    line = Line().configured()
+    kept = line.pipeline._in_order(
+        readings("M1", "c", [1, 3, 2, 3, 4], [1, 2, 3, 4, 5], Origin("s", 0, 0)), Counter()
+    )
+    assert kept is not None
+    assert kept.value.tolist() == [1, 2, 4, 5]
+
+
+def test_a_source_that_falls_silent_leaves_a_gap_and_another_when_it_returns() -> None:
+    line = Line().configured()
+    line.takes("floor", value(10, 1))
+    assert not line.takes("engine", tick(60)).gaps
+    opened = line.takes("engine", tick(70)).gaps
+    assert [(gap.source, gap.from_ns, gap.to_ns) for gap in opened] == [("floor", 10 * SECOND_NS, None)]
+    assert not line.takes("engine", tick(80)).gaps
+    closed = line.takes("floor", value(95, 1)).gaps
+    assert [(gap.from_ns, gap.to_ns) for gap in closed] == [(10 * SECOND_NS, 95 * SECOND_NS)]
+    assert [type(event) for event in line.built[0].heard if isinstance(event, Gap)] == [Gap, Gap]
+
+
+def test_a_detector_that_raises_is_switched_off_and_that_is_one_finding() -> None:
+    line = Line().configured()
+    outcome = line.takes("floor", value(1, 13), value(2, 13), value(3, 50))
+    assert [(f.condition, f.component) for f in outcome.findings] == [("detector_failed", "sum_above")]
+    assert outcome.findings[0].text["error"] == "RuntimeError: unlucky"
+
+
+def test_an_asset_that_does_not_change_keeps_its_detectors() -> None:
+    line = Line().configured()
+    line.takes("floor", value(1, 7))
+    line.configured({**PLANT, "assets": [ASSET, {**ASSET, "id": "M2"}]})
+    assert len(line.built) == 2
+    line.configured({**PLANT, "assets": [{**ASSET, "power_kw": 30}, {**ASSET, "id": "M2"}]})
+    assert len(line.built) == 3
+
+
+def story() -> list[tuple[str, Record]]:
+    rng = np.random.default_rng(7)
+    parts: list[tuple[str, Record]] = []
+    for i in range(120):
+        parts.append(
+            ("floor", value(float(i + rng.integers(-3, 3)), float(rng.integers(0, 6)), received_s=i))
+        )
+        if i % 10 == 0:
+            parts.append(("engine", tick(i)))
+    return parts
+
+
+@pytest.mark.parametrize("cut", [1, 17, 60, 119])
+def test_restored_in_mid_stream_it_says_the_same(cut: int) -> None:
+    whole = Line().configured()
+    expected = [whole.takes(source, record).digest() for source, record in story()]
+    first = Line().configured()
+    said = [first.takes(source, record).digest() for source, record in story()[:cut]]
+    parts = json.loads(json.dumps(first.pipeline.snapshot()))
+    second = Line()
+    second.number = first.number
+    second.pipeline.restore(parts)
+    said += [second.takes(source, record).digest() for source, record in story()[cut:]]
+    assert said == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "instead"), [("pipeline", "latest", {}), ("detector/M1/0", "total", 0.0)]
+)
+def test_a_snapshot_that_forgets_one_thing_is_caught(part: str, name: str, instead: Json) -> None:
+    whole = Line().configured()
+    expected = [whole.takes(source, record).digest() for source, record in story()]
+    differs = 0
+    for cut in range(20, 100, 5):
+        first, second = Line().configured(), Line()
+        for source, record in story()[:cut]:
+            first.takes(source, record)
+        parts = json.loads(json.dumps(first.pipeline.snapshot()))
+        parts[part][name] = instead
+        second.number = first.number
+        second.pipeline.restore(parts)
+        said = [second.takes(source, record).digest() for source, record in story()[cut:]]
+        differs += said != expected[cut:]
+    assert differs > 0

@@ -1,0 +1,222 @@
+"""What one transaction writes: tickets with their audit, keys and messages, all of it or nothing.
+
+Rules decide on values; the book keeps the values of this transaction and writes them in one go at the end.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, select, update
+
+from andon.events import Json
+from ticketing.audit import changes_between, line
+from ticketing.errors import TicketNotFound
+from ticketing.rows import ticket_of, ticket_row
+from ticketing.tables import Row, asset_lock, count, counter, master, metadata, ticket_event, to_json, upsert
+from ticketing.tables import outbox as messages
+from ticketing.tables import ticket as tickets
+from ticketing.ticket import Ticket
+
+MACHINE = "engine"
+"""The channel of what no person did."""
+
+_NOT_A_STEP = frozenset({"priority", "condition", "alarm_active"})
+"""Changes that a person who is about to take a step need not be stopped for."""
+
+_UPDATE_TICKET = update(tickets).where(tickets.c.id == bindparam("_id"))
+_SET_OPEN = update(master).where(master.c.ticket == bindparam("_ticket"))
+_SET_COUNTER = update(counter).where(counter.c.name == bindparam("_name"))
+
+
+def lock_assets(conn: Connection, assets: Iterable[str]) -> None:
+    """Take the lock under which tickets of these machines change; held until the transaction ends."""
+    upsert(conn, asset_lock, [{"asset": asset} for asset in sorted(set(assets))], update=("asset",))
+
+
+class Book:
+    """The values of one transaction. Give it tickets, record what is done to them, then `save`."""
+
+    def __init__(self, conn: Connection, now_ns: int, channels: Sequence[str] = ()) -> None:
+        self.conn = conn
+        self.now_ns = now_ns
+        self.counts: Counter[str] = Counter()
+        self._channels = tuple(channels)
+        self._tickets: dict[int, Ticket] = {}
+        self._new: set[int] = set()
+        self._touched: dict[int, None] = {}
+        self._opened: dict[int, bool] = {}
+        self._rows: dict[str, list[Row]] = {}
+        self._upserts: dict[str, tuple[tuple[str, ...], dict[tuple[Json, ...], Row]]] = {}
+        self._later: dict[int, tuple[Update, list[Row]]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def keep(self, known: Iterable[Ticket]) -> None:
+        """Take in tickets as they are stored."""
+        for ticket in known:
+            self._tickets.setdefault(ticket.id, ticket)
+
+    def holds(self, ticket_id: int) -> bool:
+        """Whether the ticket has been taken in, so that asking for it reads nothing."""
+        return ticket_id in self._tickets
+
+    def ticket(self, ticket_id: int) -> Ticket:
+        """The ticket as it is in this transaction; TicketNotFound if there is none."""
+        if ticket_id not in self._tickets:
+            row = self.conn.execute(select(tickets).where(tickets.c.id == ticket_id)).mappings().first()
+            if row is None:
+                raise TicketNotFound(ticket_id)
+            self._tickets[ticket_id] = ticket_of(row)
+        return self._tickets[ticket_id]
+
+    def next_number(self, name: str) -> int:
+        """The next number of that name, from a counter row that this transaction holds from now on."""
+        if name not in self._numbers:
+            upsert(self.conn, counter, [{"name": name, "value": 0}], update=("name",))
+            found = self.conn.execute(select(counter.c.value).where(counter.c.name == name)).scalar_one()
+            self._numbers[name] = found
+        self._numbers[name] += 1
+        return self._numbers[name]
+
+    @property
+    def change(self) -> int:
+        """The change number of this transaction: higher than that of any before it."""
+        return self._numbers["change"] if "change" in self._numbers else self.next_number("change")
+
+    def open(self, ticket: Ticket) -> None:
+        """Take in a ticket that is not stored yet; `record` its opening next."""
+        self._tickets[ticket.id] = ticket
+        self._new.add(ticket.id)
+
+    def put(self, ticket: Ticket) -> None:
+        """A change that is no deed: times and counts that the occurrences tell."""
+        self._tickets[ticket.id] = ticket
+        self._touched[ticket.id] = None
+
+    def record(
+        self,
+        ticket: Ticket,
+        *,
+        action: str,
+        actor: str,
+        channel: str = MACHINE,
+        reason: str = "",
+        numbers: Mapping[str, float] | None = None,
+        evidence: Sequence[str] = (),
+    ) -> Ticket:
+        """Put the changed ticket in place and its audit line behind the last; gives the ticket as it now is."""
+        before = self._tickets[ticket.id]
+        opened = ticket.id in self._new and before.audit_seq == 0
+        changes = changes_between(before, ticket)
+        row = line(
+            ticket,
+            at_ns=self.now_ns,
+            actor=actor,
+            channel=channel,
+            action=action,
+            from_state=None if opened else before.state,
+            changes=changes,
+            reason=reason,
+            numbers=numbers or {},
+            evidence=evidence,
+        )
+        self.add(ticket_event, row)
+        if before.is_open != ticket.is_open:
+            self._opened[ticket.id] = ticket.is_open
+        stepped = before.state is not ticket.state or not _NOT_A_STEP.issuperset(changes)
+        after = replace(
+            ticket,
+            audit_seq=row["seq"],
+            audit_hash=row["hash"],
+            version=before.version + (stepped and not opened),
+        )
+        self.put(after)
+        return after
+
+    def tell(
+        self, ticket: Ticket, kind: str, recipients: Iterable[str | None], content: Mapping[str, Json]
+    ) -> None:
+        """Queue one message per channel and recipient about the ticket's last audit line.
+
+        Its key (ticket, step, cycle, channel, recipient) is the same however often the step is computed.
+        """
+        for channel in self._channels:
+            for recipient in dict.fromkeys(r for r in recipients if r):
+                row: Row = {
+                    "key": f"{ticket.number}/{kind}/{ticket.audit_seq}/{channel}/{recipient}",
+                    "ticket": ticket.id,
+                    "number": ticket.number,
+                    "kind": kind,
+                    "channel": channel,
+                    "recipient": recipient,
+                    "trace_id": ticket.trace_id,
+                    "at_ns": self.now_ns,
+                    "content": to_json({**_summary(ticket), **content}),
+                    "state": "pending",
+                    "attempts": 0,
+                    "next_ns": self.now_ns,
+                    "last_error": "",
+                    "sent_ns": None,
+                }
+                self.add(messages, row)
+
+    def add(self, table: Table, row: Row) -> None:
+        """A row to insert."""
+        self._rows.setdefault(table.name, []).append(row)
+
+    def upsert(self, table: Table, row: Row, columns: Sequence[str]) -> None:
+        """A row to insert, or to set these columns of; the last one for a primary key counts."""
+        key = tuple(row[column.name] for column in table.primary_key)
+        self._upserts.setdefault(table.name, (tuple(columns), {}))[1][key] = row
+
+    def later(self, statement: Update, values: Row) -> None:
+        """An update to run after all inserts, once for each set of values; hold the statement as a constant."""
+        self._later.setdefault(id(statement), (statement, []))[1].append(values)
+
+    def save(self) -> None:
+        """Write it all: numbers, tickets, keys, then everything that refers to them."""
+        changed = [replace(self._tickets[i], change=self.change) for i in self._touched]
+        self._write_counters()
+        rows = [ticket_row(ticket) for ticket in changed]
+        new = [row for row in rows if row["id"] in self._new]
+        old = [{"_id": row["id"], **row} for row in rows if row["id"] not in self._new]
+        _execute(self.conn, insert(tickets), new)
+        _execute(self.conn, _UPDATE_TICKET, old)
+        for is_open in (False, True):  # closings first: a key must not have two open masters in between
+            which = [{"_ticket": i, "open": o} for i, o in self._opened.items() if o is is_open]
+            _execute(self.conn, _SET_OPEN, which)
+        for table in metadata.sorted_tables:
+            _execute(self.conn, insert(table), self._rows.get(table.name, []))
+            columns, last = self._upserts.get(table.name, ((), {}))
+            upsert(self.conn, table, [last[key] for key in sorted(last)], columns)
+        for statement, values in self._later.values():
+            _execute(self.conn, statement, values)
+
+    def _write_counters(self) -> None:
+        values = [{"_name": name, "value": value} for name, value in sorted(self._numbers.items())]
+        _execute(self.conn, _SET_COUNTER, values)
+        count(self.conn, self.counts)
+
+
+def _execute(conn: Connection, statement: Update | Insert, rows: Sequence[Row]) -> None:
+    if rows:
+        conn.execute(statement, rows)
+
+
+def _summary(ticket: Ticket) -> Mapping[str, Json]:
+    """What every message says about its ticket; the channel's catalogue makes the sentence."""
+    head = ticket.headline
+    return {
+        "number": ticket.number,
+        "asset": ticket.asset,
+        "line": ticket.line,
+        "priority": ticket.priority,
+        "state": ticket.state,
+        "family": head.family,
+        "component": head.component,
+        "condition": head.condition,
+        "numbers": head.numbers,
+        "text": head.text,
+        "assignee": ticket.assignee,
+        "backup": ticket.backup,
+    }

@@ -1,0 +1,264 @@
+"""One ticket per cause: which ticket a finding belongs to, and why (ticketing rules 4.1 and 4.3).
+
+Two invariants hold for every key, whatever comes late, twice or in another order:
+I1: two masters of one key are anchored at least 15 minutes apart;
+I2: one key never has two masters that are open.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+
+from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family, Finding
+from ticketing.ticket import Clock, FoldRule, TicketState
+
+RULE_VERSION = 1
+"""Stored beside every key; a changed rule makes new keys and leaves the old ones as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The lengths that decide. `order_ns`: inside it, the order of arrival does not matter (design law 2)."""
+
+    window_ns: int = 15 * MINUTE_NS
+    lateness_ns: int = 24 * HOUR_NS
+    order_ns: int = 10 * MINUTE_NS
+
+
+DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What makes two findings the same cause: a hash and the inputs it was made from."""
+
+    hash: str
+    inputs: Mapping[str, str]
+    rule_version: int
+
+
+def key_of(finding: Finding, *, tenant: str = "", site: str = "") -> Key:
+    """The key of a finding: asset, component (the reason's id for a stop) and fault family.
+
+    Condition class, severity, numbers, text and time are attributes of the occurrence, never part of the key.
+    Names are trimmed and brought to Unicode's NFKC; components and reasons are upper-cased as well.
+    """
+    return _key(tenant, site, finding.asset, finding.component, finding.family)
+
+
+@lru_cache(maxsize=65_536)
+def _key(tenant: str, site: str, asset: str, component: str, family: Family) -> Key:
+    inputs = {
+        "tenant": _plain(tenant),
+        "site": _plain(site),
+        "asset": _plain(asset),
+        "family": str(family),
+        "component": _plain(component).upper(),
+    }
+    spoken = json.dumps([RULE_VERSION, *inputs.values()], ensure_ascii=False)
+    return Key(sha256(spoken.encode()).hexdigest(), inputs, RULE_VERSION)
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).split())
+
+
+def time_of(event_ns: int, received_ns: int) -> tuple[int, Clock]:
+    """The time a finding counts with: its event time, but never later than it was received."""
+    if event_ns > received_ns:
+        return received_ns, Clock.RECEIVED
+    return event_ns, Clock.SOURCE
+
+
+def is_late(at_ns: int, received_ns: int, rules: Rules = DEFAULT_RULES) -> bool:
+    """Whether it came so late that it opens, reopens and repeats nothing any more."""
+    return received_ns - at_ns > rules.lateness_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A ticket that holds a key: opened (for this key) at `anchor_ns`, said to be done at `settled_ns`."""
+
+    ticket: int
+    anchor_ns: int
+    state: TicketState
+    settled_ns: int | None = None
+
+    def done_before(self, at_ns: int) -> bool:
+        """Whether the work had been said to be done when the event happened."""
+        return self.settled_ns is not None and at_ns > self.settled_ns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is in any state but closed."""
+        return self.state is not TicketState.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """An open ticket of the same machine that this finding is the consequence or the cause of."""
+
+    ticket: int
+    rule: FoldRule
+    apart_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joins:
+    """The finding lies on a ticket that stays in its state. `new_key`: the ticket holds the key from now on."""
+
+    ticket: int
+    rule: FoldRule
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    new_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reopens:
+    """The finding lies on a ticket whose work had been said to be done: it was not."""
+
+    ticket: int
+    rule: FoldRule
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opens:
+    """The finding opens a ticket; `recurrence_of` is the key's last one."""
+
+    rule: FoldRule
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    recurrence_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The finding came too late to open or reopen anything: it is kept and listed."""
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    rule: FoldRule = FoldRule.LATE
+
+
+Decision = Joins | Reopens | Opens | Late
+
+
+def decide(
+    at_ns: int,
+    received_ns: int,
+    masters: Sequence[Master],
+    related: Related | None = None,
+    rules: Rules = DEFAULT_RULES,
+) -> Decision:
+    """What becomes of a finding of one key.
+
+    `masters` are the key's: the open one and all anchored near `at_ns`, and its latest for `recurrence_of`.
+    The comparison with an anchor is symmetric and half-open: 14:59.999 joins on either side, 15:00.000 opens.
+    That symmetry is what keeps I1 when events come late.
+    """
+    near = sorted(
+        (master for master in masters if abs(at_ns - master.anchor_ns) < rules.window_ns),
+        key=lambda master: (master.anchor_ns > at_ns, abs(at_ns - master.anchor_ns), master.ticket),
+    )
+    active = next((master for master in masters if master.is_open), None)
+    joined = _joins(at_ns, near, active)
+    if joined is not None:
+        return joined
+    if is_late(at_ns, received_ns, rules):
+        return _late((received_ns - at_ns) / SECOND_NS, active or next(iter(near), None))
+    reopened = _reopens(at_ns, near, active)
+    if reopened is not None:
+        return reopened
+    if related is not None:
+        numbers = {"apart_s": related.apart_ns / SECOND_NS}
+        return Joins(related.ticket, related.rule, numbers, new_key=True)
+    return _opens(at_ns, masters)
+
+
+def _joins(at_ns: int, near: Sequence[Master], active: Master | None) -> Joins | None:
+    for master in near:
+        if not master.done_before(at_ns):
+            settled = master.settled_ns is not None
+            rule = FoldRule.BEFORE_SETTLED if settled else FoldRule.SAME_EVENT
+            return Joins(master.ticket, rule, _apart(at_ns, master))
+    if active is not None and not active.done_before(at_ns):
+        settled = active.settled_ns is not None
+        rule = FoldRule.BEFORE_SETTLED if settled else FoldRule.WHILE_OPEN
+        return Joins(active.ticket, rule, _apart(at_ns, active))
+    return None
+
+
+def _reopens(at_ns: int, near: Sequence[Master], active: Master | None) -> Reopens | None:
+    """An open master comes first: reopening a closed one beside it would give the key two (I2)."""
+    if active is not None:
+        return Reopens(active.ticket, FoldRule.FAILED_AFTER_RESOLVED, _since_settled(at_ns, active))
+    if near:
+        return Reopens(near[0].ticket, FoldRule.AGAIN_WITHIN_WINDOW, _apart(at_ns, near[0]))
+    return None
+
+
+def _late(late_s: float, onto: Master | None) -> Joins | Late:
+    if onto is not None:
+        return Joins(onto.ticket, FoldRule.LATE, {"late_s": late_s})
+    return Late({"late_s": late_s})
+
+
+def _opens(at_ns: int, masters: Sequence[Master]) -> Opens:
+    if not masters:
+        return Opens(FoldRule.FIRST)
+    last = max(masters, key=lambda master: (master.anchor_ns, master.ticket))
+    return Opens(FoldRule.AFTER_CLOSED, _since_settled(at_ns, last), recurrence_of=last.ticket)
+
+
+def _apart(at_ns: int, master: Master) -> Mapping[str, float]:
+    return {"apart_s": (at_ns - master.anchor_ns) / SECOND_NS}
+
+
+def _since_settled(at_ns: int, master: Master) -> Mapping[str, float]:
+    settled_ns = master.settled_ns if master.settled_ns is not None else master.anchor_ns
+    return {"since_s": (at_ns - settled_ns) / SECOND_NS}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """An open, unresolved ticket of the machine, as far as `relation` needs to know it."""
+
+    ticket: int
+    family: Family
+    severity: int
+    anchor_ns: int
+    first_event_ns: int
+
+
+def relation(
+    at_ns: int, family: Family, open_tickets: Sequence[OpenTicket], rules: Rules = DEFAULT_RULES
+) -> Related | None:
+    """The ticket that a stop is the consequence of, or that a machine condition is the cause of.
+
+    A stop belongs to the machine's open machine-condition ticket (the gravest, then the oldest). Inside
+    `order_ns` the other order gives the same: a condition joins the ticket that the stop had opened.
+    """
+    if family is Family.STOP:
+        causes = [
+            t
+            for t in open_tickets
+            if t.family is Family.MACHINE_CONDITION and t.first_event_ns < at_ns + rules.order_ns
+        ]
+        if causes:
+            cause = min(causes, key=lambda t: (-t.severity, t.ticket))
+            return Related(cause.ticket, FoldRule.CONSEQUENCE, at_ns - cause.first_event_ns)
+    if family is Family.MACHINE_CONDITION:
+        stops = consequences(at_ns, open_tickets, rules)
+        if stops:
+            return Related(stops[0].ticket, FoldRule.CAUSE, at_ns - stops[0].anchor_ns)
+    return None
+
+
+def consequences(
+    at_ns: int, open_tickets: Sequence[OpenTicket], rules: Rules = DEFAULT_RULES
+) -> Sequence[OpenTicket]:
+    """The stop tickets that would have joined a condition of `at_ns` had it been heard first, oldest first."""
+    stops = [t for t in open_tickets if t.family is Family.STOP and t.anchor_ns > at_ns - rules.order_ns]
+    return sorted(stops, key=lambda t: (t.anchor_ns, t.ticket))

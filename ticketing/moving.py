@@ -1,0 +1,157 @@
+"""Two tickets turn out to be one cause, or one ticket two: what was folded moves over, and the keys with it."""
+
+from dataclasses import replace
+from functools import partial, reduce
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, select, update
+
+from ticketing.book import MACHINE, Book
+from ticketing.errors import NotOnTicket
+from ticketing.recall import Alarm
+from ticketing.rows import headline_of_row
+from ticketing.states import Given, Step, check
+from ticketing.tables import activation, alarm, dedup_key, failure, master, occurrence, problem_link
+from ticketing.ticket import Closure, Headline, Suggestion, Ticket, TicketState
+from ticketing.urgency import graver, higher
+
+_FROM: BindParameter[Any] = bindparam("_from")
+_KEY: BindParameter[Any] = bindparam("_key")
+_HOLD_A_KEY = (master, occurrence, alarm, activation, failure)
+_MOVE_ALL = tuple(update(table).where(table.c.ticket == _FROM) for table in (*_HOLD_A_KEY[1:], problem_link))
+_MOVE_MASTERS = update(master).where(master.c.ticket == _FROM)
+_MOVE_LAST = update(dedup_key).where(dedup_key.c.last_ticket == _FROM)
+_MOVE_KEY = tuple(update(table).where(table.c.ticket == _FROM, table.c.key == _KEY) for table in _HOLD_A_KEY)
+_MOVE_KEY_LINKS = update(problem_link).where(
+    problem_link.c.ticket == _FROM,
+    problem_link.c.failure.in_(select(failure.c.finding).where(failure.c.key == _KEY)),
+)
+_MOVE_KEY_LAST = update(dedup_key).where(dedup_key.c.key == _KEY)
+
+
+def merge(
+    book: Book,
+    loser: Ticket,
+    winner: Ticket,
+    *,
+    reason: str,
+    approver: str,
+    actor: str,
+    channel: str = MACHINE,
+) -> tuple[Ticket, Ticket]:
+    """Close a ticket as the duplicate of an open one, which takes over its keys and all that was folded into it."""
+    state = check(
+        loser, Step.DUPLICATE, Given(actor=actor, reason=reason, approver=approver, master=winner.id)
+    )
+    closed = replace(
+        loser,
+        state=state,
+        sub_state=None,
+        closed_ns=book.now_ns,
+        closure=Closure.DUPLICATE,
+        closure_note=reason,
+        approver=approver,
+        duplicate_of=winner.id,
+        occurrence_count=0,
+        alarm_active=False,
+    )
+    taken = replace(
+        winner,
+        headline=graver(winner.headline, loser.headline),
+        priority=higher(winner.priority, loser.priority),
+        first_event_ns=min(winner.first_event_ns, loser.first_event_ns),
+        last_event_ns=max(winner.last_event_ns, loser.last_event_ns),
+        occurrence_count=winner.occurrence_count + loser.occurrence_count,
+        alarm_active=winner.alarm_active or loser.alarm_active,
+    )
+    for statement in (*_MOVE_ALL, _MOVE_MASTERS):
+        here = {"_from": loser.id, "ticket": winner.id}
+        book.later(statement, here | ({"open": True} if statement is _MOVE_MASTERS else {}))
+    book.later(_MOVE_LAST, {"_from": loser.id, "last_ticket": winner.id})
+    said = partial(book.record, actor=actor, channel=channel, reason=reason)
+    return (
+        said(closed, action=Step.DUPLICATE, evidence=(winner.number,)),
+        said(taken, action="merged", evidence=(loser.number,)),
+    )
+
+
+def split(
+    book: Book,
+    ticket: Ticket,
+    key: str,
+    *,
+    suggestion: Suggestion | None,
+    reason: str,
+    actor: str,
+    channel: str,
+) -> tuple[Ticket, Ticket]:
+    """Take one key off a ticket into a ticket of its own, with all its occurrences; NotOnTicket if that cannot be."""
+    anchors = dict(book.conn.execute(_ANCHORS, {"_from": ticket.id}).tuples().all())
+    moved, kept = _words(book, ticket, key)
+    if key not in anchors or len(anchors) < 2 or not moved or not kept:
+        raise NotOnTicket(ticket.id, key)
+    stands = {
+        side: any(
+            Alarm(row.raise_ns, row.clear_ns).stands
+            for row in book.conn.execute(_ALARMS, {"_from": ticket.id})
+            if (row.key == key) is side
+        )
+        for side in (True, False)
+    }
+    number = book.next_number("ticket")
+    new = replace(
+        _with_words(ticket, moved, alarm_active=stands[True]),
+        id=number,
+        number=f"A-{number}",
+        key=key,
+        anchor_ns=anchors[key],
+        opened_ns=book.now_ns,
+        state=TicketState.PENDING_DISPATCH,
+        sub_state=None,
+        assignee=None,
+        backup=None,
+        suggestion=suggestion,
+        assigned_ns=None,
+        accepted_ns=None,
+        reopen_count=0,
+        claim_misses=0,
+        recurrence_of=None,
+        version=1,
+        audit_seq=0,
+        audit_hash="",
+    )
+    book.open(new)
+    said = partial(book.record, actor=actor, channel=channel, reason=reason)
+    new = said(new, action="split", evidence=(ticket.number,))
+    old = _with_words(ticket, kept, alarm_active=stands[False])
+    old = said(old, action="split_off", evidence=(new.number,))
+    here = {"_from": ticket.id, "_key": key, "ticket": new.id}
+    for statement in (*_MOVE_KEY, _MOVE_KEY_LINKS):
+        book.later(statement, here)
+    book.later(_MOVE_KEY_LAST, {"_key": key, "last_ticket": new.id})
+    return old, new
+
+
+def _words(book: Book, ticket: Ticket, key: str) -> tuple[list[Headline], list[Headline]]:
+    moved: list[Headline] = []
+    kept: list[Headline] = []
+    for row in book.conn.execute(_OCCURRENCES, {"_from": ticket.id}).mappings():
+        (moved if row["key"] == key else kept).append(headline_of_row(row))
+    return moved, kept
+
+
+def _with_words(ticket: Ticket, words: list[Headline], *, alarm_active: bool) -> Ticket:
+    times = [word.at_ns for word in words]
+    return replace(
+        ticket,
+        headline=reduce(graver, words),
+        first_event_ns=min(times),
+        last_event_ns=max(times),
+        occurrence_count=len(words),
+        alarm_active=alarm_active,
+    )
+
+
+_ANCHORS = select(master.c.key, master.c.anchor_ns).where(master.c.ticket == _FROM)
+_ALARMS = select(alarm.c.key, alarm.c.raise_ns, alarm.c.clear_ns).where(alarm.c.ticket == _FROM)
+_OCCURRENCES = select(occurrence).where(occurrence.c.ticket == _FROM, occurrence.c.action != "clear")

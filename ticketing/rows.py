@@ -1,0 +1,237 @@
+"""Words to rows and back: the one place that knows how a ticket, an occurrence or a problem lies in its table."""
+
+from functools import cache
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from andon.events import Action, Family, Finding, Json, Number
+from ticketing.dedup import Key
+from ticketing.repeats import Activation, Failure
+from ticketing.tables import Row, to_json
+from ticketing.ticket import (
+    Clock,
+    Closure,
+    Fold,
+    FoldRule,
+    Headline,
+    Occurrence,
+    Photo,
+    Problem,
+    ProblemLink,
+    ProblemState,
+    SubState,
+    Suggestion,
+    Ticket,
+    TicketEvent,
+    TicketState,
+    TicketType,
+)
+from ticketing.urgency import ORDER
+
+_HEADLINE = msgspec.json.Decoder(Headline)
+_SUGGESTION = msgspec.json.Decoder(Suggestion)
+_FOLD = msgspec.json.Decoder(dict[str, float])
+_NUMBERS = msgspec.json.Decoder(tuple[Number, ...])
+_TEXT = msgspec.json.Decoder(dict[str, str])
+_CHANGES = msgspec.json.Decoder(dict[str, Json])
+_STRINGS = msgspec.json.Decoder(tuple[str, ...])
+
+_AS_THEY_ARE = (
+    "id",
+    "number",
+    "asset",
+    "line",
+    "key",
+    "anchor_ns",
+    "first_event_ns",
+    "last_event_ns",
+    "opened_ns",
+    "trace_id",
+    "search",
+    "occurrence_count",
+    "alarm_active",
+    "requester",
+    "assignee",
+    "backup",
+    "assigned_ns",
+    "accepted_ns",
+    "resolved_ns",
+    "closed_ns",
+    "handler",
+    "signer",
+    "summary",
+    "cause",
+    "same_kind",
+    "closure_note",
+    "approver",
+    "duplicate_of",
+    "recurrence_of",
+    "reopen_count",
+    "claim_misses",
+    "version",
+    "change",
+    "audit_seq",
+    "audit_hash",
+)
+"""Fields of a ticket that a column holds as they are."""
+
+
+def ticket_row(ticket: Ticket) -> Row:
+    """A ticket as a row of its table."""
+    row: Row = {name: getattr(ticket, name) for name in _AS_THEY_ARE}
+    row |= {
+        "type": str(ticket.type),
+        "family": str(ticket.headline.family),
+        "component": ticket.headline.component,
+        "condition": ticket.headline.condition,
+        "severity": ticket.headline.severity,
+        "headline": to_json(ticket.headline),
+        "priority": ORDER.index(ticket.priority),
+        "state": str(ticket.state),
+        "sub_state": ticket.sub_state and str(ticket.sub_state),
+        "closure": ticket.closure and str(ticket.closure),
+        "suggested": ticket.suggestion.person if ticket.suggestion else None,
+        "suggestion": to_json(ticket.suggestion) if ticket.suggestion else None,
+    }
+    return row
+
+
+def ticket_of(row: RowMapping) -> Ticket:
+    """The ticket of a row of its table."""
+    return Ticket(
+        type=TicketType(row["type"]),
+        headline=_HEADLINE.decode(row["headline"]),
+        priority=ORDER[row["priority"]],
+        state=TicketState(row["state"]),
+        sub_state=SubState(row["sub_state"]) if row["sub_state"] else None,
+        closure=Closure(row["closure"]) if row["closure"] else None,
+        suggestion=_SUGGESTION.decode(row["suggestion"]) if row["suggestion"] else None,
+        **{name: row[name] for name in _AS_THEY_ARE},
+    )
+
+
+def occurrence_row(
+    finding: Finding, *, key: Key, ticket: int | None, at_ns: int, clock: Clock, fold: Fold, recorded_ns: int
+) -> Row:
+    """A finding as it was folded."""
+    return {
+        "finding": finding.id,
+        "ticket": ticket,
+        "key": key.hash,
+        "asset": finding.asset,
+        "component": finding.component,
+        "family": str(finding.family),
+        "condition": finding.condition,
+        "action": str(finding.action),
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "at_ns": at_ns,
+        "event_ns": finding.at_ns,
+        "onset_ns": finding.onset_ns,
+        "received_ns": finding.origin.received_ns,
+        "recorded_ns": recorded_ns,
+        "clock": str(clock),
+        "rule": str(fold.rule),
+        "fold": to_json(fold.numbers),
+        "numbers": to_json(finding.numbers),
+        "text": to_json(finding.text),
+        "detector": finding.detector,
+        "detector_version": finding.version,
+        "parameters_hash": finding.parameters_hash,
+        "trace_id": finding.origin.trace_id,
+        "has_evidence": bool(finding.evidence),
+    }
+
+
+def occurrence_of(row: RowMapping) -> Occurrence:
+    """The occurrence of a row of its table."""
+    values = dict(row)
+    rule = FoldRule(values.pop("rule"))
+    values |= {
+        "family": _family(values["family"]),
+        "action": Action(values["action"]),
+        "clock": Clock(values["clock"]),
+        "fold": Fold(rule, _FOLD.decode(values["fold"])),
+        "numbers": _NUMBERS.decode(values["numbers"]),
+        "text": _TEXT.decode(values["text"]),
+    }
+    return Occurrence(**values)
+
+
+def headline_of_row(row: RowMapping) -> Headline:
+    """An occurrence's row as a headline."""
+    return Headline(
+        family=_family(row["family"]),
+        component=row["component"],
+        condition=row["condition"],
+        severity=row["severity"],
+        confidence=row["confidence"],
+        at_ns=row["at_ns"],
+        finding=row["finding"],
+        numbers=_NUMBERS.decode(row["numbers"]),
+        text=_TEXT.decode(row["text"]),
+    )
+
+
+def event_of(row: RowMapping) -> TicketEvent:
+    """The line of the audit of a row of its table."""
+    values = dict(row)
+    values |= {
+        "from_state": TicketState(row["from_state"]) if row["from_state"] else None,
+        "to_state": TicketState(row["to_state"]),
+        "changes": _CHANGES.decode(row["changes"]),
+        "numbers": _FOLD.decode(row["numbers"]),
+        "evidence": _STRINGS.decode(row["evidence"]),
+    }
+    return TicketEvent(**values)
+
+
+def activation_row(activation: Activation) -> Row:
+    """An activation as a row of its table."""
+    return {
+        "finding": activation.finding,
+        "key": activation.key,
+        "source": activation.source,
+        "asset": activation.asset,
+        "family": str(activation.family),
+        "ticket": activation.ticket,
+        "at_ns": activation.at_ns,
+        "last_ns": activation.last_ns,
+        "clear_ns": activation.clear_ns,
+        "ended_by_repair": False,
+        "failure": activation.failure,
+        "failure_ns": activation.failure_ns,
+    }
+
+
+def activation_of(row: RowMapping) -> Activation:
+    """The activation of a row of its table."""
+    values = {**row, "family": _family(row["family"])}
+    del values["ended_by_repair"]
+    return Activation(**values)
+
+
+def failure_of_row(row: RowMapping) -> Failure:
+    """The failure of a row of its table, joined with its ticket's repair."""
+    return Failure(row["finding"], row["key"], row["ticket"], row["start_ns"], row["resolved_ns"])
+
+
+def problem_of(row: RowMapping, links: tuple[ProblemLink, ...] = ()) -> Problem:
+    """The problem of a row of its table."""
+    return Problem(**{**row, "state": ProblemState(row["state"])}, links=links)
+
+
+def problem_link_of(row: RowMapping) -> ProblemLink:
+    """The link of a row of its table."""
+    return ProblemLink(**row)
+
+
+def photo_of(row: RowMapping) -> Photo:
+    """The photo of a row of its table."""
+    return Photo(**row)
+
+
+@cache
+def _family(name: str) -> Family:
+    return Family(name)

@@ -1,0 +1,184 @@
+"""Which alarms stand, which failures they make, and which failure is a repeat that opens an RCA (rule 4.4)."""
+
+from dataclasses import replace
+
+from sqlalchemy import bindparam, update
+
+from andon.events import Action, Finding
+from ticketing.book import Book
+from ticketing.recall import Alarm, Known, source_of
+from ticketing.repeats import (
+    FAILURE_FAMILIES,
+    Activation,
+    Begins,
+    Failure,
+    Repeat,
+    due_ns,
+    failure_of,
+    repeat_of,
+)
+from ticketing.rows import activation_row
+from ticketing.tables import Row, activation, alarm, failure, problem, problem_link
+from ticketing.ticket import ProblemState, Ticket
+
+_TOUCH_PROBLEM = update(problem).where(problem.c.id == bindparam("_id"))
+_MUTABLE = ("last_ns", "clear_ns", "failure", "failure_ns")
+
+
+class Standing:
+    """The alarms and failures of a batch."""
+
+    def __init__(self, book: Book, known: Known) -> None:
+        self._book = book
+        self._known = known
+
+    def cleared_before_raised(self, finding: Finding, key: str) -> bool:
+        """Whether only the end of this alarm has been heard so far, and lies on no ticket."""
+        old = self._known.alarms.get((key, source_of(finding)))
+        return old is not None and old.ticket is None
+
+    def raised(self, finding: Finding, key: str, at_ns: int, ticket: int) -> bool:
+        """Note that the alarm was said to stand at `at_ns`; gives whether the ticket now has an active one."""
+        which = (key, source_of(finding))
+        old = self._known.alarms.get(which, Alarm())
+        self._set(which, Alarm(max(at_ns, old.raise_ns or at_ns), old.clear_ns, ticket))
+        return self._known.alarm_active(ticket)
+
+    def cleared(self, finding: Finding, key: str, at_ns: int) -> int | None:
+        """Note that the alarm was said to be over at `at_ns`, end what it had activated; gives its ticket."""
+        which = (key, source_of(finding))
+        old = self._known.alarms.get(which, Alarm())
+        self._set(which, Alarm(old.raise_ns, max(at_ns, old.clear_ns or at_ns), old.ticket))
+        acts = self._known.activations[finding.asset]
+        ended = [a for a in acts if (a.key, a.source) == which and a.stands_at(at_ns)]
+        for one in ended:
+            self._replace(one, replace(one, clear_ns=at_ns))
+        if ended:
+            self._judge_again(finding, at_ns)
+        return old.ticket
+
+    def failed(self, finding: Finding, key: str, at_ns: int, ticket: Ticket) -> Ticket:
+        """Note an activation; if it begins a failure that is a repeat, its RCA is opened or joined."""
+        if finding.action is not Action.RAISE or finding.family not in FAILURE_FAMILIES:
+            return ticket
+        source = source_of(finding)
+        others = self._known.activations[finding.asset]
+        same = next((a for a in others if (a.key, a.source) == (key, source) and a.stands_at(at_ns)), None)
+        if same is not None:
+            self._replace(same, replace(same, last_ns=max(same.last_ns, at_ns)))
+            return ticket
+        verdict = failure_of(at_ns, finding.family, others)
+        over_ns = self._known.alarms[key, source].clear_ns
+        begun = Activation(
+            finding=finding.id,
+            key=key,
+            source=source,
+            asset=finding.asset,
+            family=finding.family,
+            ticket=ticket.id,
+            at_ns=at_ns,
+            last_ns=at_ns,
+            clear_ns=over_ns if over_ns is not None and over_ns >= at_ns else None,
+            failure=finding.id if isinstance(verdict, Begins) else verdict.failure,
+            failure_ns=at_ns if isinstance(verdict, Begins) else verdict.failure_ns,
+        )
+        others.append(begun)
+        self._book.upsert(activation, activation_row(begun), _MUTABLE)
+        return self._began(begun, verdict, ticket) if isinstance(verdict, Begins) else ticket
+
+    def _judge_again(self, cleared: Finding, at_ns: int) -> None:
+        """A clear that came after its time may show that the machine had run before a later activation."""
+        acts = self._known.activations[cleared.asset]
+        for one in sorted(
+            (a for a in acts if a.at_ns > at_ns and a.failure != a.finding), key=lambda a: a.at_ns
+        ):
+            verdict = failure_of(one.at_ns, one.family, [a for a in acts if a.at_ns < one.at_ns])
+            if isinstance(verdict, Begins) and one.ticket is not None:
+                begun = replace(one, failure=one.finding, failure_ns=one.at_ns)
+                self._replace(one, begun)
+                self._began(begun, verdict, self._book.ticket(one.ticket))
+
+    def _began(self, begun: Activation, verdict: Begins, ticket: Ticket) -> Ticket:
+        """A failure began: keep it, and compare it with the ones before."""
+        row: Row = {
+            "finding": begun.finding,
+            "asset": begun.asset,
+            "key": begun.key,
+            "ticket": ticket.id,
+            "start_ns": begun.at_ns,
+            "rule": str(verdict.rule),
+        }
+        self._book.add(failure, row)
+        self._book.counts["failures"] += 1
+        earlier = self._known.failures[begun.asset]
+        repeat = repeat_of(begun.at_ns, begun.key, earlier)
+        earlier.append(Failure(begun.finding, begun.key, ticket.id, begun.at_ns))
+        return ticket if repeat is None else self._repeated(begun, repeat, ticket)
+
+    def _repeated(self, begun: Activation, repeat: Repeat, ticket: Ticket) -> Ticket:
+        """Join the machine's open RCA, or open one with the failure before as its first."""
+        number = self._known.problems.get(begun.asset)
+        opened = number is None
+        if number is None:
+            number = self._known.problems[begun.asset] = self._open_problem(begun.asset)
+            self._link(number, repeat.previous, ticket=repeat.previous.ticket)
+        else:
+            self._book.later(_TOUCH_PROBLEM, {"_id": number, "change": self._book.change})
+        this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns)
+        self._link(number, this, ticket=ticket.id, repeat=repeat)
+        self._book.counts["problems_opened" if opened else "problems_joined"] += 1
+        action = "problem_opened" if opened else "problem_joined"
+        evidence = (f"RCA-{number}", repeat.previous.finding, begun.finding)
+        ticket = self._book.record(
+            ticket, action=action, actor="rule/repeat_72h", numbers=repeat.numbers, evidence=evidence
+        )
+        if opened:
+            told = {"problem": f"RCA-{number}", **repeat.numbers}
+            self._book.tell(ticket, "problem.opened", (ticket.requester or "dispatch",), told)
+        return ticket
+
+    def _open_problem(self, asset: str) -> int:
+        number = self._book.next_number("problem")
+        row: Row = {
+            "id": number,
+            "number": f"RCA-{number}",
+            "kind": "rca",
+            "scope": asset,
+            "asset": asset,
+            "state": str(ProblemState.OPEN),
+            "opened_ns": self._book.now_ns,
+            "due_ns": due_ns(self._book.now_ns),
+            "review": "",
+            "change": self._book.change,
+        }
+        self._book.add(problem, row)
+        return number
+
+    def _link(self, number: int, one: Failure, *, ticket: int, repeat: Repeat | None = None) -> None:
+        row: Row = {
+            "problem": number,
+            "failure": one.finding,
+            "ticket": ticket,
+            "at_ns": one.start_ns,
+            "same_fault": repeat.same_fault if repeat else True,
+            "counted_from": repeat.counted_from if repeat else "first",
+            "interval_ns": repeat.interval_ns if repeat else None,
+            "linked_ns": self._book.now_ns,
+        }
+        self._book.upsert(problem_link, row, ("ticket",))
+
+    def _set(self, which: tuple[str, str], new: Alarm) -> None:
+        self._known.set_alarm(which, new)
+        row: Row = {
+            "key": which[0],
+            "source": which[1],
+            "raise_ns": new.raise_ns,
+            "clear_ns": new.clear_ns,
+            "ticket": new.ticket,
+        }
+        self._book.upsert(alarm, row, ("raise_ns", "clear_ns", "ticket"))
+
+    def _replace(self, old: Activation, new: Activation) -> None:
+        acts = self._known.activations[old.asset]
+        acts[acts.index(old)] = new
+        self._book.upsert(activation, activation_row(new), _MUTABLE)

@@ -1,0 +1,367 @@
+"""The tables of ticketing, for SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from andon.events import Json
+
+metadata = MetaData()
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+counter = Table(
+    "ticket_counter",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Ticket and problem numbers, the change number, and what was counted: moved inside the transactions they count."""
+
+asset_lock = Table("ticket_asset", metadata, Column("asset", Text, primary_key=True))
+"""One row per machine: upserting it is the lock under which its tickets change (4.1, step 1)."""
+
+dedup_key = Table(
+    "dedup_key",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("inputs", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("last_ticket", BigInteger),
+)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", String(24), nullable=False, unique=True),
+    Column("type", String(32), nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("family", String(32), nullable=False),
+    Column("component", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("sub_state", String(20)),
+    Column("key", String(64), nullable=False),
+    Column("anchor_ns", BigInteger, nullable=False),
+    Column("first_event_ns", BigInteger, nullable=False),
+    Column("last_event_ns", BigInteger, nullable=False),
+    Column("occurrence_count", BigInteger, nullable=False),
+    Column("alarm_active", Boolean, nullable=False),
+    Column("requester", Text),
+    Column("assignee", Text),
+    Column("backup", Text),
+    Column("suggested", Text),
+    Column("suggestion", Text),
+    Column("opened_ns", BigInteger, nullable=False),
+    Column("assigned_ns", BigInteger),
+    Column("accepted_ns", BigInteger),
+    Column("resolved_ns", BigInteger),
+    Column("closed_ns", BigInteger),
+    Column("handler", Text),
+    Column("signer", Text),
+    Column("summary", Text, nullable=False),
+    Column("cause", String(16)),
+    Column("same_kind", Boolean),
+    Column("closure", String(16)),
+    Column("closure_note", Text, nullable=False),
+    Column("approver", Text),
+    Column("duplicate_of", BigInteger),
+    Column("recurrence_of", BigInteger),
+    Column("reopen_count", Integer, nullable=False),
+    Column("claim_misses", Integer, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("search", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("audit_seq", BigInteger, nullable=False),
+    Column("audit_hash", String(64), nullable=False),
+)
+Index("ticket_by_state", ticket.c.state, ticket.c.priority, ticket.c.last_event_ns)
+Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
+Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns)
+Index("ticket_by_change", ticket.c.change)
+Index("ticket_by_last_event", ticket.c.last_event_ns)
+
+master = Table(
+    "ticket_master",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
+    Column("anchor_ns", BigInteger, nullable=False),
+    Column("open", Boolean, nullable=False),
+)
+"""Which tickets hold a key: mostly one key and one ticket; a stop that joins its cause brings its key along."""
+Index("master_by_ticket", master.c.ticket)
+Index(
+    "one_open_master_per_key",
+    master.c.key,
+    unique=True,
+    sqlite_where=master.c.open.is_(True),
+    postgresql_where=master.c.open.is_(True),
+)
+
+occurrence = Table(
+    "occurrence",
+    metadata,
+    Column("finding", Text, primary_key=True),
+    Column("ticket", ForeignKey("ticket.id")),
+    Column("key", String(64), nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("family", String(32), nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("action", String(8), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("event_ns", BigInteger, nullable=False),
+    Column("onset_ns", BigInteger, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    Column("recorded_ns", BigInteger, nullable=False),
+    Column("clock", String(12), nullable=False),
+    Column("rule", String(24), nullable=False),
+    Column("fold", Text, nullable=False),
+    Column("numbers", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("detector_version", Text, nullable=False),
+    Column("parameters_hash", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("has_evidence", Boolean, nullable=False),
+)
+Index("occurrence_by_ticket", occurrence.c.ticket, occurrence.c.at_ns)
+Index("occurrence_by_key", occurrence.c.key, occurrence.c.at_ns)
+Index("occurrence_by_rule", occurrence.c.rule, occurrence.c.at_ns)
+
+finding_evidence = Table(
+    "finding_evidence",
+    metadata,
+    Column("finding", ForeignKey("occurrence.finding"), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+alarm = Table(
+    "ticket_alarm",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("raise_ns", BigInteger),
+    Column("clear_ns", BigInteger),
+    Column("ticket", ForeignKey("ticket.id")),
+)
+"""Whether what speaks of a key stands: raised later than cleared. Kept by event time, so order does not matter."""
+Index("alarm_by_ticket", alarm.c.ticket)
+
+activation = Table(
+    "activation",
+    metadata,
+    Column("finding", Text, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("family", String(32), nullable=False),
+    Column("ticket", ForeignKey("ticket.id")),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("clear_ns", BigInteger),
+    Column("ended_by_repair", Boolean, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("failure_ns", BigInteger, nullable=False),
+)
+Index("activation_by_asset", activation.c.asset, activation.c.family, activation.c.at_ns)
+Index("activation_by_end", activation.c.asset, activation.c.clear_ns)
+Index("activation_by_ticket", activation.c.ticket)
+
+failure = Table(
+    "failure",
+    metadata,
+    Column("finding", Text, primary_key=True),
+    Column("asset", Text, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("ticket", ForeignKey("ticket.id"), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("rule", String(24), nullable=False),
+)
+Index("failure_by_asset", failure.c.asset, failure.c.start_ns)
+Index("failure_by_ticket", failure.c.ticket)
+
+problem = Table(
+    "problem",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", String(24), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_ns", BigInteger, nullable=False),
+    Column("due_ns", BigInteger, nullable=False),
+    Column("review", Text, nullable=False),
+    Column("change", BigInteger, nullable=False),
+)
+Index(
+    "one_open_problem_per_scope",
+    problem.c.kind,
+    problem.c.scope,
+    unique=True,
+    sqlite_where=problem.c.state != "closed",
+    postgresql_where=problem.c.state != "closed",
+)
+
+problem_link = Table(
+    "problem_link",
+    metadata,
+    Column("problem", ForeignKey("problem.id"), primary_key=True),
+    Column("failure", ForeignKey("failure.finding"), primary_key=True),
+    Column("ticket", ForeignKey("ticket.id"), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("same_fault", Boolean, nullable=False),
+    Column("counted_from", String(12), nullable=False),
+    Column("interval_ns", BigInteger),
+    Column("linked_ns", BigInteger, nullable=False),
+)
+Index("problem_link_by_ticket", problem_link.c.ticket)
+
+ticket_event = Table(
+    "ticket_event",
+    metadata,
+    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("from_state", String(20)),
+    Column("to_state", String(20), nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("numbers", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+for _deed in ("UPDATE", "DELETE"):
+    _refuse = DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER ticket_event_no_{_deed.lower()} BEFORE {_deed} ON ticket_event "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+    )
+    event.listen(ticket_event, "after_create", _refuse.execute_if(dialect="sqlite"))
+
+photo = Table(
+    "photo",
+    metadata,
+    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("mime", String(32), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("stage", String(24), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False),
+    Column("ticket", ForeignKey("ticket.id"), nullable=False),
+    Column("number", String(24), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("channel", String(24), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("sent_ns", BigInteger),
+    UniqueConstraint("key", name="outbox_once"),
+)
+Index("outbox_due", outbox.c.state, outbox.c.next_ns)
+Index("outbox_in_order", outbox.c.ticket, outbox.c.channel, outbox.c.state)
+
+CHUNK = 500
+"""Values per IN list; SQLite allows 32,766 variables, older ones 999."""
+
+Row = dict[str, Any]  # a row on its way into the database
+
+
+Value = TypeVar("Value", int, str)
+
+
+def chunks(values: Iterable[Value]) -> Iterable[list[Value]]:
+    """The distinct values in order, in runs short enough for an IN list."""
+    distinct = sorted(set(values))
+    return (distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK))
+
+
+def upsert(conn: Connection, table: Table, rows: Sequence[Row], update: Sequence[str] = ()) -> None:
+    """Insert rows; where the primary key is taken, set the columns of `update` (none: leave the row alone).
+
+    The same clause on SQLite and PostgreSQL; rows should stand in key order, so that two writers never deadlock.
+    """
+    statement = _insert(conn, table)
+    index = [column.name for column in table.primary_key]
+    if update:
+        changed: Mapping[str, Any] = {name: statement.excluded[name] for name in update}
+        statement = statement.on_conflict_do_update(index_elements=index, set_=changed)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=index)
+    if rows:
+        conn.execute(statement, rows)
+
+
+def count(conn: Connection, counts: Mapping[str, int]) -> None:
+    """Add to counters; the rows stay locked until the transaction ends."""
+    statement = _insert(conn, counter)
+    total = counter.c.value + statement.excluded.value
+    added = statement.on_conflict_do_update(index_elements=["name"], set_={"value": total})
+    rows = [{"name": f"count.{name}", "value": n} for name, n in sorted(counts.items()) if n]
+    if rows:
+        conn.execute(added, rows)
+
+
+def _insert(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _plain(value: object) -> Json:
+    """A numpy scalar as the number it is."""
+    item = getattr(value, "item", None)
+    if item is None:
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return item()
+
+
+def to_json(value: object) -> str:
+    """Canonical JSON: keys sorted, NaN and infinities as null."""
+    return msgspec.json.encode(value, enc_hook=_plain, order="deterministic").decode()

@@ -1,0 +1,296 @@
+"""The words of ticketing: a ticket, what was folded into it, what was done about it, and what it taught."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from andon.events import Action, Family, Json, Number, Priority
+
+
+class TicketState(StrEnum):
+    """The five states, in order; there is no sixth (rule 36)."""
+
+    PENDING_DISPATCH = "pending_dispatch"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+UNRESOLVED = frozenset({TicketState.PENDING_DISPATCH, TicketState.ASSIGNED, TicketState.IN_PROGRESS})
+"""Work that is still to be done."""
+
+
+class SubState(StrEnum):
+    """What "in progress" means just now (rule 36)."""
+
+    REMOTE_DIAGNOSIS = "remote_diagnosis"
+    SITE_SURVEY = "site_survey"
+    PARTS_ALLOCATION = "parts_allocation"
+
+
+class TicketType(StrEnum):
+    """What kind of work a ticket asks for (rule 1)."""
+
+    EQUIPMENT_REPAIR = "equipment_repair"
+
+
+class Closure(StrEnum):
+    """Why a ticket is closed: signed for by the requester, or one of the ways that need an approver."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+    FALSE_ALARM = "false_alarm"
+
+
+NOT_A_FAILURE = frozenset({Closure.CANCELLED, Closure.DUPLICATE, Closure.FALSE_ALARM})
+"""Tickets closed in these ways count neither for repeats nor for first-time-fix (4.4, 4.9)."""
+
+
+class Clock(StrEnum):
+    """Which clock an occurrence's time was taken from."""
+
+    SOURCE = "source"
+    RECEIVED = "received"  # the source said a time in the future
+
+
+class FoldRule(StrEnum):
+    """Why a finding lies on the ticket it lies on; the catalogue has a sentence for each."""
+
+    FIRST = "first"
+    AFTER_CLOSED = "after_closed"
+    SAME_EVENT = "same_event"
+    WHILE_OPEN = "while_open"
+    BEFORE_SETTLED = "before_settled"
+    CONSEQUENCE = "consequence"
+    CAUSE = "cause"
+    AGAIN_WITHIN_WINDOW = "again_within_window"
+    FAILED_AFTER_RESOLVED = "failed_after_resolved"
+    LATE = "late"
+    CLEARED = "cleared"
+    CLEARED_FIRST = "cleared_first"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How a finding was folded: the rule and the numbers of its sentence."""
+
+    rule: FoldRule
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What the ticket is about, as catalogue key `finding.<condition>` with its arguments; never a sentence."""
+
+    family: Family
+    component: str
+    condition: str
+    severity: int
+    confidence: float
+    at_ns: int
+    finding: str
+    numbers: tuple[Number, ...] = ()
+    text: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One person weighed for a ticket: `misses` names what speaks against, `score` is the free share of load."""
+
+    person: str
+    name: str
+    load: int
+    max_load: int
+    score: float
+    misses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Whom routing names, whom it names as backup, why, and everyone it weighed (best first)."""
+
+    person: str | None
+    backup: str | None
+    rule: str
+    skill: str | None
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The one piece of work of one cause.
+
+    `key` and `anchor_ns` are those of the event that opened it; `anchor_ns` never moves. `version` rises with
+    every step a person could trip over (optimistic lock), `change` with anything at all (live updates).
+    `audit_seq` and `audit_hash` are the head of its audit chain.
+    """
+
+    id: int
+    number: str
+    type: TicketType
+    asset: str
+    line: str
+    headline: Headline
+    priority: Priority
+    state: TicketState
+    key: str
+    anchor_ns: int
+    first_event_ns: int
+    last_event_ns: int
+    opened_ns: int
+    trace_id: str
+    search: str = ""
+    sub_state: SubState | None = None
+    occurrence_count: int = 0
+    alarm_active: bool = False
+    requester: str | None = None
+    assignee: str | None = None
+    backup: str | None = None
+    suggestion: Suggestion | None = None
+    assigned_ns: int | None = None
+    accepted_ns: int | None = None
+    resolved_ns: int | None = None
+    closed_ns: int | None = None
+    handler: str | None = None
+    signer: str | None = None
+    summary: str = ""
+    cause: str | None = None
+    same_kind: bool | None = None
+    closure: Closure | None = None
+    closure_note: str = ""
+    approver: str | None = None
+    duplicate_of: int | None = None
+    recurrence_of: int | None = None
+    reopen_count: int = 0
+    claim_misses: int = 0
+    version: int = 1
+    change: int = 0
+    audit_seq: int = 0
+    audit_hash: str = ""
+
+    @property
+    def settled_ns(self) -> int | None:
+        """When the work was said to be done: resolved, else closed without a repair."""
+        return self.resolved_ns if self.resolved_ns is not None else self.closed_ns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is in any state but closed."""
+        return self.state is not TicketState.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One finding as it was folded. `at_ns` is the time it counts with, `event_ns` what the source said."""
+
+    finding: str
+    ticket: int | None
+    key: str
+    asset: str
+    component: str
+    family: Family
+    condition: str
+    action: Action
+    severity: int
+    confidence: float
+    at_ns: int
+    event_ns: int
+    onset_ns: int
+    received_ns: int
+    recorded_ns: int
+    clock: Clock
+    fold: Fold
+    numbers: tuple[Number, ...]
+    text: Mapping[str, str]
+    detector: str
+    detector_version: str
+    parameters_hash: str
+    trace_id: str
+    has_evidence: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """One line of a ticket's audit: who did what, what changed, why, on what evidence; chained by hashes.
+
+    `changes` maps a field to [before, after]. `hash` covers every other field and `prev_hash`.
+    """
+
+    ticket: int
+    seq: int
+    at_ns: int
+    actor: str
+    channel: str
+    action: str
+    from_state: TicketState | None
+    to_state: TicketState
+    changes: Mapping[str, Json]
+    reason: str
+    numbers: Mapping[str, float]
+    evidence: tuple[str, ...]
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo of a ticket; its bytes lie in the photo folder under `sha256`."""
+
+    ticket: int
+    sha256: str
+    mime: str
+    size: int
+    width: int
+    height: int
+    stage: str
+    by: str
+    at_ns: int
+    cycle: int
+
+
+class ProblemState(StrEnum):
+    """How far a root-cause task has come (4.7)."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemLink:
+    """One failure that belongs to a problem.
+
+    `interval_ns` counts from the failure before, from its repair (`counted_from` "resolved") or its start
+    ("activation"); None for the failure that the counting began with.
+    """
+
+    problem: int
+    failure: str
+    ticket: int
+    at_ns: int
+    same_fault: bool
+    counted_from: str
+    interval_ns: int | None
+    linked_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A root-cause task (RCA): the failures of one asset that came back within 72 h.
+
+    `review` says why its ground should be looked at again ("false_alarm"); it is never deleted.
+    """
+
+    id: int
+    number: str
+    kind: str
+    scope: str
+    asset: str
+    state: ProblemState
+    opened_ns: int
+    due_ns: int
+    review: str = ""
+    change: int = 0
+    links: tuple[ProblemLink, ...] = ()

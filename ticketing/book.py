@@ -88,11 +88,6 @@ class Book:
         self._tickets[ticket.id] = ticket
         self._new.add(ticket.id)
 
-    def put(self, ticket: Ticket) -> None:
-        """A change that is no deed: times and counts that the occurrences tell."""
-        self._tickets[ticket.id] = ticket
-        self._touched[ticket.id] = None
-
     def record(
         self,
         ticket: Ticket,
@@ -129,8 +124,10 @@ class Book:
             audit_seq=row["seq"],
             audit_hash=row["hash"],
             version=before.version + (stepped and not opened),
+            change=self.change,
         )
-        self.put(after)
+        self._tickets[ticket.id] = after
+        self._touched[ticket.id] = None
         return after
 
     def tell(
@@ -175,9 +172,8 @@ class Book:
 
     def save(self) -> None:
         """Write it all: numbers, tickets, keys, then everything that refers to them."""
-        changed = [replace(self._tickets[i], change=self.change) for i in self._touched]
         self._write_counters()
-        rows = [ticket_row(ticket) for ticket in changed]
+        rows = [ticket_row(self._tickets[ticket]) for ticket in self._touched]
         new = [row for row in rows if row["id"] in self._new]
         old = [{"_id": row["id"], **row} for row in rows if row["id"] not in self._new]
         _execute(self.conn, insert(tickets), new)

@@ -1,5 +1,6 @@
 """Two tickets turn out to be one cause, or one ticket two: what was folded moves over, and the keys with it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
@@ -80,7 +81,7 @@ def split(
     ticket: Ticket,
     key: str,
     *,
-    suggestion: Suggestion | None,
+    route: Callable[[Headline, str], Suggestion],
     reason: str,
     actor: str,
     channel: str,
@@ -99,8 +100,9 @@ def split(
         for side in (True, False)
     }
     number = book.next_number("ticket")
+    taken = _with_words(ticket, moved, alarm_active=stands[True])
     new = replace(
-        _with_words(ticket, moved, alarm_active=stands[True]),
+        taken,
         id=number,
         number=f"A-{number}",
         key=key,
@@ -110,7 +112,7 @@ def split(
         sub_state=None,
         assignee=None,
         backup=None,
-        suggestion=suggestion,
+        suggestion=route(taken.headline, taken.asset),
         assigned_ns=None,
         accepted_ns=None,
         reopen_count=0,

@@ -1,0 +1,47 @@
+"""What a step means beyond its ticket: alarms that a repair ends, keys that are taken, RCAs whose ground has gone."""
+
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
+
+from ticketing.book import Book
+from ticketing.tables import activation, master, problem, problem_link
+from ticketing.ticket import Closure, Ticket
+
+_TICKET: BindParameter[int] = bindparam("_ticket")
+_END = (
+    update(activation)
+    .where(activation.c.ticket == _TICKET, activation.c.clear_ns.is_(None))
+    .values(ended_by_repair=True)
+)
+_REVIVE = (
+    update(activation)
+    .where(activation.c.ticket == _TICKET, activation.c.ended_by_repair.is_(True))
+    .values(ended_by_repair=False, clear_ns=None)
+)
+_REVIEW = update(problem).where(
+    problem.c.id.in_(select(problem_link.c.problem).where(problem_link.c.ticket == _TICKET))
+)
+
+
+def settle(book: Book, before: Ticket, after: Ticket) -> None:
+    """Carry a step's meaning to the failures and RCAs of its ticket.
+
+    Work that is done ends what stands, for a source that never says "over" must not hide the next failure; work
+    that was not done after all brings it back. An RCA that rests on a false alarm is flagged, never deleted.
+    """
+    if before.settled_ns is None and after.settled_ns is not None:
+        book.later(_END, {"_ticket": after.id, "clear_ns": book.now_ns})
+    if before.settled_ns is not None and after.settled_ns is None:
+        book.later(_REVIVE, {"_ticket": after.id})
+    if after.closure is Closure.FALSE_ALARM:
+        book.later(_REVIEW, {"_ticket": after.id, "review": str(after.closure), "change": book.change})
+
+
+def other_open_ticket(conn: Connection, ticket: Ticket) -> int | None:
+    """The ticket that is open for one of this ticket's keys, or that took them over; None if there is none."""
+    if ticket.closure is Closure.DUPLICATE:
+        return ticket.duplicate_of
+    mine = select(master.c.key).where(master.c.ticket == ticket.id)
+    found = select(master.c.ticket).where(
+        master.c.key.in_(mine), master.c.open.is_(True), master.c.ticket != ticket.id
+    )
+    return conn.execute(found.limit(1)).scalar()

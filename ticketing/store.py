@@ -1,0 +1,356 @@
+"""What can be asked about tickets: frozen answers for the console, the API and the reports.
+
+Every function takes a connection and reads one snapshot; nothing here writes. `metadata` holds the tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from andon.events import Json, Priority
+from ticketing import tables as t
+from ticketing.audit import Responsibility, responsibility
+from ticketing.errors import Missing, TicketNotFound
+from ticketing.rows import event_of, occurrence_of, photo_of, problem_link_of, problem_of, ticket_of
+from ticketing.states import Given, Step, next_steps
+from ticketing.tables import metadata
+from ticketing.ticket import (
+    FoldRule,
+    Occurrence,
+    Photo,
+    Problem,
+    ProblemLink,
+    ProblemState,
+    Ticket,
+    TicketEvent,
+    TicketState,
+)
+from ticketing.urgency import ORDER
+
+__all__ = [
+    "AssetHistory",
+    "Changes",
+    "Drawing",
+    "Filter",
+    "HeldKey",
+    "Metrics",
+    "Page",
+    "Sort",
+    "TicketDetail",
+    "asset_history",
+    "changes_since",
+    "evidence",
+    "late",
+    "metadata",
+    "metrics",
+    "occurrences",
+    "problem",
+    "problems",
+    "ticket",
+    "tickets",
+]
+
+_DRAWN_FROM = 20  # newest findings with evidence that a ticket's page looks through
+
+
+class Sort(StrEnum):
+    """How a list of tickets is ordered."""
+
+    URGENCY = "urgency"
+    LAST_EVENT = "last_event"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+_ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
+    Sort.URGENCY: (t.ticket.c.priority.desc(), t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
+    Sort.LAST_EVENT: (t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
+    Sort.NEWEST: (t.ticket.c.id.desc(),),
+    Sort.OLDEST: (t.ticket.c.id,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tickets; what is empty does not restrict. `text`: all of its words, anywhere in the ticket."""
+
+    states: tuple[TicketState, ...] = ()
+    asset: str = ""
+    line: str = ""
+    text: str = ""
+    priority: Priority | None = None
+    person: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of tickets. `counts` has every state, under the same filter without its states."""
+
+    tickets: tuple[Ticket, ...]
+    total: int
+    counts: Mapping[TicketState, int]
+
+
+def tickets(
+    conn: Connection,
+    wanted: Filter = Filter(),
+    *,
+    sort: Sort = Sort.URGENCY,
+    limit: int = 50,
+    offset: int = 0,
+) -> Page:
+    """One page of the tickets wanted, and how many there are in each state."""
+    wheres = _wheres(wanted)
+    states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
+    found: dict[str, int] = dict(conn.execute(states).tuples().all())
+    counts = {state: found.get(state, 0) for state in TicketState}
+    rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
+    if wanted.states:
+        rows = rows.where(t.ticket.c.state.in_(wanted.states))
+    return Page(
+        tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
+        total=sum(counts[state] for state in wanted.states or TicketState),
+        counts=counts,
+    )
+
+
+def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
+    c = t.ticket.c
+    wheres: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in ((c.asset, wanted.asset), (c.line, wanted.line), (c.assignee, wanted.person))
+        if value
+    ]
+    if wanted.priority is not None:
+        wheres.append(c.priority == ORDER.index(wanted.priority))
+    wheres.extend(c.search.contains(word, autoescape=True) for word in wanted.text.lower().split())
+    return wheres
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One part of the evidence ("trend", "spectrum", ...), from the newest finding that has it."""
+
+    finding: str
+    at_ns: int
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A cause that lies on a ticket: what can be split off."""
+
+    key: str
+    inputs: Mapping[str, str]
+    anchor_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TicketDetail:
+    """All that stands on a ticket's page. `occurrences` are the newest; the ticket has their number."""
+
+    ticket: Ticket
+    occurrences: tuple[Occurrence, ...]
+    drawings: Mapping[str, Drawing]
+    events: tuple[TicketEvent, ...]
+    responsibility: Responsibility | None
+    photos: tuple[Photo, ...]
+    problems: tuple[Problem, ...]
+    keys: tuple[HeldKey, ...]
+    next_steps: Mapping[Step, tuple[Missing, ...]]
+    recurrences: tuple[Ticket, ...] = field(default=())
+
+
+def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetail:
+    """Everything about one ticket; TicketNotFound if there is none."""
+    row = conn.execute(select(t.ticket).where(t.ticket.c.id == ticket_id)).mappings().first()
+    if row is None:
+        raise TicketNotFound(ticket_id)
+    found = ticket_of(row)
+    events = select(t.ticket_event).where(t.ticket_event.c.ticket == ticket_id).order_by(t.ticket_event.c.seq)
+    said = tuple(event_of(line) for line in conn.execute(events).mappings())
+    photos = select(t.photo).where(t.photo.c.ticket == ticket_id).order_by(t.photo.c.at_ns, t.photo.c.sha256)
+    taken = tuple(photo_of(line) for line in conn.execute(photos).mappings())
+    again = select(t.ticket).where(t.ticket.c.recurrence_of == ticket_id).order_by(t.ticket.c.id)
+    of_ticket = select(t.problem_link.c.problem).where(t.problem_link.c.ticket == ticket_id)
+    this_round = sum(photo.cycle == found.reopen_count for photo in taken)
+    return TicketDetail(
+        ticket=found,
+        occurrences=occurrences(conn, ticket_id, limit=limit),
+        drawings=_drawings(conn, ticket_id),
+        events=said,
+        responsibility=responsibility(said),
+        photos=taken,
+        problems=_problems(conn, select(t.problem).where(t.problem.c.id.in_(of_ticket))),
+        keys=_keys(conn, ticket_id),
+        next_steps=next_steps(found, Given(photos=this_round)),
+        recurrences=tuple(ticket_of(line) for line in conn.execute(again).mappings()),
+    )
+
+
+def occurrences(
+    conn: Connection, ticket_id: int, *, limit: int = 200, offset: int = 0
+) -> tuple[Occurrence, ...]:
+    """What was folded into a ticket, newest first, each with the rule that put it there."""
+    c = t.occurrence.c
+    wanted = (
+        select(t.occurrence)
+        .where(c.ticket == ticket_id)
+        .order_by(c.at_ns.desc(), c.finding)
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
+
+
+def late(conn: Connection, *, limit: int = 200) -> tuple[Occurrence, ...]:
+    """What came more than a day late and so opened nothing, newest first."""
+    c = t.occurrence.c
+    wanted = select(t.occurrence).where(c.rule == FoldRule.LATE).order_by(c.at_ns.desc()).limit(limit)
+    return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
+
+
+def evidence(conn: Connection, finding: str) -> Json | None:
+    """The evidence of one finding as the detector gave it; None if it has none."""
+    body = select(t.finding_evidence.c.body).where(t.finding_evidence.c.finding == finding)
+    found = conn.execute(body).scalar()
+    return None if found is None else msgspec.json.decode(found)
+
+
+def _drawings(conn: Connection, ticket_id: int) -> Mapping[str, Drawing]:
+    c = t.occurrence.c
+    newest = (
+        select(c.finding, c.at_ns, t.finding_evidence.c.body)
+        .join(t.finding_evidence, t.finding_evidence.c.finding == c.finding)
+        .where(c.ticket == ticket_id)
+        .order_by(c.at_ns.desc(), c.finding)
+        .limit(_DRAWN_FROM)
+    )
+    drawings: dict[str, Drawing] = {}
+    for row in conn.execute(newest):
+        for part, body in msgspec.json.decode(row.body, type=dict[str, Json]).items():
+            drawings.setdefault(part, Drawing(row.finding, row.at_ns, body))
+    return drawings
+
+
+def _keys(conn: Connection, ticket_id: int) -> tuple[HeldKey, ...]:
+    held = (
+        select(t.master.c.key, t.master.c.anchor_ns, t.dedup_key.c.inputs)
+        .join(t.dedup_key, t.dedup_key.c.key == t.master.c.key)
+        .where(t.master.c.ticket == ticket_id)
+        .order_by(t.master.c.anchor_ns, t.master.c.key)
+    )
+    return tuple(
+        HeldKey(row.key, msgspec.json.decode(row.inputs, type=dict[str, str]), row.anchor_ns)
+        for row in conn.execute(held)
+    )
+
+
+def problems(
+    conn: Connection, *, state: ProblemState | None = None, asset: str = "", limit: int = 200
+) -> tuple[Problem, ...]:
+    """Root-cause tasks with what they rest on, newest first."""
+    wanted = select(t.problem).order_by(t.problem.c.id.desc()).limit(limit)
+    if state is not None:
+        wanted = wanted.where(t.problem.c.state == state)
+    if asset:
+        wanted = wanted.where(t.problem.c.asset == asset)
+    return _problems(conn, wanted)
+
+
+def problem(conn: Connection, problem_id: int) -> Problem | None:
+    """One root-cause task; None if there is none of that id."""
+    return next(iter(_problems(conn, select(t.problem).where(t.problem.c.id == problem_id))), None)
+
+
+def _problems(conn: Connection, wanted: Select[Any]) -> tuple[Problem, ...]:
+    rows = conn.execute(wanted).mappings().all()
+    links: dict[int, list[ProblemLink]] = {row["id"]: [] for row in rows}
+    of_these = select(t.problem_link).where(t.problem_link.c.problem.in_(list(links)))
+    ordered = of_these.order_by(t.problem_link.c.at_ns, t.problem_link.c.failure)
+    for row in conn.execute(ordered).mappings():
+        links[row["problem"]].append(problem_link_of(row))
+    return tuple(problem_of(row, tuple(links[row["id"]])) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetHistory:
+    """All past work on a machine (rule 66): tickets newest first, problems, and how often it failed."""
+
+    asset: str
+    tickets: tuple[Ticket, ...]
+    problems: tuple[Problem, ...]
+    failures: int
+
+
+def asset_history(conn: Connection, asset: str, *, limit: int = 200) -> AssetHistory:
+    """The history of one machine."""
+    found = tickets(conn, Filter(asset=asset), sort=Sort.NEWEST, limit=limit)
+    failures = select(func.count()).where(t.failure.c.asset == asset)
+    return AssetHistory(
+        asset, found.tickets, problems(conn, asset=asset), conn.execute(failures).scalar_one()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since a number, and the number to ask with next."""
+
+    number: int
+    tickets: tuple[int, ...]
+    problems: tuple[int, ...]
+
+
+def changes_since(conn: Connection, number: int) -> Changes:
+    """The tickets and problems that changed after `number`; one indexed look where nothing did."""
+    now = _counters(conn, "change").get("change", 0)
+    if now == number:
+        return Changes(now, (), ())
+    touched = select(t.ticket.c.id).where(t.ticket.c.change > number).order_by(t.ticket.c.change)
+    moved = select(t.problem.c.id).where(t.problem.c.change > number).order_by(t.problem.c.change)
+    return Changes(now, tuple(conn.execute(touched).scalars()), tuple(conn.execute(moved).scalars()))
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What ticketing has done. findings = duplicates + opened + joined + reopened + late + cleared."""
+
+    by_state: Mapping[TicketState, int]
+    findings: int
+    duplicates: int
+    opened: int
+    joined: int
+    reopened: int
+    late: int
+    cleared: int
+    failures: int
+    problems_open: int
+
+    @property
+    def folded(self) -> int:
+        """Findings that opened no ticket because one was there."""
+        return self.joined + self.reopened
+
+
+def metrics(conn: Connection) -> Metrics:
+    """The counts of ticketing so far."""
+    states: dict[str, int] = dict(
+        conn.execute(select(t.ticket.c.state, func.count()).group_by(t.ticket.c.state)).tuples().all()
+    )
+    counted = _counters(conn, "count.%")
+    names = ("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures")
+    still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
+    return Metrics(
+        by_state={state: states.get(state, 0) for state in TicketState},
+        problems_open=conn.execute(still_open).scalar_one(),
+        **{name: counted.get(f"count.{name}", 0) for name in names},
+    )
+
+
+def _counters(conn: Connection, like: str) -> dict[str, int]:
+    wanted = select(t.counter.c.name, t.counter.c.value).where(t.counter.c.name.like(like))
+    return dict(conn.execute(wanted).tuples().all())

@@ -1,0 +1,179 @@
+"""What a run of records becomes, in stream order: neighbouring values of one asset are gathered into one block."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from andon.events import Event, Gap, Origin, Readings
+from andon.ports import DeadLetter, Decoded, Record, RecordKind
+from ingest.mapping import NOWHERE
+from ingest.refusal import Refused
+from ingest.sequence import Hole
+from ingest.times import event_ns
+
+HEAD_BYTES = 4096
+_NOTHING = Record(RecordKind.TICK, 0, b"", b"")
+Row = tuple[int, tuple[str, str], float, int]
+"""Event time in ns, (channel, unit), value, OPC UA StatusCode."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """The values of one asset between two of its other events."""
+
+    asset: str
+    origin: Origin
+    rows: list[Row] = field(default_factory=list)
+
+
+def readings_of(blocks: Sequence[Rows]) -> list[Readings]:
+    """The blocks as columns, their channels in the order of their first value.
+
+    All blocks share one array per column: a small array costs as much to make as a large one.
+    """
+    rows = [row for block in blocks for row in block.rows]
+    at_ns = np.array([row[0] for row in rows], np.int64)
+    values = np.array([row[2] for row in rows], np.float64)
+    qualities = np.array([row[3] for row in rows], np.uint32)
+    codes: list[int] = []
+    names: list[dict[tuple[str, str], int]] = []
+    for block in blocks:
+        index: dict[tuple[str, str], int] = {}
+        codes += [index.setdefault(row[1], len(index)) for row in block.rows]
+        names.append(index)
+    channels = np.array(codes, np.int32)
+    readings, first = [], 0
+    for block, index in zip(blocks, names, strict=True):
+        part = slice(first, first := first + len(block.rows))
+        readings.append(
+            Readings(
+                block.asset,
+                tuple(channel for channel, _ in index),
+                tuple(unit for _, unit in index),
+                at_ns[part],
+                channels[part],
+                values[part],
+                qualities[part],
+                block.origin,
+            )
+        )
+    return readings
+
+
+class Run:
+    """One call of the decoder: the record it stands at, and what has come of the ones before."""
+
+    __slots__ = (
+        "_events",
+        "_letters",
+        "_open",
+        "_extra",
+        "duplicates",
+        "overflow",
+        "position",
+        "received",
+        "received_ns",
+        "record",
+        "route",
+        "source",
+        "stored",
+    )
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.position = 0
+        self.received_ns = 0
+        self.record = _NOTHING
+        self.route = NOWHERE
+        self.received = self.stored = self.duplicates = self.overflow = 0
+        self._extra: Counter[str] = Counter()
+        self._events: list[Event | Rows] = []
+        self._open: dict[str, Rows] = {}
+        self._letters: list[DeadLetter] = []
+
+    def stand_at(self, position: int, record: Record) -> None:
+        """Go on to the next record."""
+        self.position = position
+        self.record = record
+        self.received_ns = record.received_ns
+
+    def origin(self) -> Origin:
+        """Where the record stands."""
+        return Origin(self.source, self.position, self.received_ns)
+
+    def at(self, source_ns: int) -> int:
+        """The event time for the sender's; one that cannot be yet is replaced, and counted."""
+        at_ns = event_ns(source_ns, self.received_ns)
+        if at_ns != source_ns:
+            self._extra["clock_skew"] += 1
+        return at_ns
+
+    def add(self, asset: str, rows: list[Row]) -> None:
+        """Add values of one asset to its open block."""
+        block = self._open.get(asset)
+        if block is None:
+            block = self._open[asset] = Rows(asset, self.origin())
+            self._events.append(block)
+        block.rows += rows
+
+    def put(self, event: Event, asset: str | None) -> None:
+        """Add another event: values of that asset (None: of any) that come later stand behind it."""
+        if asset is None:
+            self._open.clear()
+        else:
+            self._open.pop(asset, None)
+        self._events.append(event)
+
+    def gap(self, hole: Hole, *, filled: bool) -> None:
+        """Say that messages are missing, or that those said to be missing have come after all."""
+        gap = Gap(
+            self.source,
+            hole.asset,
+            hole.point,
+            hole.from_ns,
+            hole.to_ns,
+            "sequence",
+            filled,
+            self.origin(),
+        )
+        self.put(gap, hole.asset)
+
+    def refuse(self, refusal: Refused) -> None:
+        """The record becomes a dead letter."""
+        body = self.record.body
+        digest = hashlib.sha256(body).hexdigest()
+        self.letter(refusal.reason, refusal.detail, head=body[:HEAD_BYTES], length=len(body), sha256=digest)
+
+    def letter(self, reason: str, detail: str, *, head: bytes, length: int, sha256: str) -> None:
+        """Keep a dead letter and count it."""
+        self._extra[f"refused.{reason}"] += 1
+        clean = detail[:500].replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
+        self._letters.append(
+            DeadLetter(
+                source=self.source,
+                position=self.position,
+                received_ns=self.received_ns,
+                topic=self.record.topic,
+                reason=reason,
+                detail=clean,
+                head=head,
+                length=length,
+                sha256=sha256,
+            )
+        )
+
+    def decoded(self) -> Decoded:
+        """All of it, blocks closed."""
+        blocks = iter(readings_of([event for event in self._events if isinstance(event, Rows)]))
+        events = [next(blocks) if isinstance(event, Rows) else event for event in self._events]
+        counts = {
+            "received": self.received,
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "overflow": self.overflow,
+            **self._extra,
+        }
+        return Decoded(events, self._letters, counts)

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 MADE   := $(VENV)/.made
 PIP    := $(PYTHON) -m pip --disable-pip-version-check install
-LOCKED := $(PIP) --require-hashes --only-binary :all:
+LOCKED := $(PIP) --require-hashes --only-binary :all: --progress-bar $(shell [ -t 2 ] && echo on || echo off)
 
 # A copied, moved or broken .venv is made anew: the programs in it name their place.
 ifneq ($(shell $(PYTHON) -c '' 2>/dev/null && cat $(MADE)/place 2>/dev/null),$(CURDIR))
@@ -32,7 +32,7 @@ check: $(MADE)/test ## format, lint, types and who imports whom
 	@echo "lint-imports" && $(BIN)/lint-imports
 
 bench: setup ## how fast it is here: one row per goal
-	@$(BIN)/andon bench $(ARGS)
+	@$(BIN)/andon bench $(or $(ARGS),demo)
 
 faults: $(MADE)/test ## kills, power cuts and full disks
 	@$(PYTHON) -m pytest tests/faults $(ARGS)
@@ -68,7 +68,7 @@ $(MADE)/venv:
 	@mkdir -p $(MADE) && echo "$(CURDIR)" > $(MADE)/place && touch $@
 
 $(MADE)/packages: $(MADE)/venv requirements.lock build.lock
-	@echo "[2/4] the packages that Andon runs on, as locked: $$(grep -c '==' requirements.lock), about 190 MB, once"
+	@echo "[2/4] the packages that Andon runs on, as locked: $$(grep -c '==' requirements.lock), 140 MB, once"
 	@$(LOCKED) -r requirements.lock -r build.lock
 	@touch $@
 
@@ -83,7 +83,7 @@ $(MADE)/project: $(MADE)/web pyproject.toml
 	@touch $@
 
 $(MADE)/test: $(MADE)/project test.lock
-	@echo "[test] what tests and checks are made with: $$(grep -c '==' test.lock) packages, about 180 MB, once"
+	@echo "[test] what tests and checks are made with: $$(grep -c '==' test.lock) packages, 100 MB, once"
 	@$(LOCKED) -r test.lock
 	@touch $@
 

@@ -161,6 +161,10 @@ class Book:
         """A row to insert."""
         self._rows.setdefault(table.name, []).append(row)
 
+    def rows(self, table: Table) -> Sequence[Row]:
+        """The rows that wait to be inserted there."""
+        return self._rows.get(table.name, ())
+
     def upsert(self, table: Table, row: Row, columns: Sequence[str]) -> None:
         """A row to insert, or to set these columns of; the last one for a primary key counts."""
         key = tuple(row[column.name] for column in table.primary_key)

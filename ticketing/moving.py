@@ -87,7 +87,7 @@ def split(
     channel: str,
 ) -> tuple[Ticket, Ticket]:
     """Take one key off a ticket into a ticket of its own, with all its occurrences; NotOnTicket if that cannot be."""
-    anchors = dict(book.conn.execute(_ANCHORS, {"_from": ticket.id}).tuples().all())
+    anchors = {row.key: row.anchor_ns for row in book.conn.execute(_ANCHORS, {"_from": ticket.id})}
     moved, kept = _words(book, ticket, key)
     if key not in anchors or len(anchors) < 2 or not moved or not kept:
         raise NotOnTicket(ticket.id, key)

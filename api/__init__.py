@@ -1,1 +1,1 @@
-"""REST, live updates and the console."""
+"""What people and programs see: REST, live hints and the console's pages."""

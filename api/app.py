@@ -1,0 +1,74 @@
+"""The console and API as one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from andon.database import reading
+from api import assets, health, live, pipeline, preferences, problems, rca, tickets
+from api.auth import Gate
+from api.context import Context
+from api.flow import Rates
+from api.headers import SafeHeaders
+from api.pages import WEB, build_id
+from api.web import asset_pages, inbox, pipeline_page, problem_pages, ticket_pages, ticket_steps
+from ticketing import store
+
+__all__ = ["Context", "create_app"]
+
+THREADS = 8
+"""Requests worked on at once: SQLite writes one at a time, and each thread costs memory."""
+
+API = "/api/v1"
+ABOUT = (
+    "Tickets, root-cause tasks, machines, their series, and how the pipeline does. Times are RFC 3339 in UTC "
+    "(`…_at`), durations seconds (`…_s`). A step on a ticket names the version it was decided on, in `version` "
+    'or as `If-Match: "<version>"`; errors are RFC 9457 problems with a stable `code`.'
+)
+
+
+def create_app(context: Context) -> FastAPI:
+    """The application of one installation."""
+
+    def changed(since: int) -> int:
+        with reading(context.database) as conn:
+            return store.changes_since(conn, since).number
+
+    watch = live.Watch(changed)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        async with watch.running():
+            yield
+
+    app = FastAPI(
+        title="Andon",
+        version="1",
+        description=ABOUT,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # its page would fetch scripts from the internet
+        redoc_url=None,
+        lifespan=lifespan,
+        default_response_class=Response,
+    )
+    app.state.context = context
+    app.state.watch = watch
+    app.state.rates = Rates()
+    for topic in (tickets, rca, assets, pipeline):
+        app.include_router(topic.router, prefix=API)
+    for part in (health, live, preferences):
+        app.include_router(part.router)
+    for page in (inbox, ticket_pages, ticket_steps, problem_pages, asset_pages, pipeline_page):
+        app.include_router(page.router, include_in_schema=False)
+    for folder in ("vendor", "static"):  # both under one address, so that it changes when either does
+        place = f"/static/{build_id()}" + ("/vendor" if folder == "vendor" else "")
+        app.mount(place, StaticFiles(directory=WEB / folder, check_dir=False), name=folder)
+    problems.install(app)
+    app.add_middleware(Gate, token=context.token, refuse=problems.refuse)
+    app.add_middleware(SafeHeaders)
+    return app

@@ -1,0 +1,33 @@
+"""What the console is given to work with: everything comes in here, nothing is opened inside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from andon.clock import Now
+from andon.events import Json
+from andon.plant import Plant
+from ingest.series import SeriesStore
+from ticketing.service import Tickets
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One installation as the console sees it.
+
+    `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
+    "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
+    `token` opens the console; `photos` is the folder of the tickets' photos.
+    """
+
+    database: Engine
+    series: SeriesStore
+    tickets: Tickets
+    plant: Callable[[], Plant]
+    now: Now
+    status: Callable[[], Mapping[str, Json]]
+    token: str
+    readiness: Callable[[], list[str]]
+    photos: Path

@@ -1,0 +1,81 @@
+"""Tells each open tab that something changed, by one WebSocket per tab; the tab then fetches what it shows."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from sqlalchemy.exc import SQLAlchemyError
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+
+class Watch:
+    """Looks at the change number once for the whole process, however many tabs wait, and not at all if none does.
+
+    `since` gives the number now, given the last one it gave (-1 at first).
+    """
+
+    def __init__(self, since: Callable[[int], int], every_s: float = 0.5) -> None:
+        self._since = since
+        self._every_s = every_s
+        self.number = -1
+        self._moved = asyncio.Condition()
+        self.tabs = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look from here to the end of the block."""
+        task = asyncio.create_task(self._look(), name="live-watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def after(self, seen: int) -> int:
+        """Wait until the number is another than `seen` and give it."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.number not in {seen, -1})
+            return self.number
+
+    async def _look(self) -> None:
+        while True:
+            if self.tabs:
+                try:
+                    number = await asyncio.to_thread(self._since, self.number)
+                except SQLAlchemyError:
+                    log.exception("the change number could not be read: open pages go stale until it can")
+                    number = self.number
+                if number != self.number:
+                    async with self._moved:
+                        self.number = number
+                        self._moved.notify_all()
+            await asyncio.sleep(self._every_s)
+
+
+@router.websocket("/live")
+async def live(socket: WebSocket) -> None:
+    """One tab: `{"changed": n}` at once and whenever the number moves, nothing else. What the tab sends is ignored."""
+    watch: Watch = socket.app.state.watch
+    await socket.accept()
+    watch.tabs += 1
+    hints = asyncio.create_task(_hint(socket, watch), name="live-hints")
+    try:
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
+        watch.tabs -= 1
+        hints.cancel()
+        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await hints
+
+
+async def _hint(socket: WebSocket, watch: Watch) -> None:
+    seen = -1
+    while True:
+        seen = await watch.after(seen)
+        await socket.send_json({"changed": seen})

@@ -1,0 +1,146 @@
+"""Pages: Jinja templates rendered with the visitor's words and times, and static files under changing addresses."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, Response
+
+from andon.database import reading
+from andon.events import Json
+from api.auth import Refusal
+from api.catalogue import Words, negotiate, words_of
+from api.visit import LANGUAGE, THEMES, Visit
+from ticketing import store
+from ticketing.ticket import TicketState
+
+WEB = Path(__file__).parent / "web"
+PLACES = (
+    ("inbox", "/"),
+    ("tickets", "/tickets"),
+    ("problems", "/problems"),
+    ("assets", "/assets"),
+    ("pipeline", "/pipeline"),
+)
+SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.press_enter")
+"""The words that our scripts say; see api/web/static/words.js."""
+
+FLASH = "andon_flash"
+
+
+@cache
+def build_id() -> str:
+    """Names this build of the static files: their addresses change when they do, so browsers may keep them."""
+    digest = sha256()
+    for folder in ("static", "vendor"):
+        for path in sorted((WEB / folder).glob("*.*")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def static(name: str) -> str:
+    """The address of a static file."""
+    return f"/static/{build_id()}/{name}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static"] = static
+    environment.filters["json"] = _script_json
+    return environment
+
+
+def _script_json(value: Json) -> Markup:
+    """JSON that can stand inside a script element: it cannot close it."""
+    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
+
+
+def render(request: Request, visit: Visit, template: str, place: str, **values: Any) -> HTMLResponse:
+    """A page of the console. `place` is the entry of the navigation that it belongs to."""
+    with reading(visit.context.database) as conn:
+        waiting = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=0).total
+        changed = store.changes_since(conn, request.app.state.watch.number).number
+    words = visit.words
+    flash = _flash_of(request, words)
+    body = (
+        _environment()
+        .get_template(template)
+        .render(
+            t=words,
+            th=words.html,
+            time=visit.time,
+            plant=visit.plant,
+            theme=visit.theme,
+            actor=visit.actor,
+            place=place,
+            places=PLACES,
+            here=_here(request),
+            waiting=waiting,
+            changed=changed,
+            other_language="en" if words.language == "zh" else "zh",
+            next_theme=THEMES[(THEMES.index(visit.theme) + 1) % len(THEMES)],
+            script_words={key: words(key, what="{what}") for key in SCRIPT_WORDS},
+            flash=flash,
+            **values,
+        )
+    )
+    answer = HTMLResponse(body)
+    if flash is not None:
+        answer.delete_cookie(FLASH)
+    return answer
+
+
+def say(answer: Response, key: str, link: str = "", **arguments: str) -> None:
+    """Have the next page say this once, in a corner."""
+    text = json.dumps({"key": key, "link": link, "arguments": arguments})
+    answer.set_cookie(FLASH, quote(text), max_age=60, httponly=True, samesite="strict")
+
+
+def _flash_of(request: Request, words: Words) -> Mapping[str, str] | None:
+    try:
+        said = json.loads(unquote(request.cookies.get(FLASH, "")))
+        return {"text": words(said["key"], **said["arguments"]), "link": said["link"]}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _here(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def wants_page(request: HTTPConnection) -> bool:
+    """Whether a person is looking: a browser asks for text/html, and not below /api."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def refusal_page(request: HTTPConnection, refusal: Refusal) -> Response:
+    """A refusal in words, with the cure where there is one."""
+    words = words_of(negotiate(request.cookies.get(LANGUAGE), request.headers.get("accept-language", "")))
+    code = refusal.code if f"refused.{refusal.code}" in words else "broken"
+    body = (
+        _environment()
+        .get_template("refusal.html")
+        .render(
+            t=words,
+            title=words(f"refused.{code}"),
+            text=words(f"refused.{code}_text"),
+            cure=words(f"refused.{code}_cure") if f"refused.{code}_cure" in words else "",
+            home=refusal.status in {404, 500},
+        )
+    )
+    return HTMLResponse(body, refusal.status)

@@ -1,0 +1,100 @@
+"""Errors as RFC 9457 problem details: a stable code, what was wrong, and what is missing."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from andon.events import Json
+from api.auth import Refusal
+from api.pages import refusal_page, wants_page
+from ticketing.errors import NoEdge, StaleVersion, StepRefused, TicketingError
+
+log = logging.getLogger(__name__)
+
+STATUS: Mapping[str, int] = {
+    "ticket_not_found": 404,
+    "stale_version": 409,
+    "no_edge": 409,
+    "step_refused": 422,
+    "key_has_open_ticket": 409,
+    "not_on_ticket": 409,
+    "photo_empty": 422,
+    "photo_too_large": 413,
+    "photo_not_an_image": 415,
+    "photo_too_many_pixels": 422,
+    "photo_no_folder": 503,
+}
+"""Code of a ticketing error -> HTTP status; one that is not here is a 422."""
+
+
+def problem(status: int, code: str, detail: str = "", **more: Json) -> Response:
+    """A problem+json answer. `code` is stable; `detail` is for people and may change."""
+    title = code.replace("_", " ").capitalize()
+    body = {"type": f"urn:andon:problem:{code}", "title": title, "status": status, "code": code, **more}
+    if detail:
+        body["detail"] = detail
+    return Response(json.dumps(body), status, media_type="application/problem+json")
+
+
+def of_ticketing(error: TicketingError) -> Response:
+    """The problem of a step that ticketing refused, with what is missing or allowed."""
+    more: dict[str, Json] = {}
+    if isinstance(error, StepRefused):
+        more = {"missing": [{"demand": str(m.demand), "why": m.why} for m in error.missing]}
+    elif isinstance(error, StaleVersion):
+        more = {"expected": error.expected, "actual": error.actual}
+    elif isinstance(error, NoEdge):
+        more = {"allowed": list(error.allowed)}
+    return problem(STATUS.get(error.code, 422), error.code, str(error), **more)
+
+
+def refuse(request: HTTPConnection, refusal: Refusal) -> Response:
+    """The gate's refusal: a page for people, a problem for programs."""
+    if wants_page(request):
+        return refusal_page(request, refusal)
+    answer = problem(refusal.status, refusal.code)
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer its errors in these words."""
+
+    @app.exception_handler(TicketingError)
+    def _ticketing(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, TicketingError)  # noqa: S101 - registered for nothing else
+        return of_ticketing(error)
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+        code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else _code(error.status_code)
+        if wants_page(request):
+            return refusal_page(request, Refusal(error.status_code, code))
+        answer = problem(error.status_code, code, error.detail if error.detail != "Not Found" else "")
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+        wrong = [{"at": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()]
+        return problem(422, "invalid_request", errors=wrong)
+
+    @app.exception_handler(Exception)
+    def _broken(request: Request, _error: Exception) -> Response:
+        if wants_page(request):
+            return refusal_page(request, Refusal(500, "broken"))
+        return problem(500, "broken")
+
+
+def _code(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")

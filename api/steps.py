@@ -1,0 +1,210 @@
+"""What can be done to a ticket over the web: each deed is a checked body and one call of the service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from andon.plant import Plant
+from ticketing.service import By, Tickets
+from ticketing.states import Step, Ticks
+from ticketing.ticket import SubState, Ticket
+
+
+def _one_or_many(value: object) -> object:
+    """A form sends one line of evidence, a program a list."""
+    return [value] if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(max_length=64)]
+Text = Annotated[str, Field(max_length=4000)]
+Evidence = Annotated[list[Text], BeforeValidator(_one_or_many), Field(max_length=20)]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The ticket that something is done to, and who does it."""
+
+    tickets: Tickets
+    ticket_id: int
+    plant: Plant
+    by: By
+
+
+class Deed(BaseModel):
+    """A step with what it needs. `version` is the ticket's version the caller looked at (or header If-Match)."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: int | None = None
+
+    def to(self, on: Target) -> Ticket:
+        """Do it; TicketingError says what is missing."""
+        return self._to(on)
+
+    def _to(self, on: Target) -> Ticket:
+        raise NotImplementedError
+
+
+class Assign(Deed):
+    """Give it to a named person with a named backup. Routing's own suggestion needs no reason."""
+
+    person: Name
+    backup: Name
+    reason: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.assign(
+            on.ticket_id, person=self.person, backup=self.backup, plant=on.plant, reason=self.reason, **on.by
+        )
+
+
+class Back(Deed):
+    """A step back: why, and what shows it (a note, a photo's hash, a finding's id)."""
+
+    reason: Text = ""
+    evidence: Evidence = []
+
+
+class Transfer(Back):
+    """Hand it over to another person, who has to accept it in turn."""
+
+    person: Name
+    backup: Name
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.transfer(
+            on.ticket_id,
+            person=self.person,
+            backup=self.backup,
+            plant=on.plant,
+            reason=self.reason,
+            evidence=self.evidence,
+            **on.by,
+        )
+
+
+class Decline(Back):
+    """The assignee does not take it."""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.decline(on.ticket_id, reason=self.reason, evidence=self.evidence, **on.by)
+
+
+class Accept(Deed):
+    """The assignee takes it and says how it begins."""
+
+    sub_state: SubState
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.accept(on.ticket_id, sub_state=self.sub_state, **on.by)
+
+
+class Substate(Deed):
+    """What the work is at now, and why."""
+
+    sub_state: SubState
+    reason: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.substate(on.ticket_id, sub_state=self.sub_state, reason=self.reason, **on.by)
+
+
+class Resolve(Deed):
+    """The work is done; photos are sent before."""
+
+    summary: Text = ""
+    cause: Annotated[str, Field(max_length=16)] | None = None
+    same_kind: bool | None = None
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.resolve(
+            on.ticket_id, summary=self.summary, cause=self.cause, same_kind=self.same_kind, **on.by
+        )
+
+
+class Sign(Deed):
+    """The requester's three ticks."""
+
+    solved: bool = False
+    no_derived_risk: bool = False
+    no_further_support: bool = False
+
+    def _to(self, on: Target) -> Ticket:
+        ticks = Ticks(self.solved, self.no_derived_risk, self.no_further_support)
+        return on.tickets.sign(on.ticket_id, ticks=ticks, **on.by)
+
+
+class Reject(Back):
+    """The requester refuses to sign."""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.reject(on.ticket_id, reason=self.reason, evidence=self.evidence, **on.by)
+
+
+class GiveUp(Deed):
+    """Closed without a repair or a signature: why, and who approved it."""
+
+    reason: Text = ""
+    approver: Name = ""
+
+
+class CloseUnsigned(GiveUp):
+    """A supervisor closes what nobody signs."""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.close_unsigned(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+
+
+class Cancel(GiveUp):
+    """Nothing needs to be done."""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.cancel(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+
+
+class FalseAlarm(GiveUp):
+    """There was no fault."""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.false_alarm(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+
+
+class Duplicate(GiveUp):
+    """It is the same as another open ticket, which takes over what was folded into this one."""
+
+    master: int
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.duplicate(
+            on.ticket_id, of=self.master, reason=self.reason, approver=self.approver, **on.by
+        )
+
+
+class Reopen(Back):
+    """A closed ticket goes on."""
+
+    approver: Name = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.reopen(
+            on.ticket_id, reason=self.reason, evidence=self.evidence, approver=self.approver, **on.by
+        )
+
+
+DEEDS: Mapping[Step, type[Deed]] = {
+    Step.ASSIGN: Assign,
+    Step.TRANSFER: Transfer,
+    Step.DECLINE: Decline,
+    Step.ACCEPT: Accept,
+    Step.SUBSTATE: Substate,
+    Step.RESOLVE: Resolve,
+    Step.SIGN: Sign,
+    Step.REJECT: Reject,
+    Step.CLOSE_UNSIGNED: CloseUnsigned,
+    Step.CANCEL: Cancel,
+    Step.FALSE_ALARM: FalseAlarm,
+    Step.DUPLICATE: Duplicate,
+    Step.REOPEN: Reopen,
+}
+"""Every step that people take; FAIL_AGAIN is the machine's own."""

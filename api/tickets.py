@@ -1,0 +1,239 @@
+"""Tickets over REST: lists, one ticket, its evidence, and a POST for every step."""
+
+import re
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, UploadFile
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from andon.database import reading
+from andon.events import Priority
+from api import steps
+from api.answers import plain
+from api.visit import ContextOf, Visit, VisitOf
+from ticketing import store
+from ticketing.service import By
+from ticketing.ticket import Ticket, TicketState
+
+router = APIRouter(tags=["tickets"])
+Limit = Annotated[int, Query(ge=1, le=500)]
+Offset = Annotated[int, Query(ge=0)]
+OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
+CHANNEL = "api"
+
+
+class Wanted(BaseModel):
+    """The filters of a list of tickets, as they stand in an address; what is empty does not restrict."""
+
+    state: TicketState | Literal["open", ""] = ""
+    asset: str = ""
+    line: str = ""
+    text: str = Field(default="", max_length=200)
+    priority: Priority | None = None
+    person: str = ""
+    sort: store.Sort = store.Sort.URGENCY
+    offset: int = Field(default=0, ge=0)
+
+
+def filter_of(wanted: Wanted) -> store.Filter:
+    """The store's filter for them."""
+    state = wanted.state
+    states = OPEN if state == "open" else (TicketState(state),) if state else ()
+    return store.Filter(
+        states=states,
+        asset=wanted.asset,
+        line=wanted.line,
+        text=wanted.text,
+        priority=wanted.priority,
+        person=wanted.person,
+    )
+
+
+class Page(Wanted):
+    """The filters with the size of a page."""
+
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+@router.get("/tickets")
+def tickets(context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
+    """One page of tickets, and how many fit in each state."""
+    with reading(context.database) as conn:
+        page = store.tickets(
+            conn, filter_of(wanted), sort=wanted.sort, limit=wanted.limit, offset=wanted.offset
+        )
+    found = {"items": plain(page.tickets), "total": page.total, "counts": plain(page.counts)}
+    return JSONResponse({**found, "limit": wanted.limit, "offset": wanted.offset})
+
+
+@router.get("/tickets/{ticket_id}")
+def ticket(context: ContextOf, ticket_id: int) -> Response:
+    """One ticket with its newest occurrences, drawings, audit, photos, root-cause tasks and what can be done next."""
+    with reading(context.database) as conn:
+        detail = store.ticket(conn, ticket_id)
+    return JSONResponse(plain(detail), headers={"ETag": _tag(detail.ticket)})
+
+
+@router.get("/tickets/{ticket_id}/occurrences")
+def occurrences(context: ContextOf, ticket_id: int, limit: Limit = 200, offset: Offset = 0) -> Response:
+    """What was folded into a ticket, newest first, each with the rule that put it there."""
+    with reading(context.database) as conn:
+        store.ticket(conn, ticket_id, limit=1)
+        found = store.occurrences(conn, ticket_id, limit=limit, offset=offset)
+    return JSONResponse({"items": plain(found), "limit": limit, "offset": offset})
+
+
+@router.get("/findings/{finding}/evidence")
+def evidence(context: ContextOf, finding: str) -> Response:
+    """The evidence of one finding as its detector gave it: trend, spectrum, envelope, baseline."""
+    with reading(context.database) as conn:
+        found = store.evidence(conn, finding)
+    if found is None:
+        raise HTTPException(404, "this finding has no evidence")
+    return JSONResponse(found)
+
+
+class Doer:
+    """A request to do something to a ticket: who, and on which version."""
+
+    def __init__(
+        self,
+        visit: VisitOf,
+        ticket_id: int,
+        if_match: Annotated[str | None, Header(description='the ticket\'s version, as `"7"`')] = None,
+    ) -> None:
+        self._visit: Visit = visit
+        self._ticket_id = ticket_id
+        self._if_match = if_match
+
+    def do(self, deed: steps.Deed) -> Response:
+        """One call of the service; the answer is the ticket as it then is."""
+        version = deed.version if deed.version is not None else self._version()
+        visit = self._visit
+        by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=version, channel=CHANNEL)
+        done = deed.to(steps.Target(visit.context.tickets, self._ticket_id, visit.plant, by))
+        return JSONResponse(plain(done), headers={"ETag": _tag(done)})
+
+    def _version(self) -> int:
+        match = re.fullmatch(r'(?:W/)?"(\d{1,18})"', self._if_match or "")
+        if match is None:
+            raise HTTPException(
+                428, 'name the version you decided on: "version" in the body, or If-Match: "7"'
+            )
+        return int(match[1])
+
+
+On = Annotated[Doer, Depends()]
+
+
+@router.post("/tickets/{ticket_id}/assign")
+def assign(on: On, deed: steps.Assign) -> Response:
+    """Pending dispatch → assigned."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/transfer")
+def transfer(on: On, deed: steps.Transfer) -> Response:
+    """Assigned or in progress → assigned to someone else."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/decline")
+def decline(on: On, deed: steps.Decline) -> Response:
+    """Assigned → pending dispatch."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/accept")
+def accept(on: On, deed: steps.Accept) -> Response:
+    """Assigned → in progress, by the assignee."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/substate")
+def substate(on: On, deed: steps.Substate) -> Response:
+    """In progress: what the work is at now."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/resolve")
+def resolve(on: On, deed: steps.Resolve) -> Response:
+    """In progress → resolved."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/sign")
+def sign(on: On, deed: steps.Sign) -> Response:
+    """Resolved → closed, by someone other than the handler."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/reject")
+def reject(on: On, deed: steps.Reject) -> Response:
+    """Resolved → in progress: the requester refuses to sign."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/close_unsigned")
+def close_unsigned(on: On, deed: steps.CloseUnsigned) -> Response:
+    """Resolved → closed without a signature."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/cancel")
+def cancel(on: On, deed: steps.Cancel) -> Response:
+    """Any state before resolved → closed: nothing needs to be done."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/false_alarm")
+def false_alarm(on: On, deed: steps.FalseAlarm) -> Response:
+    """Any state before resolved → closed: there was no fault."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/duplicate")
+def duplicate(on: On, deed: steps.Duplicate) -> Response:
+    """Any state before resolved → closed: another ticket holds the same cause."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/reopen")
+def reopen(on: On, deed: steps.Reopen) -> Response:
+    """Closed → in progress, or pending dispatch if nobody had it."""
+    return on.do(deed)
+
+
+class Remark(BaseModel):
+    """Words for the record."""
+
+    text: str = Field(min_length=1, max_length=4000)
+
+
+@router.post("/tickets/{ticket_id}/comments", status_code=201)
+def comment(visit: VisitOf, ticket_id: int, remark: Remark) -> Response:
+    """Put a remark on record."""
+    done = visit.context.tickets.comment(
+        ticket_id, text=remark.text, actor=visit.actor, now_ns=visit.context.now(), channel=CHANNEL
+    )
+    return JSONResponse(plain(done), 201, headers={"ETag": _tag(done)})
+
+
+@router.post("/tickets/{ticket_id}/photos", status_code=201)
+def add_photo(visit: VisitOf, ticket_id: int, photo: UploadFile) -> Response:
+    """Keep a photo (JPEG, PNG or WebP, at most 10 MB and 40 megapixels); it is written anew without its EXIF data."""
+    kept = visit.context.tickets.add_photo(
+        ticket_id,
+        body=photo.file.read(),
+        stage="api",
+        actor=visit.actor,
+        now_ns=visit.context.now(),
+        channel=CHANNEL,
+    )
+    return JSONResponse(plain(kept), 201)
+
+
+def _tag(ticket: Ticket) -> str:
+    return f'"{ticket.version}"'

@@ -1,0 +1,80 @@
+"""How a visitor sees the console: language, colours, the person acted as, and the plant at this moment."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import Depends, HTTPException, Request
+
+from andon.plant import Plant
+from api.catalogue import Words, negotiate, words_of
+from api.context import Context
+from api.web.formats import PlantTime
+
+LANGUAGE, THEME, PERSON = "andon_language", "andon_theme", "andon_person"
+PERSON_HEADER = "X-Andon-Person"
+"""How a program says who acts."""
+
+THEMES = ("auto", "light", "dark")
+NOBODY = "planner"
+"""Who acts where the plant names no people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's surroundings. `actor` is the id of the person acted as: what the audit will name."""
+
+    context: Context
+    plant: Plant
+    words: Words
+    time: PlantTime
+    theme: str
+    actor: str
+
+
+def context_of(request: Request) -> Context:
+    """The installation that this app serves."""
+    return cast("Context", request.app.state.context)
+
+
+def visit_of(request: Request, context: Annotated[Context, Depends(context_of)]) -> Visit:
+    """What the request's cookies and headers say about who looks."""
+    plant = context.plant()
+    words = words_of(negotiate(request.cookies.get(LANGUAGE), request.headers.get("accept-language", "")))
+    theme = request.cookies.get(THEME, "auto")
+    return Visit(
+        context=context,
+        plant=plant,
+        words=words,
+        time=PlantTime(_zone(plant.time_zone), context.now(), words),
+        theme=theme if theme in THEMES else "auto",
+        actor=_actor(request, plant),
+    )
+
+
+ContextOf = Annotated[Context, Depends(context_of)]
+VisitOf = Annotated[Visit, Depends(visit_of)]
+
+
+def _actor(request: Request, plant: Plant) -> str:
+    """Who acts: named by a header, chosen on a page, else the plant's first planner, else its first person."""
+    people = {person.id: person for person in plant.people}
+    named = request.headers.get(PERSON_HEADER)
+    if named is not None:
+        if named not in people:
+            raise HTTPException(422, f"{PERSON_HEADER}: the plant has no person of that id")
+        return named
+    chosen = request.cookies.get(PERSON)
+    if chosen in people:
+        return chosen
+    planners = [person.id for person in plant.people if "planner" in person.role.lower()]
+    return next(iter([*planners, *people]), NOBODY)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,237 @@
+"""The machines by line, and one machine: what it is, how it does, what was measured, what was done to it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from andon.database import reading
+from andon.events import HOUR_NS, SECOND_NS, PackMLState, Priority, Quality
+from andon.plant import Asset
+from api.assets import CLOCK_MARGIN_NS, asset_of
+from api.pages import render
+from api.visit import Visit, VisitOf
+from api.web.bearings import bearings_of
+from api.web.charts import Chart, quantity_name, trend
+from api.web.formats import quantity
+from api.web.rows import row_of
+from api.web.wording import asset_name
+from api.web.zones import limits_of_point, zone_at
+from ticketing import store
+from ticketing.ticket import Ticket, TicketState
+from ticketing.urgency import ORDER
+
+router = APIRouter()
+WINDOWS_H = (1, 8, 24, 168)
+SPARK = 60  # points of a sparkline
+STALE_PERIODS = 3
+STATE = "state"
+OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
+
+Channels = Mapping[str, tuple[str, int, float]]
+"""Channel -> unit, time and value of the last reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointSign:
+    """One measuring point in the strip: its zone, and what stands behind it."""
+
+    id: str
+    zone: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRow:
+    """A machine in the list."""
+
+    id: str
+    name: str
+    state: str
+    running: bool
+    points: list[PointSign]
+    worst: Priority | None
+    open: int
+    heard_ns: int | None
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line with its machines."""
+
+    name: str
+    assets: list[AssetRow]
+
+
+@router.get("/assets")
+def assets(request: Request, visit: VisitOf) -> Response:
+    """All machines by line."""
+    with reading(visit.context.database) as conn:
+        tickets = store.tickets(conn, store.Filter(states=OPEN), limit=1000).tickets
+    rows: dict[str, list[AssetRow]] = {}
+    for asset in visit.plant.assets:
+        mine = [ticket for ticket in tickets if ticket.asset == asset.id]
+        rows.setdefault(asset.line, []).append(_row(asset, _channels(asset, visit), mine, visit))
+    lines = [Line(name, rows[name]) for name in sorted(rows)]
+    return render(request, visit, "assets.html", "assets", lines=lines)
+
+
+def _channels(asset: Asset, visit: Visit) -> Channels:
+    return {
+        name: (unit, at_ns, value) for name, unit, at_ns, value in visit.context.series.channels(asset.id)
+    }
+
+
+def _row(asset: Asset, channels: Channels, tickets: Sequence[Ticket], visit: Visit) -> AssetRow:
+    heard = max((at_ns for _, at_ns, _ in channels.values()), default=None)
+    state, running = _state(channels, visit)
+    return AssetRow(
+        id=asset.id,
+        name=asset_name(asset, asset.id, visit.words),
+        state=state,
+        running=running,
+        points=_strip(asset, channels, visit),
+        worst=max((ticket.priority for ticket in tickets), key=ORDER.index, default=None),
+        open=len(tickets),
+        heard_ns=heard,
+        stale=heard is not None and _is_stale(asset, "", heard, visit),
+    )
+
+
+def _state(channels: Channels, visit: Visit) -> tuple[str, bool]:
+    """The machine's state in words, and whether it runs; empty where it never said."""
+    _, _, value = channels.get(STATE, ("", 0, math.nan))
+    try:
+        state = PackMLState(int(value))
+    except ValueError:
+        return "", False
+    return visit.words(f"packml.{state.name}"), state is PackMLState.EXECUTE
+
+
+def _strip(asset: Asset, channels: Channels, visit: Visit) -> list[PointSign]:
+    signs = []
+    for point in asset.points:
+        sign, _, value = channels.get(f"{point.id}/velocity_rms", ("mm/s", 0, math.nan))
+        if f"{point.id}/velocity_rms" not in channels:
+            continue
+        zone = zone_at(visit.plant, asset, point, value) or ""
+        title = visit.words("assets.point", point=point.id, value=quantity(value, sign))
+        signs.append(PointSign(point.id, zone, title))
+    return signs
+
+
+def _is_stale(asset: Asset, channel: str, at_ns: int, visit: Visit) -> bool:
+    """Whether a channel (any, if empty) has been silent for some of its point's periods."""
+    point = asset.point(channel.partition("/")[0])
+    periods = [point.period_s] if point else [one.period_s for one in asset.points]
+    known = [period for period in periods if period is not None]
+    if not known or channel == STATE:
+        return False
+    return (visit.time.now_ns - at_ns) / SECOND_NS > STALE_PERIODS * max(known) + 30
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel with its last value and its last hour."""
+
+    channel: str
+    name: str
+    value: str
+    at_ns: int
+    stale: bool
+    spark: str
+
+
+@router.get("/assets/{asset_id}")
+def asset(
+    request: Request,
+    visit: VisitOf,
+    asset_id: str,
+    channel: Annotated[str, Query(max_length=200)] = "",
+    hours: Annotated[int, Query(ge=1, le=8784)] = 24,
+) -> Response:
+    """One machine."""
+    found = asset_of(visit.plant, asset_id)
+    channels = _channels(found, visit)
+    shown = channel if channel in channels else _first(channels)
+    with reading(visit.context.database) as conn:
+        tickets = store.tickets(conn, store.Filter(asset=asset_id), sort=store.Sort.NEWEST, limit=6).tickets
+    state, running = _state(channels, visit)
+    return render(
+        request,
+        visit,
+        "asset.html",
+        "assets",
+        asset=found,
+        name=asset_name(found, asset_id, visit.words),
+        state=state,
+        running=running,
+        power=quantity(found.power_kw, "kW"),
+        chart=_chart(found, shown, channels, hours, visit) if shown else None,
+        channel=shown,
+        channels=[_channel_row(found, name, channels, visit) for name in sorted(channels, key=_rank)],
+        hours=hours,
+        windows=[{"hours": one, "name": visit.time.span(one * 3600)} for one in WINDOWS_H],
+        tickets=[row_of(ticket, visit) for ticket in tickets],
+        bearings=bearings_of(found),
+    )
+
+
+def _rank(channel: str) -> tuple[bool, bool, str]:
+    """Velocities first, single frequency bands last."""
+    return "band_" in channel, not channel.endswith("velocity_rms"), channel
+
+
+def _first(channels: Channels) -> str:
+    return min(channels, key=_rank, default="")
+
+
+def _channel_row(asset: Asset, name: str, channels: Channels, visit: Visit) -> ChannelRow:
+    sign, at_ns, value = channels[name]
+    text = quantity(value, sign)
+    if name == STATE:
+        text = _state(channels, visit)[0] or text
+    return ChannelRow(
+        channel=name,
+        name=quantity_name(name, visit.words),
+        value=text,
+        at_ns=at_ns,
+        stale=_is_stale(asset, name, at_ns, visit),
+        spark=_spark(asset.id, name, visit) if "band_" not in name else "",
+    )
+
+
+def _spark(asset_id: str, channel: str, visit: Visit) -> str:
+    """The last hour as points of a 120 x 28 drawing; empty if there are fewer than three."""
+    to_ns = visit.time.now_ns + CLOCK_MARGIN_NS
+    at_ns, value, quality = visit.context.series.read(asset_id, channel, to_ns - HOUR_NS, to_ns, SPARK)
+    good = (quality < Quality.BAD) & np.isfinite(value)
+    at_ns, value = at_ns[good], value[good]
+    if len(at_ns) < 3:
+        return ""
+    low, high = float(value.min()), float(value.max())
+    x = (at_ns - (to_ns - HOUR_NS)) / HOUR_NS * 120
+    y = 25 - (value - low) / (high - low) * 22 if high > low else np.full(len(value), 14.0)
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+
+
+def _chart(asset: Asset, channel: str, channels: Channels, hours: int, visit: Visit) -> Chart | None:
+    to_ns = visit.time.now_ns + CLOCK_MARGIN_NS
+    at_ns, value, quality = visit.context.series.read(asset.id, channel, to_ns - hours * HOUR_NS, to_ns, 600)
+    if not len(at_ns):
+        return None
+    good = (quality < Quality.BAD) & np.isfinite(value)
+    limits = limits_of_point(visit.plant, asset, channel)
+    shape = {
+        "channel": channel,
+        "unit": channels[channel][0],
+        "at_ns": [int(at) for at in at_ns],
+        "value": [float(f"{v:.5g}") if ok else None for v, ok in zip(value, good, strict=True)],
+        "zones": [{"name": name, "to": to} for name, to in zip("ABC", limits or (), strict=False)],
+    }
+    return trend(shape, visit.words, visit.time)

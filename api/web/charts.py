@@ -1,0 +1,149 @@
+"""Evidence as charts: what the browser draws, and the same in words and as a table for those who do not see it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from andon.events import SECOND_NS, Json
+from api.catalogue import Words
+from api.web.formats import PlantTime, number, quantity, unit
+
+MOST_ROWS = 24
+MOST_PEAKS = 6
+MAIN_MARKER = {
+    "bearing_outer_race": "BPFO",
+    "bearing_inner_race": "BPFI",
+    "bearing_rolling_element": "BSF",
+    "bearing_cage": "FTF",
+}
+"""Condition -> the fault frequency whose markers stand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One figure: `spec` is drawn by api/web/static/charts.js, `rows` are its numbers under `columns`."""
+
+    name: str
+    title: str
+    summary: str
+    spec: Mapping[str, Json]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def charts_of(evidence: Mapping[str, Json], condition: str, words: Words, time: PlantTime) -> list[Chart]:
+    """The charts that the evidence holds, the most telling one for that condition first."""
+    charts = []
+    for name in ("trend", "envelope", "spectrum"):
+        shape = evidence.get(name)
+        if not shape or not shape.get("value"):
+            continue
+        if name == "trend":
+            charts.append(trend(shape, words, time))
+        else:
+            charts.append(_spectrum(name, shape, MAIN_MARKER.get(condition, ""), words))
+    first = "envelope" if condition.startswith("bearing_") else "trend"
+    return sorted(charts, key=lambda chart: chart.name != first)
+
+
+def quantity_name(channel: str, words: Words) -> str:
+    """What a channel measures, in words where the catalogue has some: `DE/velocity_rms` is "velocity RMS, DE"."""
+    point, _, measured = channel.rpartition("/")
+    key = f"quantity.{measured}"
+    name = words(key) if key in words else measured
+    return words("chart.channel", name=name, point=point) if point else name
+
+
+def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
+    """A value over time, with zones, limit and baseline where it has them."""
+    at_ns: Sequence[int] = shape["at_ns"]
+    value: Sequence[float | None] = shape["value"]
+    sign, name = shape["unit"], quantity_name(shape["channel"], words)
+    limit, baseline = shape.get("limit"), shape.get("baseline")
+    said = {"limit": words("chart.limit", value=quantity(limit, sign)) if limit is not None else ""}
+    said["baseline"] = words("chart.baseline", value=quantity(baseline, sign)) if baseline is not None else ""
+    spec: dict[str, Json] = {
+        "kind": "trend",
+        "name": name,
+        "unit": unit(sign),
+        "at_ms": [time.shifted_ms(at) for at in at_ns],
+        "times": [time.at(at) for at in at_ns],
+        "value": value,
+        "limit": limit,
+        "baseline": baseline,
+        "zones": _with_last_zone(shape.get("zones") or ()),
+        "words": said,
+    }
+    known = [here for here in value if here is not None]
+    summary = ""
+    if known:
+        summary = words(
+            "chart.trend_summary",
+            name=name,
+            first=quantity(known[0], sign),
+            last=quantity(known[-1], sign),
+            highest=quantity(max(known), sign),
+            span=time.span((at_ns[-1] - at_ns[0]) / SECOND_NS),
+        )
+    columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
+    rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
+    full = " ".join(text for text in (summary, said["limit"], said["baseline"]) if text)
+    return Chart("trend", words("chart.trend_title", name=name), full, spec, columns, rows)
+
+
+def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> Chart:
+    value: Sequence[float] = shape["value"]
+    step_hz, sign = shape["dx_hz"], shape["unit"]
+    markers = [{**m, "main": bool(main) and main in m["name"]} for m in shape.get("markers", ())]
+    spec: dict[str, Json] = {
+        "kind": "spectrum",
+        "name": words(f"chart.{name}_title"),
+        "unit": unit(sign),
+        "dx_hz": step_hz,
+        "value": value,
+        "markers": markers,
+    }
+    highest = max(range(len(value)), key=value.__getitem__)
+    summary = words(
+        "chart.spectrum_summary",
+        amplitude=quantity(value[highest], sign),
+        frequency=quantity(highest * step_hz, "Hz"),
+    )
+    marked = [m["name"] for m in markers if m["main"]] or [m["name"] for m in markers]
+    if marked:
+        summary = f"{summary} {words('chart.spectrum_marked', names=words('list.and').join(marked))}"
+    columns = (words("chart.marker"), words("chart.frequency"), words("chart.amplitude", unit=unit(sign)))
+    rows = tuple(_peak_rows(value, step_hz, markers))
+    return Chart(name, words(f"chart.{name}_title"), summary, spec, columns, rows)
+
+
+def _peak_rows(
+    value: Sequence[float], step_hz: float, markers: Sequence[Mapping[str, Json]]
+) -> Iterator[tuple[str, str, str]]:
+    """Each marker with the highest line beside it, then the highest lines that no marker explains."""
+    explained: set[int] = set()
+    for marker in markers:
+        centre = round(marker["hz"] / step_hz)
+        beside = [i for i in range(centre - 2, centre + 3) if 0 <= i < len(value)]
+        if not beside:
+            continue
+        explained.update(beside)
+        yield marker["name"], number(marker["hz"]), number(max(value[i] for i in beside))
+    peaks = [
+        i for i in range(1, len(value) - 1) if value[i - 1] < value[i] >= value[i + 1] and i not in explained
+    ]
+    for i in sorted(peaks, key=value.__getitem__, reverse=True)[:MOST_PEAKS]:
+        yield "", number(i * step_hz), number(value[i])
+
+
+def _with_last_zone(zones: Sequence[Mapping[str, Json]]) -> list[Json]:
+    """The zones with the one that lies above the last limit."""
+    if not zones or zones[-1]["to"] is None:
+        return list(zones)
+    return [*zones, {"name": chr(ord(zones[-1]["name"]) + 1), "to": None}]
+
+
+def _spread(count: int) -> list[int]:
+    """At most MOST_ROWS indices, evenly spread, the first and the last among them."""
+    if count <= MOST_ROWS:
+        return list(range(count))
+    return [round(i * (count - 1) / (MOST_ROWS - 1)) for i in range(MOST_ROWS)]

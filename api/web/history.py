@@ -1,0 +1,190 @@
+"""What happened to a ticket, in words: what was folded and why, who did what, who is responsible."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from andon.events import Json
+from api.catalogue import Words
+from api.visit import Visit
+from api.web.formats import MISSING
+from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name
+from ticketing import store
+from ticketing.causes import CAUSES
+from ticketing.ticket import Occurrence, Photo, Ticket, TicketEvent
+
+Fact = tuple[str, str]
+_PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
+_NUMBERS_SHOWN = ("velocity_rms", "ratio", "frequency_hz", "silent_s", "severity")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """One event on the ticket."""
+
+    at_ns: int
+    action: str
+    what: str
+    numbers: str
+    rule: str
+
+
+def folded(one: Occurrence, visit: Visit) -> Folded:
+    """An occurrence with the sentence of the rule that put it there."""
+    said = finding_arguments(one.numbers, {}, visit.time)
+    shown = [said[name] for name in _NUMBERS_SHOWN if name in said]
+    return Folded(
+        at_ns=one.at_ns,
+        action=one.action,
+        what=one.text.get("message") or condition_name(one.condition, visit.words),
+        numbers=shown[0] if shown else "",
+        rule=fold_sentence(one.fold, visit.words, visit.time),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One line of the activity."""
+
+    at_ns: int
+    who: str
+    did: str
+    moved: str
+    reason: str
+    changes: list[str]
+
+
+def deed(event: TicketEvent, visit: Visit) -> Deed:
+    """A line of the audit in words; what changed in the state is named by the state reached."""
+    words = visit.words
+    key = f"activity.{event.action}"
+    moved = words(f"state.{event.to_state}") if event.from_state is not event.to_state else ""
+    changes = [
+        words("activity.change", field=words(f"changed.{name}"), before=before, after=after)
+        for name, pair in event.changes.items()
+        if f"changed.{name}" in words and (before := _value(name, pair[0], visit)) is not None
+        for after in [_value(name, pair[1], visit) or MISSING]
+    ]
+    return Deed(
+        at_ns=event.at_ns,
+        who=actor_name(event.actor, visit),
+        did=words(key) if key in words else event.action,
+        moved=moved,
+        reason=event.reason,
+        changes=changes,
+    )
+
+
+def actor_name(actor: str, visit: Visit) -> str:
+    """Who did it: a person by name, a detector or rule by what it is."""
+    kind, _, name = actor.partition("/")
+    if kind in {"detector", "rule"} and name:
+        return visit.words(f"actor.{kind}", name=name)
+    return person_name(actor, visit.plant)
+
+
+def _value(name: str, value: Json, visit: Visit) -> str:
+    if value is None or value == "":
+        return MISSING
+    if name in _PEOPLE:
+        return person_name(str(value), visit.plant)
+    if name == "condition":
+        return condition_name(str(value), visit.words)
+    if name == "cause":
+        return cause_label(str(value), visit.words)
+    if isinstance(value, bool):
+        return visit.words("field.yes" if value else "field.no")
+    known = {"priority": "priority", "sub_state": "sub_state", "closure": "closure"}.get(name)
+    return visit.words(f"{known}.{value}") if known else str(value)
+
+
+def cause_label(code: str, words: Words) -> str:
+    """A root cause with its code; a code that is gone stays readable."""
+    cause = CAUSES.get(code)
+    return f"{code} {cause.zh if words.language == 'zh' else cause.en}" if cause else code
+
+
+def chain(detail: store.TicketDetail, visit: Visit) -> list[Fact]:
+    """The chain of responsibility (rule 41)."""
+    ticket, resp = detail.ticket, detail.responsibility
+    if resp is None:
+        return []
+    last = visit.words(
+        "chain.last_words",
+        who=actor_name(resp.last_actor, visit),
+        did=visit.words(f"activity.{resp.last_action}"),
+        at=visit.time.at(resp.last_at_ns),
+    )
+    return [
+        ("creator", actor_name(resp.creator, visit)),
+        ("assigner", actor_name(resp.assigner, visit) if resp.assigner else MISSING),
+        ("handler", person_name(ticket.assignee, visit.plant)),
+        ("backup", person_name(ticket.backup, visit.plant)),
+        ("requester", person_name(ticket.requester, visit.plant)),
+        ("last", last),
+    ]
+
+
+def solution(ticket: Ticket, visit: Visit) -> list[Fact]:
+    """What solved it and how it was closed, as far as that is known."""
+    words = visit.words
+    facts = [
+        ("summary", ticket.summary),
+        ("cause", cause_label(ticket.cause, words) if ticket.cause else ""),
+        (
+            "same_kind",
+            "" if ticket.same_kind is None else words("field.yes" if ticket.same_kind else "field.no"),
+        ),
+        ("handler", person_name(ticket.handler, visit.plant) if ticket.handler else ""),
+        ("signer", person_name(ticket.signer, visit.plant) if ticket.signer else ""),
+        ("closure", words(f"closure.{ticket.closure}") if ticket.closure else ""),
+        ("note", ticket.closure_note),
+    ]
+    return [fact for fact in facts if fact[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo as it is shown."""
+
+    sha256: str
+    width: int
+    height: int
+    who: str
+    at_ns: int
+
+
+def picture(photo: Photo, visit: Visit) -> Picture:
+    """A photo with who took it."""
+    return Picture(photo.sha256, photo.width, photo.height, person_name(photo.by, visit.plant), photo.at_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Something that belongs to the ticket and lies elsewhere."""
+
+    href: str
+    number: str
+    why: str
+
+
+def numbers_of(conn: Connection, detail: store.TicketDetail) -> Mapping[int, str]:
+    """The numbers of the tickets that this one points to."""
+    wanted = [one for one in (detail.ticket.recurrence_of, detail.ticket.duplicate_of) if one is not None]
+    return {one: store.ticket(conn, one, limit=1).ticket.number for one in wanted}
+
+
+def related(detail: store.TicketDetail, numbers: Mapping[int, str], visit: Visit) -> list[Link]:
+    """The root-cause tasks and other tickets that belong to this one."""
+    ticket, words = detail.ticket, visit.words
+    links = [
+        Link(f"/problems/{problem.id}", problem.number, words("related.rca")) for problem in detail.problems
+    ]
+    for other, why in ((ticket.recurrence_of, "recurrence"), (ticket.duplicate_of, "duplicate")):
+        if other is not None:
+            links.append(Link(f"/tickets/{other}", numbers[other], words(f"related.{why}")))
+    links += [
+        Link(f"/tickets/{later.id}", later.number, words("related.again")) for later in detail.recurrences
+    ]
+    return links

@@ -1,0 +1,109 @@
+"""What can be done next: the step that leads on, with what it demands and what is there, and the other ways."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.visit import Visit
+from api.web.wording import demand_sentence, person_name
+from ticketing import store
+from ticketing.errors import Missing
+from ticketing.states import EDGES, Demand, Given, Step, next_steps
+from ticketing.ticket import Suggestion, Ticket, TicketState
+
+MAIN: Mapping[TicketState, Step] = {
+    TicketState.PENDING_DISPATCH: Step.ASSIGN,
+    TicketState.ASSIGNED: Step.ACCEPT,
+    TicketState.IN_PROGRESS: Step.RESOLVE,
+    TicketState.RESOLVED: Step.SIGN,
+}
+"""The step that leads on from each state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist."""
+
+    text: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A step that can be taken. `act_as` is who has to take it, if it is not the visitor."""
+
+    step: Step
+    demands: list[Demand]
+    checklist: list[Item]
+    act_as: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Where the ticket can go from here."""
+
+    main: Way | None
+    others: list[Way]
+
+
+def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
+    """The ways from the ticket's state, as the visitor can take them."""
+    ticket = detail.ticket
+    photos = sum(photo.cycle == ticket.reopen_count for photo in detail.photos)
+    offered = suggested_of(ticket)
+    given = Given(
+        actor=visit.actor,
+        photos=photos,
+        person=(offered and offered.person) or "",
+        backup=(offered and offered.backup) or "",
+    )
+    missing = next_steps(ticket, given)
+    main = MAIN.get(ticket.state)
+    ways = {step: _way(ticket, step, missing[step], visit) for step in missing}
+    return Steps(
+        main=ways.pop(main, None) if main else None,
+        others=list(ways.values()),
+    )
+
+
+def suggested_of(ticket: Ticket) -> Suggestion | None:
+    """Routing's suggestion, if it names someone."""
+    return ticket.suggestion if ticket.suggestion and ticket.suggestion.person else None
+
+
+def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit) -> Way:
+    demands = _demands(ticket, step)
+    unmet = {Demand(one.demand): one for one in missing}
+    checklist = [
+        Item(demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words), demand not in unmet)
+        for demand in demands
+    ]
+    return Way(step, demands, checklist, _someone_else(ticket, unmet, visit))
+
+
+def _demands(ticket: Ticket, step: Step) -> list[Demand]:
+    wanted = next(
+        demands
+        for (source, _), steps in EDGES.items()
+        for one, demands in steps.items()
+        if source is ticket.state and one is step and _fits(ticket, demands)
+    )
+    shown = wanted - {Demand.WAS_ASSIGNED, Demand.NEVER_ASSIGNED}
+    return [demand for demand in Demand if demand in shown]
+
+
+def _fits(ticket: Ticket, demands: frozenset[Demand]) -> bool:
+    return (Demand.NEVER_ASSIGNED if ticket.assignee else Demand.WAS_ASSIGNED) not in demands
+
+
+def _someone_else(ticket: Ticket, unmet: Mapping[Demand, Missing], visit: Visit) -> Mapping[str, str] | None:
+    """Who has to take the step: the assignee accepts, and someone other than the handler signs."""
+    if Demand.ASSIGNEE_ACCEPTS in unmet and ticket.assignee:
+        who = ticket.assignee
+    elif Demand.OTHER_SIGNER in unmet:
+        others = [
+            person.id for person in visit.plant.people if person.id not in {ticket.handler, ticket.assignee}
+        ]
+        who = ticket.requester if ticket.requester in others else next(iter(others), "")
+    else:
+        return None
+    return {"id": who, "name": person_name(who, visit.plant)} if who else None

@@ -1,0 +1,147 @@
+"""How the pipeline does: sources, counters that balance, dead letters, gaps."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from andon import manifest
+from andon.database import reading
+from andon.events import Gap
+from andon.ports import DeadLetter
+from api.flow import SourceState, sources_of
+from api.health import degraded
+from api.pages import render
+from api.pipeline import readable
+from api.visit import Visit, VisitOf
+from api.web.formats import MISSING, number, whole
+from api.web.wording import asset_name
+from ingest import deadletters, gaps
+
+router = APIRouter()
+SHOWN = 40
+BEGINS = 60
+STAGES = ("detectors", "series", "ticketing")
+_LOOKS = {"connected": "good", "disconnected": "critical", "down": "critical", "unknown": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source as it is shown; numbers are grouped."""
+
+    name: str
+    address: str
+    condition: str
+    look: str
+    rate: str
+    heard_ns: int | None
+    received: str
+    stored: str
+    duplicates: str
+    refused: str
+    overflow: str
+    balances: bool
+    off_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as it is shown: `head` shows every byte, `begins` its first few."""
+
+    received_ns: int
+    source: str
+    position: int
+    reason: str
+    detail: str
+    topic: str
+    length: str
+    head: str
+    begins: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A gap as it is shown."""
+
+    source: str
+    place: str
+    from_ns: int
+    to_ns: int | None
+    cause: str
+    backfilled: bool
+
+
+@router.get("/pipeline")
+def pipeline(request: Request, visit: VisitOf) -> Response:
+    """All of it on one page."""
+    context = visit.context
+    status = context.status()
+    with reading(context.database) as conn:
+        stages = manifest.counted(conn)
+        letters, reasons = deadletters.recent(conn, SHOWN), deadletters.counts(conn)
+        missing = gaps.recent(conn, SHOWN)
+    return render(
+        request,
+        visit,
+        "pipeline.html",
+        "pipeline",
+        degraded=degraded(context),
+        sources=[
+            _source(source)
+            for source in sources_of(stages, status, request.app.state.rates, visit.time.now_ns)
+        ],
+        stages=[
+            {"name": name, "counts": [(what, whole(n)) for what, n in sorted(stages[name].items())]}
+            for name in STAGES
+            if name in stages
+        ],
+        parts=[
+            {"name": name, "running": part.get("running"), "restarts": part.get("restarts", 0)}
+            for name, part in sorted(status.get("parts", {}).items())
+        ],
+        letters=[_letter(letter) for letter in letters],
+        letters_count=sum(reasons.values()),
+        reasons=sorted(reasons.items()),
+        gaps=[_hole(gap, visit) for gap in missing],
+    )
+
+
+def _source(source: SourceState) -> SourceRow:
+    return SourceRow(
+        name=source.name,
+        address=source.address,
+        condition=source.condition,
+        look=_LOOKS[source.condition],
+        rate=number(source.rate),
+        heard_ns=source.heard_ns,
+        received=whole(source.received),
+        stored=whole(source.stored),
+        duplicates=whole(source.duplicates),
+        refused=whole(source.refused_in_all),
+        overflow=whole(source.overflow),
+        balances=source.off_by == 0,
+        off_by=whole(source.off_by),
+    )
+
+
+def _letter(letter: DeadLetter) -> Letter:
+    head = readable(letter)
+    return Letter(
+        received_ns=letter.received_ns,
+        source=letter.source,
+        position=letter.position,
+        reason=letter.reason,
+        detail=letter.detail,
+        topic=letter.topic.decode("utf-8", "backslashreplace"),
+        length=whole(letter.length),
+        head=head,
+        begins=head[:BEGINS].replace("\n", " ") or MISSING,
+    )
+
+
+def _hole(gap: Gap, visit: Visit) -> Hole:
+    place = visit.words("gaps.everything")
+    if gap.asset:
+        place = asset_name(visit.plant.asset(gap.asset), gap.asset, visit.words)
+        place = f"{place}, {gap.point}" if gap.point else place
+    return Hole(gap.source, place, gap.from_ns, gap.to_ns, gap.cause, gap.backfilled)

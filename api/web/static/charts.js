@@ -1,0 +1,82 @@
+// Draws each figure[data-chart] from the JSON beside it; colours come from the style sheet, words from the page.
+
+import { spectrumOption } from "./spectrum.js";
+import { trendOption } from "./trend.js";
+
+const OPTIONS = { trend: trendOption, spectrum: spectrumOption };
+const NAMES = [
+  "ink", "soft", "line", "edge", "surface", "accent", "accent-soft", "critical",
+  "zone-a", "zone-b", "zone-c", "zone-d", "zone-edge",
+];
+const drawn = new Map();
+let palette = null;
+
+/** Draw what is new or has changed under that element; forget what has left the page. */
+export function drawCharts(root) {
+  for (const [plot, { chart }] of drawn) {
+    if (plot.isConnected) continue;
+    chart.dispose();
+    drawn.delete(plot);
+  }
+  for (const figure of root.querySelectorAll("[data-chart]")) draw(figure);
+}
+
+/** Redraw when the window, the theme or the visible tab changes. */
+export function watchCharts() {
+  window.addEventListener("resize", () => redraw(false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(true));
+}
+
+function redraw(colours) {
+  if (colours) palette = null;
+  for (const plot of [...drawn.keys()]) {
+    const { chart } = drawn.get(plot);
+    if (plot.clientWidth === 0) continue;
+    chart.resize();
+    drawn.set(plot, { chart, text: null });
+    draw(plot.closest("[data-chart]"));
+  }
+  drawCharts(document);
+}
+
+function draw(figure) {
+  const plot = figure.querySelector(".plot");
+  const text = figure.querySelector("script[type='application/json']").textContent;
+  if (plot.clientWidth === 0 || drawn.get(plot)?.text === text) return;
+  palette ??= colours();
+  const chart = drawn.get(plot)?.chart ?? start(plot);
+  const spec = JSON.parse(text);
+  const option = OPTIONS[spec.kind](spec, palette, chart.getWidth());
+  chart.setOption({ ...common(palette), ...option }, { notMerge: true });
+  drawn.set(plot, { chart, text });
+  figure.dataset.drawn = "yes";
+}
+
+function start(plot) {
+  const chart = window.echarts.init(plot, null, {
+    renderer: "canvas",
+    locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN",
+  });
+  return chart;
+}
+
+function common(colour) {
+  return {
+    animation: false,
+    backgroundColor: "transparent",
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colour.ink },
+    aria: { enabled: false }, // the figure carries its own summary and table
+  };
+}
+
+// Custom properties hold light-dark() as text; an element that uses them has the colour itself.
+function colours() {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const found = {};
+  for (const name of NAMES) {
+    probe.style.color = `var(--${name})`;
+    found[name.replace(/-(\w)/, (_, letter) => letter.toUpperCase())] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  return found;
+}

@@ -1,0 +1,20 @@
+// Starts what a page needs: live hints, keys, tabs, charts, forms. Pages also work without any of it, save the charts.
+
+import { drawCharts, watchCharts } from "./charts.js";
+import { startKeys } from "./keys.js";
+import { startLive } from "./live.js";
+import { startPhotos } from "./photos.js";
+import { showTabs, watchTabs } from "./tabs.js";
+
+const furnish = (root) => {
+  showTabs(root);
+  drawCharts(root);
+};
+
+startKeys();
+startPhotos();
+watchTabs();
+watchCharts();
+startLive();
+furnish(document);
+document.addEventListener("htmx:after:settle", () => furnish(document));

@@ -1,0 +1,76 @@
+// Keeps the page true: the server says that something changed, the page fetches itself and is morphed in place.
+
+import { t } from "./words.js";
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+const sign = document.querySelector(".live");
+const view = () => document.getElementById("view");
+
+let wait = FIRST_WAIT_MS;
+let latest = 0;
+let fetching = false;
+
+/** Open the tab's one WebSocket and follow its hints; open it again when it breaks. */
+export function startLive() {
+  if (!view()) return;
+  document.addEventListener("htmx:before:swap", keepWhatIsOpen);
+  document.addEventListener("htmx:finally:request", () => {
+    fetching = false;
+    refreshIfStale();
+  });
+  document.addEventListener("visibilitychange", refreshIfStale);
+  document.addEventListener("focusout", () => setTimeout(refreshIfStale, 250));
+  connect();
+}
+
+function connect() {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  socket.addEventListener("open", () => {
+    wait = FIRST_WAIT_MS;
+    say("on");
+  });
+  socket.addEventListener("message", (message) => {
+    latest = JSON.parse(message.data).changed;
+    refreshIfStale();
+  });
+  socket.addEventListener("close", () => {
+    say("off");
+    setTimeout(connect, wait * (0.75 + Math.random() / 2));
+    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+  });
+}
+
+function say(state) {
+  if (!sign) return;
+  sign.dataset.state = state;
+  sign.title = t(`js.live_${state}`);
+  sign.querySelector("span").textContent = sign.title;
+}
+
+function refreshIfStale() {
+  const here = view();
+  if (!here || fetching || document.hidden || !here.dataset.changed) return;
+  if (latest === 0 || Number(here.dataset.changed) === latest) return;
+  if (someoneIsWriting(here)) return;
+  fetching = true;
+  here.dispatchEvent(new CustomEvent("andon:changed"));
+}
+
+// A form that someone fills in is not swapped away under their hands; it is brought up to date afterwards.
+function someoneIsWriting(here) {
+  const active = document.activeElement;
+  if (here.contains(active) && active.matches("input, select, textarea")) return true;
+  return [...here.querySelectorAll("textarea, input[type=text], input[type=file]")].some(
+    (field) => field.value !== field.defaultValue && field.value !== "",
+  );
+}
+
+// A drawer that is open stays open when the page is morphed.
+function keepWhatIsOpen(event) {
+  for (const task of event.detail.tasks) {
+    for (const open of document.querySelectorAll("details[open][id]")) {
+      task.fragment?.querySelector?.(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
+    }
+  }
+}

@@ -1,0 +1,90 @@
+// A spectrum or envelope spectrum: lines over frequency, with the fault frequencies marked and named.
+
+import { place } from "./markers.js";
+import { digits, lengthAxis, tooltip, valueAxis, zoom } from "./parts.js";
+
+const LEFT = 52;
+const RIGHT = 20;
+const ROW = 16;
+const MOST_ROWS = 4;
+const FONT = "600 12px sans-serif";
+
+/** @param spec {dx_hz, value, unit, name, markers: [{name, hz, main}], words} */
+export function spectrumOption(spec, colour, width) {
+  const end = spec.dx_hz * (spec.value.length - 1);
+  const inside = spec.markers.filter((marker) => marker.hz > 0 && marker.hz <= end);
+  const sorted = inside.sort((a, b) => Number(b.main) - Number(a.main) || a.hz - b.hz);
+  const spots = place(
+    sorted.map((marker) => ({
+      x: LEFT + (marker.hz / end) * (width - LEFT - RIGHT),
+      width: textWidth(marker.name),
+    })),
+    LEFT,
+    width - RIGHT,
+    MOST_ROWS,
+  );
+  const rows = 1 + Math.max(0, ...spots.map((spot) => spot.row));
+  return {
+    grid: { left: LEFT, right: RIGHT, top: 26 + rows * ROW, bottom: 44 },
+    tooltip: tooltip(colour, (point) => [
+      `${digits(point.value[0])} Hz`,
+      `${digits(point.value[1])} ${spec.unit}`,
+      ...nearby(sorted, point.value[0], spec.dx_hz),
+    ]),
+    dataZoom: zoom,
+    xAxis: lengthAxis(colour, {
+      type: "value",
+      name: "Hz",
+      nameLocation: "middle",
+      nameGap: 26,
+      nameTextStyle: { color: colour.soft },
+      min: 0,
+      max: Number(end.toPrecision(4)),
+      splitNumber: width < 500 ? 4 : 8,
+    }),
+    yAxis: valueAxis(colour, spec.unit, { min: 0, splitNumber: 4 }),
+    series: [
+      {
+        type: "line",
+        name: spec.name,
+        data: spec.value.map((value, index) => [index * spec.dx_hz, value]),
+        showSymbol: false,
+        lineStyle: { width: 1.25, color: colour.ink },
+        itemStyle: { color: colour.ink },
+        markLine: {
+          silent: true,
+          symbol: "none",
+          data: sorted.map((marker, index) => mark(marker, spots[index], colour)),
+        },
+      },
+    ],
+  };
+}
+
+function mark(marker, spot, colour) {
+  const tint = marker.main ? colour.accent : colour.soft;
+  return {
+    xAxis: marker.hz,
+    lineStyle: { color: tint, type: marker.main ? "solid" : "dashed", width: marker.main ? 1.75 : 1, opacity: marker.main ? 0.75 : 0.6 },
+    label: {
+      show: spot.row >= 0,
+      formatter: marker.name,
+      position: "end",
+      distance: 4,
+      offset: [spot.shift, -spot.row * ROW],
+      color: tint,
+      fontSize: 12,
+      fontWeight: marker.main ? 700 : 500,
+    },
+  };
+}
+
+const nearby = (markers, hz, step) =>
+  markers.filter((marker) => Math.abs(marker.hz - hz) <= Math.max(1.5 * step, 0.006 * hz)).map((marker) => marker.name);
+
+let ruler = null;
+function textWidth(text) {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  ruler.font = FONT;
+  return ruler.measureText(text).width;
+}

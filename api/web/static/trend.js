@@ -1,0 +1,75 @@
+// A trend: the value over time, the zones of ISO 20816 behind it, the limit and the baseline across it.
+
+import { digits, lengthAxis, tooltip, valueAxis, zoom } from "./parts.js";
+
+const FLAT = 13; // px: a zone band lower than this carries no letter
+const HEIGHT = 250; // px of the plot itself
+
+/** @param spec {at_ms (in plant time), value, unit, name, zones, limit, baseline, words} */
+export function trendOption(spec, colour, width) {
+  const known = spec.value.filter((value) => value !== null);
+  const lines = [spec.limit, spec.baseline].filter((value) => value !== null);
+  const top = Math.max(...known, ...lines, 1e-9) * 1.18;
+  const bands = spec.zones.map((zone, index) => band(zone, spec.zones[index - 1]?.to ?? 0, top, colour));
+  return {
+    grid: { left: 52, right: 20, top: 30, bottom: 30 },
+    tooltip: tooltip(colour, (point) => [
+      `${digits(point.value[1])} ${spec.unit}`,
+      spec.times[point.dataIndex],
+    ]),
+    dataZoom: zoom,
+    xAxis: lengthAxis(colour, { type: "time", splitNumber: width < 500 ? 3 : 6 }),
+    yAxis: valueAxis(colour, spec.unit, { min: 0, max: Number(top.toPrecision(2)) }),
+    useUTC: true,
+    series: [
+      {
+        type: "line",
+        name: spec.name,
+        data: spec.at_ms.map((at, index) => [at, spec.value[index]]),
+        showSymbol: known.length < 3,
+        symbolSize: 6,
+        lineStyle: { width: 1.75, color: colour.ink },
+        itemStyle: { color: colour.ink },
+        markArea: { silent: true, data: bands.filter(Boolean) },
+        markLine: { silent: true, symbol: "none", data: across(spec, colour, top) },
+      },
+    ],
+  };
+}
+
+function band(zone, from, top, colour) {
+  const to = Math.min(zone.to ?? top, top);
+  if (from >= to) return null;
+  const tall = ((to - from) / top) * HEIGHT > FLAT;
+  const look = {
+    yAxis: from,
+    itemStyle: { color: colour[`zone${zone.name}`] },
+    label: {
+      show: tall,
+      formatter: zone.name,
+      position: "insideTopLeft",
+      color: colour.ink,
+      fontWeight: 700,
+    },
+  };
+  return [look, { yAxis: to }];
+}
+
+function across(spec, colour, top) {
+  const line = (value, text, style) => ({
+    yAxis: value,
+    lineStyle: style,
+    label: { formatter: text, position: "insideEndTop", color: style.color, fontSize: 12, fontWeight: 600 },
+  });
+  const borders = spec.zones
+    .filter((zone) => zone.to !== null && zone.to < top)
+    .map((zone) => ({ yAxis: zone.to, label: { show: false }, lineStyle: { color: colour.zoneEdge, type: "solid", width: 1 } }));
+  const words = [];
+  if (spec.limit !== null) {
+    words.push(line(spec.limit, spec.words.limit, { color: colour.critical, type: "solid", width: 1.75 }));
+  }
+  if (spec.baseline !== null) {
+    words.push(line(spec.baseline, spec.words.baseline, { color: colour.soft, type: "dashed", width: 1.5 }));
+  }
+  return [...borders, ...words];
+}

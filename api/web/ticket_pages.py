@@ -1,0 +1,124 @@
+"""The list of tickets, and one ticket with everything that belongs to it."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from andon.database import reading
+from api.pages import render
+from api.tickets import Wanted, filter_of
+from api.visit import ContextOf, Visit, VisitOf
+from api.web import history
+from api.web.charts import charts_of
+from api.web.evidence import evidence_of
+from api.web.next_step import suggested_of, what_next
+from api.web.rows import row_of
+from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
+from ticketing import store
+from ticketing.causes import CAUSES
+from ticketing.photos import MIME
+from ticketing.ticket import SubState, TicketState
+
+router = APIRouter()
+PER_PAGE = 50
+SHOWN = 20  # occurrences on a page at first
+MOST = 2000
+
+
+@router.get("/tickets")
+def tickets(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]) -> Response:
+    """All tickets that fit the filters in the address."""
+    with reading(visit.context.database) as conn:
+        page = store.tickets(conn, filter_of(wanted), sort=wanted.sort, limit=PER_PAGE, offset=wanted.offset)
+    return render(
+        request,
+        visit,
+        "tickets.html",
+        "tickets",
+        items=[row_of(ticket, visit) for ticket in page.tickets],
+        total=page.total,
+        filters=wanted,
+        states=list(TicketState),
+        lines=sorted({asset.line for asset in visit.plant.assets}),
+        assets=[
+            {"id": asset.id, "name": asset_name(asset, asset.id, visit.words)} for asset in visit.plant.assets
+        ],
+        newer=_page(wanted, wanted.offset - PER_PAGE) if wanted.offset else "",
+        older=_page(wanted, wanted.offset + PER_PAGE) if wanted.offset + PER_PAGE < page.total else "",
+    )
+
+
+def _page(wanted: Wanted, offset: int) -> str:
+    query = {**wanted.model_dump(mode="json", exclude_defaults=True), "offset": max(0, offset)}
+    return f"/tickets?{urlencode(query)}"
+
+
+@router.get("/tickets/{ticket_id}")
+def ticket(
+    request: Request,
+    visit: VisitOf,
+    ticket_id: int,
+    everything: Annotated[bool, Query(alias="all")] = False,
+) -> Response:
+    """One ticket."""
+    with reading(visit.context.database) as conn:
+        detail = store.ticket(conn, ticket_id, limit=MOST if everything else SHOWN)
+        evidence = evidence_of(conn, detail)
+        numbers = history.numbers_of(conn, detail)
+    found, words = detail.ticket, visit.words
+    steps = what_next(detail, visit)
+    return render(
+        request,
+        visit,
+        "ticket.html",
+        "tickets",
+        ticket=found,
+        what=condition_name(found.headline.condition, words),
+        asset_name=asset_name(visit.plant.asset(found.asset), found.asset, words),
+        verdict=verdict(found.headline, words, visit.time),
+        confidence=score_text(found.headline.confidence),
+        sources=limit_sources(found.headline.numbers, words),
+        states=list(TicketState),
+        reached=list(TicketState).index(found.state),
+        charts=charts_of(evidence, found.headline.condition, words, visit.time),
+        occurrences=[history.folded(one, visit) for one in detail.occurrences],
+        occurrences_left=max(0, found.occurrence_count - len(detail.occurrences)),
+        activity=[history.deed(event, visit) for event in reversed(detail.events)],
+        chain=history.chain(detail, visit),
+        solution=history.solution(found, visit),
+        photos=[history.picture(photo, visit) for photo in detail.photos],
+        related=history.related(detail, numbers, visit),
+        main=steps.main,
+        others=steps.others,
+        suggested=suggested_of(found),
+        sub_states=list(SubState),
+        causes=_causes(visit),
+    )
+
+
+def _causes(visit: Visit) -> list[dict[str, str]]:
+    """The causes that can be chosen, in the visitor's language."""
+    language = visit.words.language
+    return [
+        {"code": cause.code, "label": getattr(cause, language)}
+        for cause in CAUSES.values()
+        if not cause.retired
+    ]
+
+
+@router.get("/tickets/{ticket_id}/photos/{sha256}")
+def photo(context: ContextOf, ticket_id: int, sha256: str) -> Response:
+    """A photo of that ticket."""
+    with reading(context.database) as conn:
+        names = {one.sha256 for one in store.ticket(conn, ticket_id, limit=1).photos}
+    path = context.photos / sha256
+    if sha256 not in names or not path.is_file():
+        raise HTTPException(404)
+    headers = {
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, max-age=86400",
+    }
+    return FileResponse(path, media_type=MIME, headers=headers)

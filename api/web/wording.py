@@ -1,0 +1,96 @@
+"""What findings, folds, suggestions and refusals say, as whole sentences with their numbers."""
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+from andon.events import Number
+from andon.plant import Asset, Plant
+from api.catalogue import Words
+from api.web.formats import MISSING, PlantTime, number, quantity, whole
+from ticketing.errors import Missing
+from ticketing.ticket import Candidate, Fold, Headline, Suggestion
+
+_COUNTS = frozenset({"harmonics", "severity"})
+_FOLD_NUMBERS = {"apart_s": MISSING, "since_s": MISSING, "late_s": MISSING}
+
+
+def condition_name(condition: str, words: Words) -> str:
+    """A condition in two or three words; its code where the catalogue does not know it."""
+    key = f"finding.{condition}.name"
+    return words(key) if key in words else condition
+
+
+def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
+    """What is wrong, in one sentence with the numbers that crossed."""
+    arguments = finding_arguments(headline.numbers, headline.text, time)
+    arguments.setdefault("point", headline.component)
+    key = f"finding.{headline.condition}.verdict"
+    try:
+        return words.html(key, **arguments)
+    except KeyError:  # a detector that came later, or numbers it did not send: its name says it
+        return escape(condition_name(headline.condition, words))
+
+
+def finding_arguments(numbers: Sequence[Number], text: Mapping[str, str], time: PlantTime) -> dict[str, str]:
+    """The numbers of a finding by name, with `<name>_limit`, as they read; and its texts."""
+    arguments = dict(text)
+    for one in numbers:
+        if one.name.endswith("_s"):
+            arguments[one.name] = time.span(one.value)
+        elif one.name in _COUNTS:
+            arguments[one.name] = whole(round(one.value))
+        else:
+            arguments[one.name] = quantity(one.value, one.unit)
+        if one.limit is not None:
+            arguments[f"{one.name}_limit"] = quantity(one.limit, one.unit)
+    return arguments
+
+
+def limit_sources(numbers: Sequence[Number], words: Words) -> list[str]:
+    """Where the limits come from: a standard, or the plant."""
+    sources = dict.fromkeys(one.limit_source for one in numbers if one.limit_source)
+    return [words("ticket.limit_from", source=source) for source in sources]
+
+
+def fold_sentence(fold: Fold, words: Words, time: PlantTime) -> str:
+    """Why a finding lies on the ticket it lies on."""
+    arguments = {name: time.span(abs(value)) for name, value in fold.numbers.items() if name.endswith("_s")}
+    return words(f"fold.{fold.rule}", **{**_FOLD_NUMBERS, **arguments})
+
+
+def why_this_person(suggestion: Suggestion, candidate: Candidate, words: Words) -> list[str]:
+    """What speaks for the person whom routing names, and what against: skill, line, load."""
+    reasons = []
+    if suggestion.skill and "skill" not in candidate.misses:
+        reasons.append(words("routing.has_skill", skill=suggestion.skill))
+    reasons += [words(f"routing.miss_{miss}") for miss in candidate.misses]
+    if "other_line" not in candidate.misses:
+        reasons.append(words("routing.on_line"))
+    reasons.append(words("routing.load", n=candidate.load, most=candidate.max_load))
+    return reasons
+
+
+def demand_sentence(missing: Missing, words: Words) -> str:
+    """What a step still needs, or what is wrong with what was given."""
+    particular = f"demand.{missing.demand}_{missing.why}"
+    return words(particular if particular in words else f"demand.{missing.demand}")
+
+
+def asset_name(asset: Asset | None, asset_id: str, words: Words) -> str:
+    """The machine's name in the reader's language, its id where it has none."""
+    if asset is None:
+        return asset_id
+    return asset.name_zh if words.language == "zh" and asset.name_zh else asset.name or asset.id
+
+
+def person_name(person_id: str | None, plant: Plant) -> str:
+    """The name of a person, the id of one who has left, a dash for nobody."""
+    if not person_id:
+        return MISSING
+    return next((person.name for person in plant.people if person.id == person_id), person_id)
+
+
+def score_text(value: float) -> str:
+    """A share between 0 and 1 as percent."""
+    return f"{number(100 * value)} %"

@@ -23,7 +23,7 @@ G_MM_S2 = 9806.65
 LINE_SHARES = (0.92, 0.34, 0.19)  # of the velocity RMS in 1x, 2x, 3x; squares sum to 1
 DAMPING = 0.05  # of the housing resonances: a 3 kHz ring-down lasts about 1 ms
 IMPACT_G = 2.5  # first peak of an outer race impact at severity 1
-JITTER = 0.008  # standard deviation of the time between impacts, relative
+JITTER = 0.01  # standard deviation of the time between impacts, relative
 
 
 class Element(StrEnum):

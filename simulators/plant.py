@@ -13,7 +13,15 @@ from simulators.planting import planted_in
 from simulators.signals import StateStream, StopStream
 from simulators.spoiled import SpoiledStream
 from simulators.story import Story
-from simulators.streams import CHANNELS, PERIOD_NS, OpcuaStream, Stream, TelemetryStream, WaveformStream
+from simulators.streams import (
+    CHANNELS,
+    PERIOD_NS,
+    STRAYING,
+    OpcuaStream,
+    Stream,
+    TelemetryStream,
+    WaveformStream,
+)
 from simulators.truth import Planted
 
 LATE_S, AGAIN_S = (60.0, 180.0), (1.0, 15.0)
@@ -97,10 +105,17 @@ class Simulation:
         ]
         for place, (body, point) in enumerate(heard):
             phase_ns = place * PERIOD_NS // len(heard) // 1_000_000 * 1_000_000
-            yield WaveformStream(body, point, phase_ns, has_tacho=place % 3 != 2)
+            yield WaveformStream(body, point, phase_ns, has_tacho=place % 3 != 2, late=self._late(body))
         for place, body in enumerate(self._bodies.values()):
             phase_ns = (place * PERIOD_NS // len(self._bodies) // 1_000_000 + 137) * 1_000_000
-            yield (TelemetryStream if body.machine.line == "L1" else OpcuaStream)(body, phase_ns)
+            if body.machine.line == "L1":
+                yield TelemetryStream(body, phase_ns, late=self._late(body))
+            else:
+                yield OpcuaStream(body, phase_ns)
+
+    def _late(self, body: Body) -> float:
+        """A machine with a dead sensor has a good network: what is missing there is missing for certain."""
+        return 0.0 if body.machine.id == self._story.cast.silent[0] else STRAYING
 
     def _minute(self, minute: int) -> list[_Due]:
         """Everything made in a minute of the story, by when it is sent."""

@@ -26,10 +26,9 @@ test: $(MADE)/test ## every test, and what was left out (COVER=1 adds a coverage
 	@$(PYTHON) -m pytest $(if $(COVER),--cov --cov-report=term:skip-covered) $(ARGS)
 
 check: $(MADE)/test ## format, lint, types and who imports whom
-	@echo "ruff format" && $(BIN)/ruff format --check --quiet .
-	@echo "ruff check" && $(BIN)/ruff check --quiet .
-	@echo "mypy" && $(BIN)/mypy
-	@echo "lint-imports" && $(BIN)/lint-imports
+	@wrong=""; for tool in "ruff format --check --output-format concise" "ruff check" mypy "lint-imports --no-logo"; do \
+	    echo "-- $$tool"; $(BIN)/$$tool || wrong="$$wrong $${tool%% -*},"; \
+	done; [ -z "$$wrong" ] || { echo "make check: see above:$${wrong%,}"; exit 1; }
 
 bench: setup ## how fast it is here: one row per goal
 	@$(BIN)/andon bench $(or $(ARGS),demo)

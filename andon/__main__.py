@@ -1,11 +1,12 @@
 """The command `andon`: one verb per task."""
 
 import argparse
-import json
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from andon.commands import Refused
 from andon.config import ConfigError
 from andon.parts import run_part
 
@@ -15,14 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["_part"]:
         return run_part()
-    from andon import commands  # noqa: PLC0415 - a part must not load what only a person's commands need
-
     parsed = _parser().parse_args(words)
     try:
-        return int(getattr(commands, parsed.verb)(parsed))
-    except (ConfigError, commands.Refused) as error:
-        if getattr(parsed, "json", None) == Path("-"):
-            print(json.dumps({"error": str(error)}))
+        return int(importlib.import_module(f"andon.commands.{parsed.verb}").run(parsed))
+    except (ConfigError, Refused) as error:
         print(f"andon: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

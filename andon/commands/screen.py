@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from andon import manifest
+from andon.commands.report import newest_tickets
+from andon.database import reading
+from andon.datadir import open_store
 from andon.events import Json, rfc3339
+from andon.installation import Installation
+from ticketing import store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,44 @@ class Scene:
     rates: Mapping[str, float]
     tickets: Sequence[Mapping[str, Json]]
     problems: int
+
+
+class Watch:
+    """Looks at a running installation once per turn and knows how fast each source speaks."""
+
+    def __init__(self, line: Installation, speed: float) -> None:
+        self._line = line
+        self._speed = speed
+        self._database = open_store(line.data)
+        self._before: dict[str, tuple[float, int]] = {}
+
+    def scene(self, now_ns: int) -> Scene:
+        """What there is to see now."""
+        with reading(self._database) as conn:
+            counts = manifest.counted(conn)
+            tickets = newest_tickets(conn)
+            problems = store.metrics(conn).problems_open
+        return Scene(
+            now_ns=now_ns,
+            speed=self._speed,
+            link=self._line.link,
+            parts=self._line.supervisor.status(),
+            counts=counts,
+            rates=self._rates(counts),
+            tickets=tickets,
+            problems=problems,
+        )
+
+    def _rates(self, counts: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+        now_s, rates = time.monotonic(), {}
+        for stage, numbers in counts.items():
+            name, received = stage.removeprefix("source."), numbers.get("received", 0)
+            before_s, before = self._before.get(name, (now_s, received))
+            if now_s > before_s:
+                rates[name] = (received - before) / (now_s - before_s)
+            if now_s - before_s >= 2.0 or name not in self._before:
+                self._before[name] = (now_s, received)
+        return rates
 
 
 def draw(scene: Scene) -> Group:

@@ -28,7 +28,7 @@ test: $(MADE)/test ## every test, and what was left out (COVER=1 adds a coverage
 check: $(MADE)/test ## format, lint, types and who imports whom
 	@wrong=""; for tool in "ruff format --check --output-format concise" "ruff check" mypy "lint-imports --no-logo"; do \
 	    echo "-- $$tool"; $(BIN)/$$tool || wrong="$$wrong $${tool%% -*},"; \
-	done; [ -z "$$wrong" ] || { echo "make check: see above:$${wrong%,}"; exit 1; }
+	done; [ -z "$$wrong" ] || { echo "make check: not clean:$${wrong%,}"; exit 1; }
 
 bench: setup ## how fast it is here: one row per goal
 	@$(BIN)/andon bench $(or $(ARGS),demo)

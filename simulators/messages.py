@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from andon.events import Json, rfc3339
 
+NAMESPACE = "urn:andon:simulated-plant"
+"""Of the nodes and the event type that the plant serves over OPC UA."""
+
 AWB1 = "<4sBBHQdIHffQ16s"  # the fixed header without the crc32 that ends it
 I16, I32, F32 = 1, 2, 3
 _RAW_TYPES = {I16: np.dtype("<i2"), I32: np.dtype("<i4"), F32: np.dtype("<f4")}

@@ -22,10 +22,10 @@ from asyncua.ua.status_codes import StatusCodes
 
 from andon.events import MINUTE_NS
 from simulators.machines import MACHINES
-from simulators.messages import OpcuaEvent, OpcuaValue
+from simulators.messages import NAMESPACE, OpcuaEvent, OpcuaValue
 from simulators.strict_server import StrictServer
 
-NAMESPACE = "urn:andon:simulated-plant"
+__all__ = ["NAMESPACE", "RETAINED_NS", "STOP_TYPE", "PlantServer"]
 APPLICATION = "urn:andon:simulator"
 STOP_TYPE = "MachineStopType"
 RETAINED_NS = 30 * MINUTE_NS

@@ -12,8 +12,8 @@ from asyncua import Client, ua
 from asyncua.common.subscription import Subscription
 
 from andon.events import MINUTE_NS, SECOND_NS
-from simulators.messages import OpcuaEvent, OpcuaValue
-from simulators.opcua import NAMESPACE, STOP_TYPE, PlantServer
+from simulators.messages import NAMESPACE, OpcuaEvent, OpcuaValue
+from simulators.opcua import STOP_TYPE, PlantServer
 from simulators.plant import Simulation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

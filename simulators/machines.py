@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from andon.plant import Asset, Bearing, DetectorSettings, Person, Plant, Point
+from simulators.messages import Channel
 
 SILENT_S = 300.0  # the demo's hour lasts a minute: a short outage of Andon itself must not look like silence
 BLOCK_S = 10  # between two waveform blocks of a point, and between two readings of a channel
@@ -35,8 +36,13 @@ class Machine:
 
     @property
     def line(self) -> str:
-        """The line it stands in: L1 speaks MQTT, L2 speaks OPC UA (waveforms always come by MQTT)."""
+        """The line it stands in."""
         return self.id[:2]
+
+    @property
+    def channel(self) -> Channel:
+        """How its controller speaks, by line; waveforms always come by MQTT."""
+        return "mqtt" if self.line == "L1" else "opcua"
 
     @property
     def path(self) -> str:
@@ -214,4 +220,5 @@ def plant_document() -> Plant:
         people=PEOPLE,
         classes={m.asset_class: _HEARD if m.asset_class in heard else _WATCHED for m in MACHINES},
         skills=_SKILLS,
+        priorities={"safety": "critical", "material": "low"},
     )

@@ -24,11 +24,14 @@ _RAW_TYPES = {I16: np.dtype("<i2"), I32: np.dtype("<i4"), F32: np.dtype("<f4")}
 _UNIT, _RPM, _SENSOR, _SYNC = 1, 2, 3, 4
 
 
+Channel = Literal["mqtt", "opcua"]
+
+
 @dataclass(frozen=True, slots=True)
 class MqttMessage:
     """One PUBLISH, due at `at_ns`."""
 
-    channel: ClassVar[Literal["mqtt", "opcua"]] = "mqtt"
+    channel: ClassVar[Channel] = "mqtt"
     at_ns: int
     topic: str
     body: bytes
@@ -38,7 +41,7 @@ class MqttMessage:
 class OpcuaValue:
     """One variable of the address space takes a value, due at `at_ns`; `source_ns` is its SourceTimestamp."""
 
-    channel: ClassVar[Literal["mqtt", "opcua"]] = "opcua"
+    channel: ClassVar[Channel] = "opcua"
     at_ns: int
     node: str
     value: float
@@ -49,7 +52,7 @@ class OpcuaValue:
 class OpcuaEvent:
     """One event of the machine-stop type, due at `at_ns`, with the same fields as the stop message on MQTT."""
 
-    channel: ClassVar[Literal["mqtt", "opcua"]] = "opcua"
+    channel: ClassVar[Channel] = "opcua"
     at_ns: int
     event_id: bytes
     asset: str

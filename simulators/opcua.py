@@ -109,7 +109,7 @@ class PlantServer:
         line = await self._server.nodes.objects.add_folder(self._id("L2"), f"{self._index}:Line 2")
         machines = {}
         for machine in MACHINES:
-            if machine.line == "L2":
+            if machine.channel == "opcua":
                 node_id = self._nodes[machine.id] = self._id(machine.id)
                 machines[machine.id] = await line.add_object(node_id, f"{self._index}:{machine.id}")
         return machines

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from andon.events import MINUTE_NS, SECOND_NS
 from simulators.chance import between, fraction
 from simulators.machines import MACHINES, plant_document, points_of
-from simulators.messages import Item, OpcuaEvent, OpcuaValue
+from simulators.messages import Channel, Item, OpcuaEvent, OpcuaValue
 from simulators.physics import Body
 from simulators.planting import planted_in
 from simulators.signals import StateStream, StopStream
@@ -48,16 +48,18 @@ class Simulation:
         self._streams += [*map(StopStream, self._bodies.values()), SpoiledStream(self._bodies["L1-CLP-01"])]
         self._made: dict[int, list[_Due]] = {}
 
-    def due(self, from_ns: int, to_ns: int) -> Iterator[Item]:
-        """What is sent from `from_ns` to before `to_ns`, in order; bytes are made as they are taken."""
+    def due(self, from_ns: int, to_ns: int, channel: Channel | None = None) -> Iterator[Item]:
+        """What is sent from `from_ns` to before `to_ns`, in order, by one channel or both; made as it is taken."""
         first = (from_ns - self.start_ns) // MINUTE_NS - _REACH_MIN
         last = (to_ns - 1 - self.start_ns) // MINUTE_NS
         found: list[_Due] = []
         for minute in range(max(0, first), last + 1):
             made = self._minute(minute)
             found += made[bisect_left(made, (from_ns,)) : bisect_left(made, (to_ns,))]
-        for due_ns, stream, number, _, at_ns in sorted(found):
-            yield from self._streams[stream].items(number, at_ns, due_ns)
+        for due_ns, place, number, _, at_ns in sorted(found):
+            stream = self._streams[place]
+            if channel in {None, stream.channel}:
+                yield from stream.items(number, at_ns, due_ns)
 
     def truth(self, until_ns: int) -> list[Planted]:
         """What was planted with an onset by then."""
@@ -74,19 +76,24 @@ class Simulation:
         return [
             (f"{machine.id}/{channel}", machine.id, channel, unit)
             for machine in MACHINES
-            if machine.line == "L2"
+            if machine.channel == "opcua"
             for channel, unit in (*CHANNELS, ("state", "1"))
         ]
 
-    def states(self, at_ns: int) -> list[OpcuaValue]:
-        """The state that each OPC UA machine is in, with the time of its last change."""
-        streams = [StateStream(body) for body in self._bodies.values() if body.machine.line == "L2"]
-        last = [(stream, *stream.last(at_ns)) for stream in streams]
-        return [OpcuaValue(at_ns, stream.name, float(state), since_ns) for stream, state, since_ns in last]
+    def values(self, at_ns: int) -> list[OpcuaValue]:
+        """The value that each OPC UA variable has by then, with the time it took it."""
+        values = [
+            one for stream in self._streams if isinstance(stream, OpcuaStream) for one in stream.last(at_ns)
+        ]
+        for body in self._bodies.values():
+            if body.machine.channel == "opcua":
+                state, since_ns = StateStream(body).last(at_ns)
+                values.append(OpcuaValue(since_ns, f"{body.machine.id}/state", float(state), since_ns))
+        return values
 
     def events(self, from_ns: int, to_ns: int) -> list[OpcuaEvent]:
         """The OPC UA events sent from `from_ns` to before `to_ns`."""
-        streams = [StopStream(body) for body in self._bodies.values() if body.machine.line == "L2"]
+        streams = [StopStream(body) for body in self._bodies.values() if body.machine.channel == "opcua"]
         items = [
             item
             for stream in streams
@@ -108,7 +115,7 @@ class Simulation:
             yield WaveformStream(body, point, phase_ns, has_tacho=place % 3 != 2, late=self._late(body))
         for place, body in enumerate(self._bodies.values()):
             phase_ns = (place * PERIOD_NS // len(self._bodies) // 1_000_000 + 137) * 1_000_000
-            if body.machine.line == "L1":
+            if body.machine.channel == "mqtt":
                 yield TelemetryStream(body, phase_ns, late=self._late(body))
             else:
                 yield OpcuaStream(body, phase_ns)

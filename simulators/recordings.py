@@ -115,7 +115,7 @@ def _plant(name: str, speed_hz: float) -> Plant:
         name="PRONOSTIA",
         time_zone="Europe/Paris",
         assets=(asset,),
-        people=PEOPLE,
+        people=tuple(person.model_copy(update={"lines": ()}) for person in PEOPLE),
         classes={"test_rig": detectors},
         skills={"machine_condition": "bearing"},
     )

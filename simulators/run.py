@@ -3,20 +3,22 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from andon.clock import Now
 from andon.events import SECOND_NS, Json
-from simulators.messages import Item, MqttMessage, OpcuaEvent, OpcuaValue
+from simulators.messages import Channel, Item, MqttMessage, OpcuaEvent, OpcuaValue
 from simulators.mqtt import Publisher
 from simulators.opcua import RETAINED_NS, PlantServer
 from simulators.plant import Simulation
 
-TURN_S, BEHIND_S = 0.05, 0.01  # a pause between two turns; a shorter one while there is more to tell
-MOST_PER_TURN_NS = 30 * SECOND_NS
+TURN_S = 0.05
+LEAST_PER_TURN_NS = 15 * SECOND_NS
+CATCHING_UP = 4  # times the story's own pace, so that what waited does not come as a flood
 SAVE_S, STATUS_S, DRAIN_S = 0.5, 1.0, 3.0
 _BREATH = 6  # items between two chances for everything else on the loop, about 4 ms
 
@@ -40,9 +42,9 @@ class Progress:
 
     def save(self, done_ns: int) -> None:
         """Remember that everything before `done_ns` is acknowledged or written."""
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps({"seed": self.seed, "start_ns": self.start_ns, "done_ns": done_ns}))
-        partial.replace(self.path)
+        unfinished = self.path.with_suffix(".partial")
+        unfinished.write_text(json.dumps({"seed": self.seed, "start_ns": self.start_ns, "done_ns": done_ns}))
+        unfinished.replace(self.path)
 
 
 async def run(
@@ -61,102 +63,112 @@ async def run(
 ) -> None:
     """Tell the story up to `now()`, turn by turn, until `stopping`; `ready` is given the OPC UA address.
 
-    Goes on from `progress`, so that what was not surely received is sent again with the same ids. The MQTT
-    side may come and go: the story waits for it.
+    Goes on from `progress`, so that what was not surely received is sent again with the same ids. While there
+    is no MQTT connection its part of the story waits, and OPC UA's goes on.
     """
     kept = Progress(progress, simulation.seed, simulation.start_ns)
     done_ns = kept.load()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(PlantServer(simulation.variables(), opcua_port))
         await _restore(server, simulation, done_ns)
+        client_id = f"plant-{simulation.seed}"
         publisher = await stack.enter_async_context(
-            Publisher(
-                mqtt_host,
-                mqtt_port,
-                client_id=f"plant-{simulation.seed}",
-                username=username,
-                password=password,
-            )
+            Publisher(mqtt_host, mqtt_port, client_id=client_id, username=username, password=password)
         )
         ready(server.url)
-        teller = _Teller(simulation, server, publisher, kept, status, done_ns)
-        telling = asyncio.create_task(teller.tell(now), name="telling the story")
-        stopped = asyncio.create_task(stopping.wait(), name="waiting for the end")
-        try:
-            await asyncio.wait({telling, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            telling.cancel()
-            await asyncio.gather(telling, stopped, return_exceptions=True)
-        if telling.done() and not telling.cancelled():
-            telling.result()
+        voices = _Voices(
+            publisher,
+            _Teller(simulation, "mqtt", partial(_publish, publisher), done_ns),
+            _Teller(simulation, "opcua", partial(_write, server), done_ns),
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(voices.mqtt.tell(now), name="telling by MQTT"),
+                group.create_task(voices.opcua.tell(now), name="telling by OPC UA"),
+                group.create_task(_report(voices, kept, status), name="reporting"),
+            ]
+            await stopping.wait()
+            for task in tasks:
+                task.cancel()
         await publisher.drain(DRAIN_S)
-        teller.save()
+        kept.save(voices.done_ns)
 
 
 async def _restore(server: PlantServer, simulation: Simulation, done_ns: int) -> None:
-    """Put the server where it was: the states, which are only written when they change, and what is retained."""
-    for state in simulation.states(done_ns):
-        await server.write(state)
+    """Put the server where it was: a variable that does not change any more keeps its value, events stay retained."""
+    for value in simulation.values(done_ns):
+        await server.write(value)
     for event in simulation.events(done_ns - RETAINED_NS, done_ns):
         server.retain(event)
 
 
+async def _publish(publisher: Publisher, item: Item) -> None:
+    if isinstance(item, MqttMessage):
+        await publisher.publish(item.at_ns, item.topic, item.body)
+
+
+async def _write(server: PlantServer, item: Item) -> None:
+    if isinstance(item, OpcuaValue):
+        await server.write(item)
+    elif isinstance(item, OpcuaEvent):
+        await server.emit(item)
+
+
 @dataclass(slots=True)
 class _Teller:
-    """Tells the story turn by turn."""
+    """Tells one channel's part of the story; everything before `told_ns` was given to `send`."""
 
     simulation: Simulation
-    server: PlantServer
-    publisher: Publisher
-    kept: Progress
-    status: Callable[[Mapping[str, Json]], None]
+    channel: Channel
+    send: Callable[[Item], Awaitable[None]]
     told_ns: int
     sent: int = 0
-    saved_s: float = 0.0
-    reported_s: float = 0.0
 
     async def tell(self, now: Now) -> None:
-        """For ever: what is due until now, in turns of at most half a minute of the story."""
+        """For ever: what is due until now; what has waited, at a few times the story's pace."""
+        last_ns = now()
         while True:
-            until_ns = min(now(), self.told_ns + MOST_PER_TURN_NS)
-            for item in self.simulation.due(self.told_ns, until_ns):
-                await self._send(item)
-                self.told_ns = max(self.told_ns, item.at_ns)
+            now_ns = now()
+            most_ns = max(LEAST_PER_TURN_NS, CATCHING_UP * (now_ns - last_ns))
+            until_ns, last_ns = min(now_ns, self.told_ns + most_ns), now_ns
+            for item in self.simulation.due(self.told_ns, until_ns, self.channel):
+                await self.send(item)
+                self.told_ns = item.at_ns
+                self.sent += 1
+                if self.sent % _BREATH == 0:
+                    await asyncio.sleep(0)
             self.told_ns = max(self.told_ns, until_ns)
-            self._report()
-            await asyncio.sleep(BEHIND_S if now() > until_ns + MOST_PER_TURN_NS else TURN_S)
+            await asyncio.sleep(TURN_S)
 
-    def save(self) -> None:
-        """Keep how far everything is acknowledged and written."""
-        self.saved_s = time.monotonic()
-        self.kept.save(self.publisher.acknowledged_until(self.told_ns))
 
-    async def _send(self, item: Item) -> None:
-        self.sent += 1
-        if self.sent % _BREATH == 0:
-            await asyncio.sleep(0)
-            self._report()
-        match item:
-            case MqttMessage():
-                await self.publisher.publish(item.at_ns, item.topic, item.body)
-            case OpcuaValue():
-                await self.server.write(item)
-            case OpcuaEvent():
-                await self.server.emit(item)
+@dataclass(frozen=True, slots=True)
+class _Voices:
+    """Both parts of the story."""
 
-    def _report(self) -> None:
-        at_s = time.monotonic()
-        if at_s - self.saved_s >= SAVE_S:
-            self.save()
-        if at_s - self.reported_s >= STATUS_S:
-            self.reported_s = at_s
-            self.status(
+    publisher: Publisher
+    mqtt: _Teller
+    opcua: _Teller
+
+    @property
+    def done_ns(self) -> int:
+        """The time before which everything is acknowledged or written."""
+        return min(self.publisher.acknowledged_until(self.mqtt.told_ns), self.opcua.told_ns)
+
+
+async def _report(voices: _Voices, kept: Progress, status: Callable[[Mapping[str, Json]], None]) -> None:
+    """Keep the progress, and say how it goes."""
+    reported_s = 0.0
+    while True:
+        kept.save(voices.done_ns)
+        if time.monotonic() - reported_s >= STATUS_S:
+            reported_s = time.monotonic()
+            status(
                 {
-                    "connected": self.publisher.connected,
-                    "refusal": self.publisher.refusal,
-                    "sent": self.sent,
-                    "acknowledged": self.publisher.acknowledged,
-                    "story_ns": self.told_ns,
+                    "connected": voices.publisher.connected,
+                    "refusal": voices.publisher.refusal,
+                    "sent": voices.mqtt.sent + voices.opcua.sent,
+                    "acknowledged": voices.publisher.acknowledged,
+                    "story_ns": voices.mqtt.told_ns,
                 }
             )
+        await asyncio.sleep(SAVE_S)

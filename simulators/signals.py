@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from andon.events import PackMLState, rfc3339
 from simulators.chance import identity
 from simulators.mes import Reason, Stop
-from simulators.messages import Item, MqttMessage, OpcuaEvent, OpcuaValue, envelope
+from simulators.messages import Channel, Item, MqttMessage, OpcuaEvent, OpcuaValue, envelope
 from simulators.physics import Body
 from simulators.streams import Moment, telemetry, topic_of
 
@@ -24,6 +24,11 @@ class StateStream:
         """The machine's id with what it tells."""
         return f"{self.body.machine.id}/state"
 
+    @property
+    def channel(self) -> Channel:
+        """That of its line."""
+        return self.body.machine.channel
+
     def moments(self, from_ns: int, to_ns: int) -> Iterator[Moment]:
         """Each change."""
         if from_ns <= self.body.story.start_ns < to_ns:
@@ -40,7 +45,7 @@ class StateStream:
 
     def items(self, number: int, at_ns: int, due_ns: int) -> Sequence[Item]:
         """The change into the state of that number."""
-        if self.body.machine.line == "L2":
+        if self.channel == "opcua":
             return (OpcuaValue(due_ns, self.name, float(number), at_ns),)
         message = telemetry(self.body, [], at_ns, f"{self.name}:{at_ns}")
         return (MqttMessage(due_ns, topic_of(self.body, "telemetry", "state"), message),)
@@ -59,9 +64,14 @@ class StopStream:
         return f"{self.body.machine.id}/stop"
 
     @property
+    def channel(self) -> Channel:
+        """That of its line."""
+        return self.body.machine.channel
+
+    @property
     def twice(self) -> float:
         """On line 1 MES repeats itself often."""
-        return 0.25 if self.body.machine.line == "L1" else 0.0
+        return 0.25 if self.channel == "mqtt" else 0.0
 
     def moments(self, from_ns: int, to_ns: int) -> Iterator[Moment]:
         """Each alarm raised and cleared."""
@@ -77,7 +87,7 @@ class StopStream:
         stop = next(stop for stop in stops if stop.at_ns <= at_ns < stop.running_ns)
         if stop.reason is None:
             return ()
-        if self.body.machine.line == "L2":
+        if self.channel == "opcua":
             return (self._event(stop, stop.reason, at_ns, due_ns, active=bool(number)),)
         message = self._message(stop, stop.reason, at_ns, active=bool(number))
         return (MqttMessage(due_ns, topic_of(self.body, "event", "stop"), message),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.chance import identity
-from simulators.messages import Item, MqttMessage, envelope, metrics, waveform_block
+from simulators.messages import Channel, Item, MqttMessage, envelope, metrics, waveform_block
 from simulators.physics import Body
 from simulators.streams import RATE_HZ, SCALE_G, Moment, topic_of
 
@@ -20,6 +20,7 @@ class SpoiledStream:
     """A device that was set up badly. Its messages bear no number: each is told by its time."""
 
     body: Body
+    channel: Channel = "mqtt"
     late: float = 0.0
     twice: float = 0.0
 

@@ -53,10 +53,14 @@ class Story:
         self.until(at_ns)
         return self._reboots.get(producer, ())
 
+    def silent_from(self, asset: str, point: str, at_ns: int) -> int | None:
+        """Since when this point says nothing, if that is known by then; it may lie ahead."""
+        self.until(at_ns)
+        return self._silences.get((asset, point))
+
     def is_silent(self, asset: str, point: str, at_ns: int) -> bool:
         """Whether this point has stopped speaking by then."""
-        self.until(at_ns)
-        since_ns = self._silences.get((asset, point))
+        since_ns = self.silent_from(asset, point, at_ns)
         return since_ns is not None and at_ns >= since_ns
 
     def _tell(self, new: Chapter) -> None:

@@ -11,7 +11,16 @@ from andon.plant import Point
 from simulators.bearing import synthesise
 from simulators.chance import fraction, generator, identity
 from simulators.machines import BLOCK_S
-from simulators.messages import Item, MqttMessage, OpcuaValue, Stamp, envelope, metrics, waveform_block
+from simulators.messages import (
+    Channel,
+    Item,
+    MqttMessage,
+    OpcuaValue,
+    Stamp,
+    envelope,
+    metrics,
+    waveform_block,
+)
 from simulators.physics import Body
 
 PERIOD_NS = BLOCK_S * SECOND_NS
@@ -31,6 +40,10 @@ class Stream(Protocol):
     @property
     def name(self) -> str:
         """Its name, unique in the plant."""
+
+    @property
+    def channel(self) -> Channel:
+        """How it speaks."""
 
     @property
     def late(self) -> float:
@@ -125,6 +138,7 @@ class WaveformStream:
     point: Point
     phase_ns: int
     has_tacho: bool
+    channel: Channel = "mqtt"
     late: float = STRAYING
     twice: float = STRAYING
 
@@ -165,6 +179,7 @@ class TelemetryStream:
 
     body: Body
     phase_ns: int
+    channel: Channel = "mqtt"
     late: float = STRAYING
     twice: float = STRAYING
 
@@ -191,6 +206,7 @@ class OpcuaStream:
 
     body: Body
     phase_ns: int
+    channel: Channel = "opcua"
     late: float = 0.0
     twice: float = 0.0
 
@@ -203,12 +219,25 @@ class OpcuaStream:
         """Every period."""
         return Beat(self.body, self.name, self.phase_ns).moments(from_ns, to_ns)
 
-    def items(self, number: int, at_ns: int, due_ns: int) -> Sequence[Item]:
+    def items(self, number: int, at_ns: int, due_ns: int) -> Sequence[OpcuaValue]:
         """The values read at `at_ns`."""
         return [
             OpcuaValue(due_ns, f"{self.name}/{channel}", self._seen(channel, value, at_ns), at_ns)
             for channel, value, _ in readings(self.body, number, at_ns)
         ]
+
+    def last(self, at_ns: int) -> list[OpcuaValue]:
+        """The last value of each variable by then, also of those that are silent since."""
+        values = []
+        for channel, _ in CHANNELS:
+            silent_ns = self.body.story.silent_from(self.name, channel.partition("/")[0], at_ns)
+            end_ns = at_ns + 1 if silent_ns is None else min(at_ns + 1, silent_ns)
+            for number, said_ns in Beat(self.body, self.name, self.phase_ns).moments(
+                end_ns - PERIOD_NS, end_ns
+            ):
+                known = self.items(number, said_ns, said_ns)
+                values += [one for one in known if one.node == f"{self.name}/{channel}"]
+        return values
 
     def _seen(self, channel: str, value: float, at_ns: int) -> float:
         """The value; not a number for the half minute in which one machine's current sensor is broken."""

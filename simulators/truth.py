@@ -44,7 +44,7 @@ def compare(
     A ticket is a mapping with `asset`, `component`, `family` and `opened_ns` (event time); a problem has `asset`
     and `opened_ns`. Only what was due by `end_ns` counts as planted. Found means one ticket, opened by then and not
     before the onset; a second one for the same cause, one that should have joined another and one that nothing
-    was planted for are false. Problems are judged only if given.
+    was planted for are false. Problems are judged only if given, and their lateness not: later failures join them.
     """
     counted = [p for p in planted if p.expects == "ticket" or (p.expects == "rca" and problems is not None)]
     free = sorted(
@@ -62,7 +62,7 @@ def compare(
             free.remove(match)
         if fault.due_ns > end_ns:
             continue
-        if match is not None and match[2] <= fault.due_ns:
+        if match is not None and (fault.expects == "rca" or match[2] <= fault.due_ns):
             found += 1
         else:
             missed.append(_missed(fault, match))

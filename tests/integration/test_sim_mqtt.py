@@ -6,17 +6,18 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 import paho.mqtt.client as paho
 import pytest
+from asyncua import Client, ua
 from paho.mqtt.enums import CallbackAPIVersion
 
 from andon.events import SECOND_NS, Json
-from simulators.messages import MqttMessage
+from simulators.messages import NAMESPACE, MqttMessage
 from simulators.mqtt import Publisher
 from simulators.plant import Simulation
 from simulators.run import Progress, run
@@ -190,32 +191,33 @@ class Telling:
 
     def __init__(self, port: int, progress: Path) -> None:
         self.now_ns = START_NS
-        self.acknowledged, self.ready, self.stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.acknowledged, self.stopping = asyncio.Event(), asyncio.Event()
         self._until_ns, self._port, self._progress = 0, port, progress
 
     async def tell(self, until_ns: int) -> None:
         """Run until everything before `until_ns` is acknowledged, then stop."""
         self.now_ns = self._until_ns = until_ns
-        simulation = Simulation(7, START_NS)
-        running = asyncio.create_task(
-            run(
-                simulation,
-                mqtt_host="127.0.0.1",
-                mqtt_port=self._port,
-                username=None,
-                password=None,
-                opcua_port=0,
-                now=lambda: self.now_ns,
-                progress=self._progress,
-                stopping=self.stopping,
-                ready=lambda _address: self.ready.set(),
-                status=self._note,
-            )
-        )
+        running = asyncio.create_task(self.run(lambda _address: None))
         await until(self.acknowledged, "the story")
         self.stopping.set()
         async with asyncio.timeout(10):
             await running
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Run until told to stop."""
+        await run(
+            Simulation(7, START_NS),
+            mqtt_host="127.0.0.1",
+            mqtt_port=self._port,
+            username=None,
+            password=None,
+            opcua_port=0,
+            now=lambda: self.now_ns,
+            progress=self._progress,
+            stopping=self.stopping,
+            ready=ready,
+            status=self._note,
+        )
 
     def _note(self, status: dict[str, Json]) -> None:
         if status["connected"] and status["story_ns"] >= self._until_ns:
@@ -254,3 +256,21 @@ def test_progress_is_that_of_its_own_story(tmp_path: Path) -> None:
     assert progress.load() == START_NS + 5
     assert Progress(progress.path, 8, START_NS).load() == START_NS
     assert Progress(progress.path, 7, START_NS + 1).load() == START_NS + 1
+
+
+async def test_opcua_goes_on_while_nobody_listens_on_mqtt_and_progress_waits(tmp_path: Path) -> None:
+    with socket.socket() as unserved:
+        unserved.bind(("127.0.0.1", 0))
+        telling = Telling(unserved.getsockname()[1], tmp_path / "progress.json")
+        address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        telling.now_ns = START_NS + 40 * SECOND_NS
+        running = asyncio.create_task(telling.run(address.set_result))
+        async with asyncio.timeout(WAIT_S), Client(await address) as client:
+            namespace = await client.get_namespace_index(NAMESPACE)
+            spoken = client.get_node(ua.NodeId("L2-SHB-01/M/current", namespace))
+            while (await spoken.read_data_value(raise_on_bad_status=False)).StatusCode.is_bad():  # noqa: ASYNC110  a remote value
+                await asyncio.sleep(0.02)
+        telling.stopping.set()
+        async with asyncio.timeout(10):
+            await running
+    assert json.loads((tmp_path / "progress.json").read_text())["done_ns"] <= START_NS + SECOND_NS

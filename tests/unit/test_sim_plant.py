@@ -227,11 +227,19 @@ def test_states_walk_through_packml_and_the_alarm_is_raised_and_cleared_within()
 def test_the_state_known_after_a_restart_is_the_one_of_the_last_change() -> None:
     simulation = Simulation(7, START_NS)
     stop = next(one for one in simulation.truth(at(60)) if one.asset.startswith("L2-SHB"))
-    states = {value.node: value for value in simulation.states(stop.onset_ns + 5 * SECOND_NS)}
-    assert len(states) == 10
+    states = {value.node: value for value in simulation.values(stop.onset_ns + 5 * SECOND_NS)}
+    assert len(states) == 40
     assert states[f"{stop.asset}/state"].value == PackMLState.STOPPED
     assert states[f"{stop.asset}/state"].source_ns == stop.onset_ns
     assert states["L2-CWP-01/state"].source_ns == START_NS
+
+
+def test_values_known_after_a_restart_are_the_last_ones_that_were_written() -> None:
+    seed = next(s for s in SEEDS if cast(s).silent[1] == "VEL" and cast(s).silent[0].startswith("L2"))
+    simulation = slow(seed)
+    written = {item.node: item for item in told(simulation, 0, 30) if isinstance(item, OpcuaValue)}
+    assert {value.node: value for value in simulation.values(at(30) - 1)} == written
+    assert written[f"{cast(seed).silent[0]}/VEL/velocity_rms"].source_ns < at(23)
 
 
 def test_a_start_shakes_hard_and_the_load_step_hardly() -> None:

@@ -81,6 +81,7 @@ def test_problems_are_judged_where_they_are_given() -> None:
     problem = {"asset": "M2", "opened_ns": 40 * MINUTE_NS}
     assert compare(GOOD, PLANTED, END_NS, [problem])["found"] == 3
     assert [one["why"] for one in compare(GOOD, PLANTED, END_NS, [])["missed"]] == ["no rca"]
+    assert compare(GOOD, PLANTED, END_NS, [problem | {"opened_ns": 55 * MINUTE_NS}])["missed"] == []
     other = compare(GOOD, PLANTED, END_NS, [problem, problem | {"asset": "M1"}])
     assert [(one["is"], one["asset"]) for one in other["false"]] == [("rca", "M1")]
 

@@ -1,0 +1,120 @@
+"""Between the network and the journal: a bounded queue whose overflow is counted and becomes a gap."""
+
+import asyncio
+import errno
+import logging
+from collections import deque
+from itertools import islice
+
+from andon.clock import Now
+from andon.events import Json
+from andon.ports import Journal, Record
+from ingest.opcua_words import gap_record
+
+TAKE_AT_MOST = 500
+RETRY_S = 1.0
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes records from the network loop at once, and appends them to the journal on a thread, in order."""
+
+    def __init__(self, journal: Journal, now: Now, limit: int) -> None:
+        self._journal = journal
+        self._now = now
+        self._limit = limit
+        self._waiting: deque[Record] = deque()
+        self._filled = asyncio.Event()
+        self._closing = False
+        self._lost = 0
+        self._lost_from_ns: int | None = None
+        self.received = 0
+        self.overflow = 0
+        self.gaps = 0
+
+    def message(self, record: Record) -> None:
+        """Take a message; with no room it is counted, and said once there is room again."""
+        self.received += 1
+        if self._is_full(record.received_ns):
+            self._lost += 1
+            self.overflow += 1
+        else:
+            self._put(record)
+
+    def gap(
+        self,
+        from_ns: int,
+        to_ns: int | None,
+        cause: str,
+        *,
+        asset: str | None = None,
+        point: str | None = None,
+    ) -> None:
+        """Take note of missing data; with no room it is part of the gap that the lack of room makes."""
+        if not self._is_full(from_ns):
+            self.gaps += 1
+            self._put(gap_record(from_ns, to_ns, cause, self._now(), asset=asset, point=point))
+
+    def facts(self) -> dict[str, Json]:
+        """The counts, for people."""
+        return {
+            "received": self.received,
+            "overflow": self.overflow,
+            "gaps": self.gaps,
+            "waiting": len(self._waiting),
+        }
+
+    def close(self) -> None:
+        """Nothing comes any more: let `write` end when all is written."""
+        self._closing = True
+        self._filled.set()
+
+    async def write(self) -> None:
+        """Append until closed and empty. OSError if the journal fails; a full disk is waited for."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._waiting:
+                batch = list(islice(self._waiting, TAKE_AT_MOST))
+                if not await self._append(batch):
+                    if self._closing:
+                        log.error("stopped with no space for the journal", extra={"lost": len(self._waiting)})
+                        return
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                for _ in batch:
+                    self._waiting.popleft()
+            self._tell_loss()
+            if self._closing and not self._waiting:
+                return
+
+    async def _append(self, batch: list[Record]) -> bool:
+        try:
+            await asyncio.to_thread(self._journal.append, batch)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            log.warning(
+                "no space for the journal; OPC UA data waits in memory", extra={"waiting": len(self._waiting)}
+            )
+            return False
+        return True
+
+    def _is_full(self, from_ns: int) -> bool:
+        """Whether there is no room; if so, data from `from_ns` on is missing. If not, what was lost has been said."""
+        if len(self._waiting) >= self._limit:
+            self._lost_from_ns = from_ns if self._lost_from_ns is None else min(from_ns, self._lost_from_ns)
+            return True
+        self._tell_loss()
+        return False
+
+    def _tell_loss(self) -> None:
+        if self._lost_from_ns is not None:
+            now_ns = self._now()
+            self._put(gap_record(self._lost_from_ns, now_ns, "overflow", now_ns, count=self._lost))
+            self.gaps += 1
+            self._lost, self._lost_from_ns = 0, None
+
+    def _put(self, record: Record) -> None:
+        self._waiting.append(record)
+        self._filled.set()

@@ -1,0 +1,480 @@
+"""The OPC UA collector against real servers on loopback: what they say, lose, refuse and do when they die."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import pytest_asyncio
+from asyncua import Server, ua
+from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from andon import clock
+from andon.events import SECOND_NS, Event, Gap, Json, Readings, StopAlarm
+from andon.ports import Record, RecordKind
+from ingest import opcua
+from ingest.decode import MessageDecoder
+from ingest.journal import SqliteJournal
+from ingest.opcua import Parameters
+from simulators.messages import OpcuaEvent
+from simulators.opcua import PlantServer
+from simulators.strict_server import StrictServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+URI = "urn:test:line"
+PLANT = {
+    "name": "p",
+    "assets": [
+        {
+            "id": "L2-DCM-01",
+            "name": "m",
+            "asset_class": "machine",
+            "path": "e/s/a/L2/c",
+            "points": [{"id": "DE", "component": "bearing", "quantities": {"temperature": "Cel"}}],
+        }
+    ],
+}
+
+
+class Line:
+    """A real server whose variables are made on demand."""
+
+    def __init__(self, port: int = 0, first_namespaces: Sequence[str] = ()) -> None:
+        self.server = Server(iserver=StrictServer())
+        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        self._first_namespaces = first_namespaces
+        self.nodes: dict[str, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.server.init()
+        for uri in (*self._first_namespaces, URI):
+            self.index = await self.server.register_namespace(uri)
+        await self.server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with contextlib.suppress(Exception):
+            await self.server.stop()
+
+    @property
+    def url(self) -> str:
+        assert self.server.bserver is not None
+        return f"opc.tcp://127.0.0.1:{self.server.bserver.port}/"
+
+    async def add(self, name: str, value: Json = 0.0) -> None:
+        self.nodes[name] = await self.server.nodes.objects.add_variable(
+            ua.NodeId(name, self.index), f"{self.index}:{name}", value
+        )
+
+    async def write(self, name: str, value: Json) -> None:
+        await self.nodes[name].write_value(
+            ua.DataValue(ua.Variant(value), SourceTimestamp=datetime.fromtimestamp(clock.wall() / 1e9, UTC))
+        )
+
+
+class Run:
+    """A collector at work in this loop, with its journal read as the engine reads it."""
+
+    def __init__(self, folder: Path, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.status: Mapping[str, Json] = {}
+        self.ready: list[str] = []
+        self._folder = folder
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._journal = SqliteJournal(self._folder)
+        self._reader = SqliteJournal(self._folder, read_only=True)
+        self._task = asyncio.create_task(
+            opcua.run(
+                self.parameters, self._journal, clock.wall, self._stopping, self.ready.append, self._note
+            )
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping.set()
+        async with asyncio.timeout(10):
+            await self._task
+        self._reader.close()
+        self._journal.close()
+
+    def _note(self, facts: Mapping[str, Json]) -> None:
+        self.status = facts
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return self._reader.read(0, 10_000)
+
+    @property
+    def events(self) -> list[Event]:
+        decoder = MessageDecoder()
+        decoder.decode(
+            "engine",
+            0,
+            [Record(RecordKind.CONFIG, 1, b"", json.dumps({"version": 1, "document": PLANT}).encode())],
+        )
+        decoded = decoder.decode("line", 0, self.records)
+        assert not decoded.dead_letters
+        return list(decoded.events)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [event for event in self.events if isinstance(event, Gap)]
+
+    @property
+    def alarms(self) -> list[StopAlarm]:
+        return [event for event in self.events if isinstance(event, StopAlarm)]
+
+    def values(self, channel: str = "DE/temperature") -> list[float]:
+        return [
+            float(value)
+            for event in self.events
+            if isinstance(event, Readings)
+            for place, value in zip(event.channel, event.value, strict=True)
+            if event.channels[place] == channel
+        ]
+
+    def bad(self) -> dict[str, str]:
+        return {item["channel"]: item["reason"] for item in self.status.get("items_bad", ())}
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 10) -> None:
+        async with asyncio.timeout(within_s):
+            while not holds():
+                assert not self._task.done(), self._task
+                await asyncio.sleep(0.01)
+
+
+def wanted(url: str, names: Mapping[str, str], **more: Json) -> Parameters:
+    """A collector of these nodes -> channels, impatient enough for a test."""
+    settings: dict[str, Json] = {
+        "url": url,
+        "allow_insecure": True,
+        "events": None,
+        "publishing_ms": 20,
+        "sampling_ms": 10,
+        "keepalive_s": 0.2,
+        "timeout_s": 2,
+        "retry_s": 0.1,
+        "back_off_s": 0.2,
+        "items": [
+            {"node": f"nsu={URI};s={name}", "asset": "L2-DCM-01", "channel": channel, **more.pop(name, {})}
+            for name, channel in names.items()
+        ],
+    }
+    return Parameters.model_validate(settings | more)
+
+
+@pytest.fixture(autouse=True)
+def _often_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opcua, "REPORT_S", 0.02)
+    monkeypatch.setattr(opcua, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(opcua, "CLOSE_S", 0.5)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def line() -> AsyncIterator[Line]:
+    async with Line() as line:
+        yield line
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plant() -> AsyncIterator[PlantServer]:
+    variables = [("L2-DCM-01/VEL/velocity_rms", "L2-DCM-01", "VEL/velocity_rms", "mm/s")]
+    async with PlantServer(variables, 0) as plant:
+        yield plant
+
+
+async def test_first_and_changed_values_become_readings_in_order(line: Line, tmp_path: Path) -> None:
+    await line.add("a", 40.0)
+    async with Run(tmp_path, wanted(line.url, {"a": "DE/temperature"})) as run:
+        await run.until(lambda: run.values() == [40.0])
+        for value in (41.0, 42.0, float("nan"), 43.0):
+            await line.write("a", value)
+        await run.until(lambda: len(run.values()) == 5)
+        assert [repr(value) for value in run.values()] == ["40.0", "41.0", "42.0", "nan", "43.0"]
+        (nan,) = (json.loads(r.body) for r in run.records if json.loads(r.body)["value"] is None)
+        assert nan["status"] == 0x80000000
+        assert run.ready == [line.url]
+        await run.until(lambda: run.status.get("items_good") == 1)
+        assert run.status["connected"] is True
+    assert run.status["connected"] is False
+
+
+async def test_a_session_is_closed_with_its_subscription(line: Line, tmp_path: Path) -> None:
+    await line.add("closed", 1.0)
+    service = line.server.iserver.subscription_service
+    async with Run(tmp_path, wanted(line.url, {"closed": "DE/temperature"})) as run:
+        await run.until(lambda: bool(run.values()))
+        assert len(service.subscriptions) == 1
+    assert not service.subscriptions
+
+
+async def test_one_unknown_node_disturbs_no_other_and_is_found_when_it_comes(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("here", 1.0)
+    settings = wanted(line.url, {"late": "DE/late", "here": "DE/temperature"})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [1.0] and run.bad() == {"DE/late": "BadNodeIdUnknown"})
+        await line.add("late", 7.0)
+        await run.until(lambda: run.values("DE/late") == [7.0])
+        await line.write("here", 2.0)
+        await run.until(lambda: run.values() == [1.0, 2.0])
+        assert not run.gaps
+
+
+async def test_an_unknown_namespace_is_named(line: Line, tmp_path: Path) -> None:
+    items = [{"node": "nsu=urn:nowhere;s=x", "asset": "L2-DCM-01", "channel": "DE/x"}]
+    async with Run(tmp_path, wanted(line.url, {}, items=items)) as run:
+        await run.until(lambda: run.bad() == {"DE/x": "the server has no namespace 'urn:nowhere'"})
+
+
+async def test_what_a_full_server_queue_lost_is_a_gap(line: Line, tmp_path: Path) -> None:
+    await line.add("fast", 0.0)
+    settings = wanted(line.url, {"fast": "DE/temperature"}, publishing_ms=500, sampling_ms=500)
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [0.0])
+        for value in range(1, 31):
+            await line.write("fast", float(value))
+        await run.until(lambda: bool(run.values()) and run.values()[-1] == 30.0)
+        assert len(run.values()) < 31
+        (gap,) = run.gaps
+        assert (gap.asset, gap.point, gap.cause) == ("L2-DCM-01", "DE", "server_queue_overflow")
+
+
+async def test_values_that_are_no_numbers_are_kept_as_what_they_are(line: Line, tmp_path: Path) -> None:
+    await line.add("flag", True)
+    await line.add("state", "Execute")
+    await line.add("moment", datetime(2026, 1, 1, tzinfo=UTC))
+    names = {"flag": "DE/flag", "state": "state", "moment": "DE/moment"}
+    async with Run(tmp_path, wanted(line.url, names)) as run:
+        await run.until(lambda: len(run.records) == 3)
+        assert (run.values("DE/flag"), run.values("state")) == ([1.0], [6.0])
+        await run.until(lambda: run.bad() == {"DE/moment": "BadTypeMismatch"})
+
+
+async def test_an_item_that_changed_and_did_not_say_so_is_asked_for_again(line: Line, tmp_path: Path) -> None:
+    await line.add("dead", 1.0)
+    await line.add("calm", 5.0)
+    watching = {"silent_after_s": 0.3}
+    settings = wanted(
+        line.url, {"dead": "DE/temperature", "calm": "DE/calm"}, dead=watching, calm=watching, watch_s=0.1
+    )
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [1.0] and run.values("DE/calm") == [5.0])
+        _deafen(line, "dead")
+        await line.nodes["dead"].write_value(
+            ua.DataValue(ua.Variant(2.0), SourceTimestamp=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+        await run.until(lambda: run.values() == [1.0, 2.0])
+        assert [gap.cause for gap in run.gaps] == ["item_silent"]
+        await run.until(lambda: run.status["items_good"] == 2)
+        assert run.values("DE/calm") == [5.0]
+
+
+def _deafen(line: Line, name: str) -> None:
+    """The server's item loses its callback, as items do whose driver died."""
+    for subscription in line.server.iserver.subscription_service.subscriptions.values():
+        for item in subscription.monitored_item_srv._monitored_items.values():
+            if item.read_value_id.NodeId == line.nodes[name].nodeid:
+                item.mode = ua.MonitoringMode.Disabled
+
+
+async def test_a_server_that_restarts_with_other_namespaces_is_read_again(tmp_path: Path) -> None:
+    async with Line() as first:
+        await first.add("a", 1.0)
+        port = int(first.url.rpartition(":")[2].rstrip("/"))
+        async with Run(tmp_path, wanted(first.url, {"a": "DE/temperature"})) as run:
+            await run.until(lambda: run.values() == [1.0])
+            await first.server.stop()
+            await run.until(lambda: any(gap.to_ns is None for gap in run.gaps))
+            async with Line(port, first_namespaces=["urn:other"]) as second:
+                await second.add("a", 2.0)
+                await run.until(lambda: run.values() == [1.0, 2.0])
+                opened, closed = run.gaps
+                assert (opened.asset, opened.cause, closed.cause) == (None, "connection", "connection")
+                assert closed.from_ns == opened.from_ns
+                assert closed.to_ns is not None
+                assert closed.to_ns > closed.from_ns
+                await run.until(lambda: run.status["connections"] == 2)
+
+
+async def test_a_connection_that_is_open_and_dead_is_noticed(line: Line, tmp_path: Path) -> None:
+    await line.add("half", 1.0)
+    async with (
+        Proxy(line.url) as proxy,
+        Run(tmp_path, wanted(proxy.url, {"half": "DE/temperature"})) as run,
+    ):
+        await run.until(lambda: run.values() == [1.0])
+        proxy.passing.clear()
+        await run.until(lambda: any(gap.to_ns is None for gap in run.gaps))
+        await run.until(lambda: "has sent nothing" in run.status["reason"])
+        await line.write("half", 2.0)
+        proxy.passing.set()
+        await run.until(lambda: run.values() == [1.0, 2.0])
+
+
+class Proxy:
+    """Passes bytes on, or holds them unless `passing`, as a broken network does without closing anything."""
+
+    def __init__(self, url: str) -> None:
+        self._port = int(url.rpartition(":")[2].rstrip("/"))
+        self.passing = asyncio.Event()
+        self.passing.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"opc.tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, back]
+        for one, other in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pass(one, other))
+            self._tasks.add(task)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self.passing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+async def test_a_server_that_is_not_there_is_tried_until_it_is(line: Line, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"opc.tcp://127.0.0.1:{free.getsockname()[1]}/"
+    async with Run(tmp_path, wanted(nobody, {"a": "DE/temperature"})) as run:
+        await run.until(lambda: "Refused" in run.status.get("reason", ""))
+        assert run.status["connected"] is False
+        assert not run.ready
+        assert not run.records
+
+
+async def test_what_was_missed_while_the_collector_was_away_is_a_gap(line: Line, tmp_path: Path) -> None:
+    await line.add("away", 1.0)
+    settings = wanted(line.url, {"away": "DE/temperature"})
+    async with Run(tmp_path, settings) as before:
+        await before.until(lambda: before.values() == [1.0])
+        last_ns = before.records[-1].received_ns
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: bool(run.gaps))
+        (gap,) = run.gaps
+        assert (gap.from_ns, gap.cause) == (last_ns, "connection")
+        assert gap.to_ns is not None
+
+
+def stopped(number: int, *, active: bool = True) -> OpcuaEvent:
+    at_ns = clock.wall() // SECOND_NS * SECOND_NS
+    return OpcuaEvent(
+        at_ns=at_ns,
+        event_id=number.to_bytes(16, "big"),
+        asset="L2-DCM-01",
+        state="Stopped",
+        reason_id="JAM_OUTFEED",
+        reason_value=2101,
+        reason_message="出料口卡料",
+        reason_category="mechanical",
+        severity=600,
+        active=active,
+        time_ns=at_ns,
+    )
+
+
+async def test_stop_events_of_the_simulated_plant_become_alarms_once_each(
+    plant: PlantServer, tmp_path: Path
+) -> None:
+    settings = wanted(plant.url, {}, events={})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.status.get("events") == "subscribed")
+        assert run.status["refresh"] == "Good"
+        await plant.emit(stopped(1))
+        await plant.emit(stopped(2, active=False))
+        await run.until(lambda: len(run.alarms) == 2)
+        began, ended = run.alarms
+        assert (began.asset, began.state.name, began.reason_id) == ("L2-DCM-01", "STOPPED", "JAM_OUTFEED")
+        assert (began.reason_value, began.message, began.severity) == (2101, "出料口卡料", 600)
+        assert (began.active, ended.active) == (True, False)
+    async with Run(tmp_path, settings) as run:  # ConditionRefresh tells both again, with their EventIds
+        await run.until(lambda: sum(r.kind is RecordKind.MESSAGE for r in run.records) == 4)
+        assert len(run.alarms) == 2
+
+
+async def test_events_of_another_kind_are_counted_and_left_out(line: Line, tmp_path: Path) -> None:
+    speaker = await line.server.get_event_generator()
+    settings = wanted(line.url, {}, events={"namespace": URI})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.status.get("events") == "subscribed")
+        await speaker.trigger(message="hello")
+        await run.until(lambda: run.status["foreign_events"] == 1)
+        assert not run.records
+        assert run.status["refresh"].startswith("Bad")
+
+
+async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Line, tmp_path: Path) -> None:
+    async with Run(tmp_path, wanted(line.url, {}, events={"namespace": "urn:late"})) as run:
+        await run.until(lambda: run.status.get("events") == "the server has no namespace 'urn:late'")
+        await line.server.register_namespace("urn:late")
+        await run.until(lambda: run.status["events"] == "subscribed")
+
+
+async def test_a_signed_and_encrypted_connection_with_a_pinned_certificate(tmp_path: Path) -> None:
+    ours = await _certificate(tmp_path, "ours", "urn:andon:collector", ExtendedKeyUsageOID.CLIENT_AUTH)
+    theirs = await _certificate(tmp_path, "theirs", "urn:test:server", ExtendedKeyUsageOID.SERVER_AUTH)
+    line = Line()
+    line.server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+    async with _secured(line, theirs):
+        await line.add("a", 1.0)
+        secure = {"security": "Basic256Sha256", "certificate": ours[0], "private_key": ours[1]}
+        trusting = wanted(line.url, {"a": "DE/temperature"}, **secure, server_certificate=theirs[0])
+        async with Run(tmp_path / "good", trusting) as run:
+            await run.until(lambda: run.values() == [1.0])
+        wary = wanted(line.url, {"a": "DE/temperature"}, **secure, server_certificate=ours[0])
+        async with Run(tmp_path / "bad", wary) as run:
+            await run.until(
+                lambda: bool(run.status.get("reason")) and "not connected" not in run.status["reason"]
+            )
+            assert not run.records
+
+
+async def _certificate(folder: Path, name: str, uri: str, use: Any) -> tuple[Path, Path]:
+    certificate, key = folder / f"{name}.der", folder / f"{name}.pem"
+    await setup_self_signed_certificate(key, certificate, uri, socket.gethostname(), [use], {})
+    return certificate, key
+
+
+@contextlib.asynccontextmanager
+async def _secured(line: Line, files: tuple[Path, Path]) -> AsyncIterator[Line]:
+    await line.server.init()
+    await line.server.set_application_uri("urn:test:server")
+    await line.server.load_certificate(str(files[0]))
+    await line.server.load_private_key(str(files[1]))
+    line.index = await line.server.register_namespace(URI)
+    await line.server.start()
+    try:
+        yield line
+    finally:
+        await line.server.stop()

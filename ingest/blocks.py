@@ -68,9 +68,9 @@ class Run:
 
     __slots__ = (
         "_events",
+        "_extra",
         "_letters",
         "_open",
-        "_extra",
         "duplicates",
         "overflow",
         "position",

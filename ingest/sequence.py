@@ -90,8 +90,7 @@ class Sequence:
             self._insert(number)
         if number >= end:
             self.last_ns, self.asset = at_ns, asset
-        if source_ns > self.latest_source_ns:
-            self.latest_source_ns = source_ns
+        self.latest_source_ns = max(self.latest_source_ns, source_ns)
         self.recent[number % RECENT] = (number, checksum)
         return Verdict.NEW
 

@@ -1,8 +1,10 @@
 """The one place that reads the time of day. Everything else is given a `Now`."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 Now = Callable[[], int]
 """Gives nanoseconds UTC."""
@@ -13,17 +15,39 @@ def wall() -> int:
     return time.time_ns()
 
 
-@dataclass(frozen=True, slots=True)
-class ScaledClock:
-    """A story that runs `speed` times as fast as the wall clock; shared by processes through its three numbers."""
+@dataclass(slots=True)
+class SharedStory:
+    """A story that several processes tell by one clock: it stands still until somebody says `go`, then runs.
 
-    story_ns: int
-    wall_ns: int
-    speed: float
+    The file holds where the story stands, and since when and how fast it runs.
+    """
+
+    path: Path
+    _running: tuple[int, int, float] | None = None
 
     def __call__(self) -> int:
         """The story's time now."""
-        return self.story_ns + int((time.time_ns() - self.wall_ns) * self.speed)
+        if self._running is None:
+            story_ns, wall_ns, speed = json.loads(self.path.read_text())
+            if wall_ns is None:
+                return int(story_ns)
+            self._running = story_ns, wall_ns, speed
+        story_ns, wall_ns, speed = self._running
+        return int(story_ns + int((time.time_ns() - wall_ns) * speed))
+
+    def stand_at(self, story_ns: int) -> None:
+        """Let the story stand at this time."""
+        self._running = None
+        self._write(story_ns, None, 0.0)
+
+    def go(self, speed: float) -> None:
+        """Let it run from where it stands, `speed` times as fast as the wall clock."""
+        self._write(self(), time.time_ns(), speed)
+
+    def _write(self, story_ns: int, wall_ns: int | None, speed: float) -> None:
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps([story_ns, wall_ns, speed]))
+        partial.rename(self.path)
 
 
 class StoryClock:

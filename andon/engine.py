@@ -147,6 +147,9 @@ class TakeAndCommit:
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())
             for stage, counts in self._counts(outcome, folded).items():
                 manifest.count(conn, stage, counts)
+            for part in slices:
+                gap_records = sum(record.kind == RecordKind.GAP for record in part.records)
+                manifest.count(conn, f"source.{part.source}", {"gap_records": gap_records})
         self._number = outcome.batch
         self._at.update({part.source: part.after for part in taken})
 
@@ -166,7 +169,7 @@ class TakeAndCommit:
             try:
                 more = self._journals[source].read(first + len(records), limit - len(records))
             except CorruptRecord as error:
-                more = [_corrupt(error)]
+                more = [_corrupt(error)] * min(error.resume - error.position, limit - len(records))
             if not more:
                 break
             records.extend(more)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from andon.clock import SharedStory
 from andon.config import Source, Web
 from andon.datadir import token_of
 from andon.events import Json
@@ -14,10 +15,10 @@ from andon.supervisor import Supervisor
 
 @dataclass(slots=True)
 class Installation:
-    """What runs on `data`. `story` is the clock of a story told faster than the wall clock, None for real time."""
+    """What runs on `data`. `story` is the clock of the story that is told, None for real time."""
 
     data: Path
-    story: Mapping[str, Json] | None = None
+    story: SharedStory | None = None
     journal: Mapping[str, Json] = field(default_factory=dict)
     supervisor: Supervisor = field(init=False)
     nudge: int = field(init=False)
@@ -44,9 +45,13 @@ class Installation:
         """Start the console; gives the link that signs the reader in."""
         token = token_of(self.data)
         address = self.supervisor.start("web", self._job("web", host=web.host, port=web.port, token=token))
-        self.supervisor.children["web"].job["port"] = int(address.rpartition(":")[2])
+        self.supervisor.children["web"].job["port"] = self.port_of("web")
         self.link = f"{address}/?token={token}"
         return self.link
+
+    def port_of(self, name: str) -> int:
+        """The port that a part said it serves."""
+        return int(str(self.supervisor.children[name].said["ready"]).rpartition(":")[2])
 
     def start_plant(self, **job: Json) -> str:
         """Start the simulated plant."""
@@ -69,7 +74,7 @@ class Installation:
             self.supervisor.stop(name)
 
     def _job(self, role: str, **job: Json) -> dict[str, Json]:
-        story = dict(self.story) if self.story else None
+        story = str(self.story.path) if self.story else None
         return {"role": role, "data": str(self.data), "clock": story, "nudge": self.nudge, **job}
 
 

@@ -217,27 +217,37 @@ class Pipeline:
         self._detectors = kept
 
     def _heard_from(self, part: Slice) -> list[Gap]:
-        """Note that the source spoke; if it had been away, the gap it leaves."""
+        """Note that the source spoke; if it had been away, noticed or not, the gap it leaves."""
         if not part.records:
             return []
         received_ns = part.records[0].received_ns
         origin = Origin(part.source, part.first, received_ns)
+        heard_ns = self._heard.get(part.source, received_ns)
         self._heard[part.source] = part.records[-1].received_ns
         from_ns = self._away.pop(part.source, None)
+        if from_ns is None and received_ns - heard_ns >= self._silent_ns:
+            from_ns = heard_ns  # nobody ticked meanwhile: the engine was away as well
         if from_ns is None:
             return []
         return [Gap(part.source, None, None, from_ns, received_ns, "source_silent", False, origin)]
 
     def _silent_sources(self, tick: Tick) -> list[Gap]:
         """The sources that have said nothing for too long: connected is not alive (law 9)."""
-        limit_ns = int(self._plant.source_silent_s * SECOND_NS)
         silent = []
         for source, heard_ns in self._heard.items():
-            if source == tick.origin.source or source in self._away or tick.at_ns - heard_ns < limit_ns:
+            if (
+                source == tick.origin.source
+                or source in self._away
+                or tick.at_ns - heard_ns < self._silent_ns
+            ):
                 continue
             self._away[source] = heard_ns
             silent.append(Gap(source, None, None, heard_ns, None, "source_silent", False, tick.origin))
         return silent
+
+    @property
+    def _silent_ns(self) -> int:
+        return int(self._plant.source_silent_s * SECOND_NS)
 
     def snapshot(self) -> dict[str, State]:
         """All state by part: `pipeline`, `decoder`, and `detector/<asset>/<index>`."""

@@ -44,13 +44,14 @@ class Record:
 
 
 class CorruptRecord(Exception):
-    """A journal record whose checksum is wrong; it is never served as valid, and reading goes on after it."""
+    """A journal record whose checksum is wrong: it is never served as valid, and reading goes on at `resume`."""
 
-    def __init__(self, where: str, position: int) -> None:
+    def __init__(self, where: str, position: int, resume: int) -> None:
         super().__init__(
-            f"{where}: record {position} is corrupt; it stays in its file and reading goes on after it"
+            f"{where}: record {position} is corrupt; it stays in its file, reading goes on at {resume}"
         )
         self.position = position
+        self.resume = resume
 
 
 class Journal(Protocol):

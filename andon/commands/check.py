@@ -78,7 +78,7 @@ def _sources(config: Config, now: Now) -> Iterator[Verdict]:
             if importlib.util.find_spec(f"ingest.{source.kind}")
             else None
         )
-        if not hasattr(kind, "run"):
+        if kind is None or not hasattr(kind, "run"):
             yield Verdict(place, "wrong", f"there is no kind {source.kind!r}", "use listener, mqtt or opcua")
             continue
         try:

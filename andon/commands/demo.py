@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from andon import clock
-from andon.clock import ScaledClock
+from andon.clock import SharedStory
 from andon.commands import Refused
 from andon.commands.output import write_json
 from andon.commands.report import caught_up, report
@@ -28,11 +28,12 @@ from andon.events import SECOND_NS
 from andon.installation import Installation, free_port, is_free
 from andon.supervisor import ChildDied
 from ingest.credentials import hash_password
-from simulators.opcua import NAMESPACE
+from simulators.messages import NAMESPACE
 from simulators.plant import Simulation
 
 DEFAULT_PORT = 8080
 DEFAULT_SEED = 1
+SOURCES = ("plant_mqtt", "plant_opcua")
 MARGIN_S = 1.5  # the story's time is saved every second: a killed demo goes on a little later, never earlier
 DRAIN_S = 20.0
 
@@ -66,20 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, data: Path) -> int:
     story = _story(data, arguments)
-    told = ScaledClock(story.reached_ns, clock.wall(), story.speed)
+    told = SharedStory(data / "clock.json")
+    told.stand_at(story.reached_ns)
     stopping = threading.Event()
     stop_on_signals(stopping)
     simulation = Simulation(story.seed, story.start_ns, healthy=story.healthy)
-    line = Installation(data, story={"story_ns": told.story_ns, "wall_ns": told.wall_ns, "speed": told.speed})
+    line = Installation(data, story=told)
     end_ns = story.reached_ns
     try:
         _start(line, simulation, story, arguments)
+        told.go(story.speed)
         if arguments.headless:
             print(f"demo: seed {story.seed}, {story.speed:g} × real time, {line.link}", flush=True)
         _tell(line, story, told, arguments, stopping)
         end_ns = told()
-        line.supervisor.stop("plant")
-        _drain(line, data)
+        _drain(line)
     finally:
         line.stop()
         _save(data, replace(story, reached_ns=told()))
@@ -95,18 +97,17 @@ def _run(arguments: argparse.Namespace, data: Path) -> int:
 
 
 def _start(line: Installation, simulation: Simulation, story: Story, arguments: argparse.Namespace) -> None:
-    """Engine first, then what feeds it, then the plant: each says that it is ready before the next starts."""
+    """What is spoken to before what speaks; the story stands still meanwhile."""
     password, opcua_port = secrets.token_urlsafe(18), free_port()
-    line.start_engine(simulation.plant.model_dump(mode="json"), ["plant_mqtt", "plant_opcua"])
-    listener = Source.model_validate(
-        {"kind": "listener", "port": free_port(), "users": {"plant": {"password": hash_password(password)}}}
+    users = {"plant": {"password": hash_password(password), "topics": ["andon/v1"]}}
+    line.start_source(
+        "plant_mqtt", Source.model_validate({"kind": "listener", "port": free_port(), "users": users})
     )
-    address = line.start_source("plant_mqtt", listener)
     line.start_plant(
         seed=story.seed,
         start_ns=story.start_ns,
         healthy=story.healthy,
-        mqtt_port=int(address.rpartition(":")[2]),
+        mqtt_port=line.port_of("plant_mqtt"),
         username="plant",
         password=password,
         opcua_port=opcua_port,
@@ -123,6 +124,7 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         "items": items,
     }
     line.start_source("plant_opcua", Source.model_validate(opcua))
+    line.start_engine(simulation.plant.model_dump(mode="json"), list(SOURCES))
     line.start_web(Web(port=_web_port(arguments)))
     line.turn()
 
@@ -130,7 +132,7 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
 def _tell(
     line: Installation,
     story: Story,
-    told: ScaledClock,
+    told: SharedStory,
     arguments: argparse.Namespace,
     stopping: threading.Event,
 ) -> None:
@@ -155,12 +157,12 @@ def _screen(arguments: argparse.Namespace, line: Installation) -> Iterator[Calla
         yield lambda now_ns: live.update(draw(watch.scene(now_ns)))
 
 
-def _drain(line: Installation, data: Path) -> None:
-    """Wait until everything received has been worked on."""
-    until_s = time.monotonic() + DRAIN_S
-    for name in ("plant_mqtt", "plant_opcua"):
+def _drain(line: Installation) -> None:
+    """End the story: nothing more comes in, and the engine works on what has come."""
+    for name in ("plant_opcua", "plant", "plant_mqtt"):
         line.supervisor.stop(name)
-    while not caught_up(data) and time.monotonic() < until_s:
+    until_s = time.monotonic() + DRAIN_S
+    while not caught_up(line.data) and time.monotonic() < until_s:
         time.sleep(0.1)
 
 

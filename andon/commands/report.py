@@ -98,7 +98,8 @@ def appended(data: Path) -> dict[str, int]:
 def counters(stages: Mapping[str, Counter[str]], ends: Mapping[str, int]) -> dict[str, dict[str, Json]]:
     """By stage: `ingest` for all sources together and `source.<name>` for each balance, then what followed.
 
-    `journaled` is counted by the journal, everything else by the engine that read it.
+    `journaled` is counted by the journal, everything else by the engine that read it:
+    journaled = received - overflow + gap_records.
     """
     result: dict[str, dict[str, Json]] = {}
     total: Counter[str] = Counter()
@@ -116,11 +117,10 @@ def counters(stages: Mapping[str, Counter[str]], ends: Mapping[str, int]) -> dic
 def balance(counts: Mapping[str, int]) -> dict[str, Json]:
     """What became of each message: received = stored + duplicates + refused + overflow."""
     refused = {name.removeprefix("refused."): n for name, n in counts.items() if name.startswith("refused.")}
-    names = ("received", "stored", "duplicates", "overflow")
+    names = ("received", "stored", "duplicates", "overflow", "gap_records", "late")
     row: dict[str, Json] = {name: counts.get(name, 0) for name in names}
     row["refused"] = sum(refused.values())
     row["refused_by_reason"] = refused
-    row["late"] = counts.get("late", 0)
     row["balanced"] = row["received"] == row["stored"] + row["duplicates"] + row["overflow"] + row["refused"]
     return row
 

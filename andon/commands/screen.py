@@ -88,9 +88,9 @@ def draw(scene: Scene) -> Group:
             "" if rate is None else f"{rate:,.0f}",
             restarted + str(part.get("ready", "starting")),
         )
-    said = scene.counts.get("detectors", {})
+    found = scene.counts.get("detectors", {})
     totals = (
-        f"findings: {said.get('raise', 0)} raised, {said.get('update', 0)} updates, {said.get('clear', 0)} cleared"
+        f"findings: {found.get('raise', 0)} raised, {found.get('update', 0)} updates, {found.get('clear', 0)} cleared"
         f"   tickets: {len(scene.tickets)}   root-cause tasks: {scene.problems}"
     )
     tickets = Table(

@@ -12,9 +12,10 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from andon import clock
-from andon.clock import Now, ScaledClock
+from andon.clock import Now, SharedStory
 from andon.events import Json
 
 Job = dict[str, Json]
@@ -35,7 +36,7 @@ def run_part() -> int:
 def now_of(job: Mapping[str, Json]) -> Now:
     """The wall clock, or the clock of the story that the job tells."""
     story = job.get("clock")
-    return ScaledClock(story["story_ns"], story["wall_ns"], story["speed"]) if story else clock.wall
+    return SharedStory(Path(story)) if story else clock.wall
 
 
 def ready(text: str) -> None:

@@ -18,7 +18,7 @@ from simulators.mes import REASONS, VIBRATION_TRIP, Reason, Stop
 
 TICKET_AFTER_MIN = 18.0  # a bearing's ticket is due this long after the onset
 STOP_DUE_MIN = 4.0
-SILENCE_DUE_MIN = 7.0
+SILENCE_DUE_MIN = 13.0
 RUNS_AGAIN_MIN = 15.0  # a stop this long after the last one is a new failure (repeat fault rule)
 
 SPOILED = (

@@ -6,7 +6,8 @@ from typing import Literal
 from andon.plant import Asset, Bearing, DetectorSettings, Person, Plant, Point
 from simulators.messages import Channel
 
-SILENT_S = 300.0  # the demo's hour lasts a minute: a short outage of Andon itself must not look like silence
+SILENT_S = 600.0  # ten seconds at the demo's speed: a restart of the plant's own process is no dead sensor
+FIRST_WORD_S = 1800.0  # the story begins before the plant's process is up
 BLOCK_S = 10  # between two waveform blocks of a point, and between two readings of a channel
 
 _BEARINGS = {
@@ -149,7 +150,7 @@ _SKILLS = {
 
 _WATCHED = (
     DetectorSettings(kind="velocity_zones"),
-    DetectorSettings(kind="silent_sensor", parameters={"minimum_s": SILENT_S, "grace_s": SILENT_S}),
+    DetectorSettings(kind="silent_sensor", parameters={"minimum_s": SILENT_S, "grace_s": FIRST_WORD_S}),
     DetectorSettings(kind="stop_alarm"),
 )
 _HEARD = (

@@ -16,7 +16,7 @@ TAGS: Mapping[Language, str] = {"zh": "zh-CN", "en": "en"}
 
 
 class Words:
-    """One language. `words("inbox.title")` gives text; `words.html(...)` gives markup with the arguments in bold.
+    """One language. `words("frame.inbox")` gives text; `words.html(...)` gives markup with the arguments in bold.
 
     A key whose value is a table with `other` counts: its argument `n` chooses between `one` and `other`.
     """

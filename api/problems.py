@@ -69,8 +69,10 @@ def install(app: FastAPI) -> None:
     """Have the app answer its errors in these words."""
 
     @app.exception_handler(TicketingError)
-    def _ticketing(_request: Request, error: Exception) -> Response:
+    def _ticketing(request: Request, error: Exception) -> Response:
         assert isinstance(error, TicketingError)  # noqa: S101 - registered for nothing else
+        if wants_page(request):
+            return refusal_page(request, Refusal(STATUS.get(error.code, 422), "not_found"))
         return of_ticketing(error)
 
     @app.exception_handler(HTTPException)
@@ -84,8 +86,10 @@ def install(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(_request: Request, error: Exception) -> Response:
+    def _invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+        if wants_page(request):
+            return refusal_page(request, Refusal(404, "not_found"))
         wrong = [{"at": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()]
         return problem(422, "invalid_request", errors=wrong)
 

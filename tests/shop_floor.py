@@ -94,17 +94,18 @@ class ShopFloor:
         assert found is not None
         return found
 
-    def measures(self, asset_id: str, hours: float = 26) -> None:
-        """Write velocities, temperatures and states of a machine, up to now."""
+    def measures(self, asset_id: str, hours: float = 26, worn: float = 0.0) -> None:
+        """Write velocities, temperatures and states of a machine, up to now; `worn` is the rise of velocity in mm/s."""
         asset, now_ns = self.asset(asset_id), self.clock()
         at_ns = np.arange(now_ns - int(hours * HOUR_NS), now_ns, MINUTE_NS, np.int64)
         chance = np.random.default_rng(len(asset_id))
         channels: list[tuple[str, str, np.ndarray[Json, Json]]] = []
         for point in asset.points:
             for name, sign in point.quantities.items():
-                channels.append((f"{point.id}/{name}", sign, 40 + chance.normal(0, 0.4, len(at_ns))))
+                level, noise = (1.2, 0.05) if sign == "mm/s" else (41.0, 0.4)
+                channels.append((f"{point.id}/{name}", sign, level + chance.normal(0, noise, len(at_ns))))
             if point.kind == "waveform":
-                rise = np.linspace(0, 1, len(at_ns)) ** 6 * 3.6
+                rise = np.linspace(0, 1, len(at_ns)) ** 6 * worn
                 channels.append(
                     (f"{point.id}/velocity_rms", "mm/s", 1.1 + rise + chance.normal(0, 0.06, len(at_ns)))
                 )
@@ -147,7 +148,9 @@ class ShopFloor:
     def misses(self, asset: str | None, to_ns: int | None = None) -> None:
         """Keep a gap that began ten minutes ago."""
         from_ns = self.clock() - 10 * MINUTE_NS
-        gap = Gap("plant_opcua", asset, None, from_ns, to_ns, "source_silent", False, Origin(SOURCE, 3, from_ns))
+        gap = Gap(
+            "plant_opcua", asset, None, from_ns, to_ns, "source_silent", False, Origin(SOURCE, 3, from_ns)
+        )
         with writing(self.database) as conn:
             gaps.save(conn, [gap])
 
@@ -199,11 +202,12 @@ class ShopFloor:
         shape["spectrum"] = spectrum(speed_hz)
         numbers = (
             Number("frequency_hz", round(orders.outer * speed_hz, 1), "Hz"),
-            Number("ratio", 3.12, "1"),
+            Number("ratio", 3.12, "× background", 2.0),
             Number("harmonics", 4, "1"),
-            Number("order", round(orders.outer, 2), "1"),
+            Number("order", round(orders.outer, 2), "× shaft"),
         )
-        return Family.MACHINE_CONDITION, point.component, 600, numbers, shape, {"point": point.id}
+        text = {"point": point.id, "bearing": point.bearing.designation}
+        return Family.MACHINE_CONDITION, point.component, 600, numbers, shape, text
 
 
 def _part(address: str) -> dict[str, Json]:
@@ -236,7 +240,10 @@ def envelope(outer_hz: float, inner_hz: float, speed_hz: float) -> dict[str, Jso
         value[round(order * outer_hz / step_hz)] = height
     value[round(speed_hz / step_hz)] = 0.05
     markers = [("1x", speed_hz), ("BPFO", outer_hz), ("BPFI", inner_hz)]
-    markers += [(f"{k}×BPFO", k * outer_hz) for k in (2, 3, 4)] + [("2×BSF", outer_hz * 1.32), ("FTF", speed_hz * 0.4)]
+    markers += [(f"{k}×BPFO", k * outer_hz) for k in (2, 3, 4)] + [
+        ("2×BSF", outer_hz * 1.32),
+        ("FTF", speed_hz * 0.4),
+    ]
     return {
         "unit": "g",
         "dx_hz": step_hz,
@@ -277,12 +284,13 @@ def a_busy_day(folder: Path) -> ShopFloor:
     )
     for repeat in range(12):
         floor.hears(floor.finding("L1-SPN-01", "zone_d", ago_s=1800 - 90 * repeat, action=Action.UPDATE))
-    for asset_id in ("L1-SPN-01", "L2-CMP-01", "L1-HYD-01", "L2-FAN-01"):
-        floor.measures(asset_id)
+    worn = {"L1-SPN-01": 3.6, "L2-FAN-01": 3.9, "L2-CMP-01": 1.2}
+    for asset in floor.plant.assets:
+        floor.measures(asset.id, hours=26 if asset.id in worn else 3, worn=worn.get(asset.id, 0.0))
     floor.counts(received=23_417, stored=23_310, duplicates=96, refused__malformed_json=8, overflow=3)
     floor.counts("plant_opcua", received=8_120, stored=8_120)
     floor.refuses(b'{"specversion": "1.0", "id": <script>alert(1)</script>\x00\xff')
-    floor.refuses("{\"温度\": 41.2,".encode(), position=9)
+    floor.refuses('{"温度": 41.2,'.encode(), position=9)
     floor.misses(None, to_ns=now_ns - 8 * MINUTE_NS)
     floor.misses("L1-PRS-01")
     return floor

@@ -54,7 +54,7 @@ def quantity_name(channel: str, words: Words) -> str:
 
 
 def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
-    """A value over time, with zones, limit and baseline where it has them."""
+    """A value over time, with zones, limit and baseline where it has them; `event_ns` marks a moment."""
     at_ns: Sequence[int] = shape["at_ns"]
     value: Sequence[float | None] = shape["value"]
     sign, name = shape["unit"], quantity_name(shape["channel"], words)
@@ -73,6 +73,8 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
         "zones": _with_last_zone(shape.get("zones") or ()),
         "words": said,
     }
+    if shape.get("event_ns"):
+        spec["event"] = {"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")}
     known = [here for here in value if here is not None]
     summary = ""
     if known:

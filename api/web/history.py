@@ -1,7 +1,8 @@
 """What happened to a ticket, in words: what was folded and why, who did what, who is responsible."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from sqlalchemy import Connection
 
@@ -12,11 +13,12 @@ from api.web.formats import MISSING
 from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name
 from ticketing import store
 from ticketing.causes import CAUSES
-from ticketing.ticket import Occurrence, Photo, Ticket, TicketEvent
+from ticketing.ticket import Fold, FoldRule, Occurrence, Photo, Ticket, TicketEvent
 
 Fact = tuple[str, str]
 _PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
-_NUMBERS_SHOWN = ("velocity_rms", "ratio", "frequency_hz", "silent_s", "severity")
+_FOLD_RULES = frozenset(str(rule) for rule in FoldRule)
+_NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,21 @@ class Deed:
     changes: list[str]
 
 
+def activity(events: Sequence[TicketEvent], visit: Visit) -> list[Deed]:
+    """The audit, newest first; runs of events that only added to the count are one line."""
+    deeds: list[Deed] = []
+    for quiet, run in groupby(
+        reversed(events), key=lambda event: event.action == "joined" and not event.changes
+    ):
+        found = list(run)
+        told = [deed(event, visit) for event in found]
+        if quiet and len(found) > 1:
+            said = visit.words("activity.joined_many", n=len(found))
+            told = [replace(told[0], did=said, reason="")]
+        deeds += told
+    return deeds
+
+
 def deed(event: TicketEvent, visit: Visit) -> Deed:
     """A line of the audit in words; what changed in the state is named by the state reached."""
     words = visit.words
@@ -71,16 +88,26 @@ def deed(event: TicketEvent, visit: Visit) -> Deed:
         who=actor_name(event.actor, visit),
         did=words(key) if key in words else event.action,
         moved=moved,
-        reason=event.reason,
+        reason=_reason(event, visit),
         changes=changes,
     )
+
+
+def _reason(event: TicketEvent, visit: Visit) -> str:
+    """A person's own words; what a rule gave as its reason is told by the rule's sentence."""
+    if event.reason in _FOLD_RULES:
+        return fold_sentence(Fold(FoldRule(event.reason), event.numbers), visit.words, visit.time)
+    return event.reason
 
 
 def actor_name(actor: str, visit: Visit) -> str:
     """Who did it: a person by name, a detector or rule by what it is."""
     kind, _, name = actor.partition("/")
-    if kind in {"detector", "rule"} and name:
-        return visit.words(f"actor.{kind}", name=name)
+    if kind == "detector":
+        name, _, version = name.partition("@")
+        return visit.words("actor.detector", name=name, version=version)
+    if kind == "rule":
+        return visit.words("actor.rule", name=name)
     return person_name(actor, visit.plant)
 
 
@@ -114,7 +141,6 @@ def chain(detail: store.TicketDetail, visit: Visit) -> list[Fact]:
         "chain.last_words",
         who=actor_name(resp.last_actor, visit),
         did=visit.words(f"activity.{resp.last_action}"),
-        at=visit.time.at(resp.last_at_ns),
     )
     return [
         ("creator", actor_name(resp.creator, visit)),
@@ -123,6 +149,7 @@ def chain(detail: store.TicketDetail, visit: Visit) -> list[Fact]:
         ("backup", person_name(ticket.backup, visit.plant)),
         ("requester", person_name(ticket.requester, visit.plant)),
         ("last", last),
+        ("last_at", visit.time.at(resp.last_at_ns)),
     ]
 
 

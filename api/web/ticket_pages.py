@@ -16,6 +16,7 @@ from api.web.charts import charts_of
 from api.web.evidence import evidence_of
 from api.web.next_step import suggested_of, what_next
 from api.web.rows import row_of
+from api.web.surroundings import around
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
 from ticketing import store
 from ticketing.causes import CAUSES
@@ -83,10 +84,10 @@ def ticket(
         sources=limit_sources(found.headline.numbers, words),
         states=list(TicketState),
         reached=list(TicketState).index(found.state),
-        charts=charts_of(evidence, found.headline.condition, words, visit.time),
+        charts=charts_of(evidence, found.headline.condition, words, visit.time) or around(found, visit),
         occurrences=[history.folded(one, visit) for one in detail.occurrences],
         occurrences_left=max(0, found.occurrence_count - len(detail.occurrences)),
-        activity=[history.deed(event, visit) for event in reversed(detail.events)],
+        activity=history.activity(detail.events, visit),
         chain=history.chain(detail, visit),
         solution=history.solution(found, visit),
         photos=[history.picture(photo, visit) for photo in detail.photos],

@@ -1,11 +1,11 @@
 """What the forms of the pages do: one step each, then back to the page, which says how it went."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, UploadFile
+from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -24,8 +24,9 @@ from ticketing.ticket import Ticket
 router = APIRouter()
 
 
-async def _form(request: Request) -> FormData:
-    return await request.form(max_files=1, max_fields=40)
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    async with request.form(max_files=1, max_fields=40) as form:
+        yield form
 
 
 Form = Annotated[FormData, Depends(_form)]

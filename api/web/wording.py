@@ -12,6 +12,8 @@ from ticketing.errors import Missing
 from ticketing.ticket import Candidate, Fold, Headline, Suggestion
 
 _COUNTS = frozenset({"harmonics", "severity"})
+_NAMES_A_LIMIT = frozenset({"velocity_rms"})
+"""Numbers whose limit comes from a standard or the plant; the others' are the detector's own."""
 _FOLD_NUMBERS = {"apart_s": MISSING, "since_s": MISSING, "late_s": MISSING}
 
 
@@ -41,15 +43,22 @@ def finding_arguments(numbers: Sequence[Number], text: Mapping[str, str], time: 
         elif one.name in _COUNTS:
             arguments[one.name] = whole(round(one.value))
         else:
-            arguments[one.name] = quantity(one.value, one.unit)
+            arguments[one.name] = quantity(one.value, _plain_unit(one.unit))
         if one.limit is not None:
-            arguments[f"{one.name}_limit"] = quantity(one.limit, one.unit)
+            arguments[f"{one.name}_limit"] = quantity(one.limit, _plain_unit(one.unit))
     return arguments
+
+
+def _plain_unit(unit: str) -> str:
+    """A ratio's unit says what it is a multiple of; the sentence says that in its own words."""
+    return "" if unit.startswith("×") else unit
 
 
 def limit_sources(numbers: Sequence[Number], words: Words) -> list[str]:
     """Where the limits come from: a standard, or the plant."""
-    sources = dict.fromkeys(one.limit_source for one in numbers if one.limit_source)
+    sources = dict.fromkeys(
+        one.limit_source for one in numbers if one.limit_source and one.name in _NAMES_A_LIMIT
+    )
     return [words("ticket.limit_from", source=source) for source in sources]
 
 

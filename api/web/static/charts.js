@@ -30,10 +30,10 @@ export function watchCharts() {
 function redraw(colours) {
   if (colours) palette = null;
   for (const plot of [...drawn.keys()]) {
-    const { chart } = drawn.get(plot);
+    const { chart, view } = drawn.get(plot);
     if (plot.clientWidth === 0) continue;
     chart.resize();
-    drawn.set(plot, { chart, text: null });
+    drawn.set(plot, { chart, text: null, view });
     draw(plot.closest("[data-chart]"));
   }
   drawCharts(document);
@@ -46,9 +46,10 @@ function draw(figure) {
   palette ??= colours();
   const chart = drawn.get(plot)?.chart ?? start(plot);
   const spec = JSON.parse(text);
-  const option = OPTIONS[spec.kind](spec, palette, chart.getWidth());
+  const view = drawn.get(plot)?.view ?? null;
+  const option = OPTIONS[spec.kind](spec, palette, chart.getWidth(), view);
   chart.setOption({ ...common(palette), ...option }, { notMerge: true });
-  drawn.set(plot, { chart, text });
+  drawn.set(plot, { chart, text, view });
   figure.dataset.drawn = "yes";
 }
 
@@ -56,6 +57,11 @@ function start(plot) {
   const chart = window.echarts.init(plot, null, {
     renderer: "canvas",
     locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN",
+  });
+  chart.on("datazoom", () => {
+    const { startValue, endValue } = chart.getOption().dataZoom[0];
+    drawn.set(plot, { chart, text: null, view: [startValue, endValue] });
+    draw(plot.closest("[data-chart]"));
   });
   return chart;
 }

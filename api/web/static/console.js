@@ -3,7 +3,7 @@
 import { drawCharts, watchCharts } from "./charts.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
-import { startPhotos } from "./photos.js";
+import { startForms } from "./forms.js";
 import { showTabs, watchTabs } from "./tabs.js";
 
 const furnish = (root) => {
@@ -12,7 +12,7 @@ const furnish = (root) => {
 };
 
 startKeys();
-startPhotos();
+startForms();
 watchTabs();
 watchCharts();
 startLive();

@@ -52,7 +52,7 @@ function press(key) {
   if (!target || target.offsetParent === null) return false;
   if (target.matches("summary")) {
     target.parentElement.open = true;
-    target.parentElement.querySelector("select, textarea, input, button")?.focus();
+    target.parentElement.querySelector("select, textarea, input:not([type=hidden]), button")?.focus();
   } else if (target.hasAttribute("data-key-focus")) {
     target.focus();
     announce(t("js.press_enter", { what: target.dataset.says ?? target.textContent.trim() }));

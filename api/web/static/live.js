@@ -10,6 +10,7 @@ const view = () => document.getElementById("view");
 let wait = FIRST_WAIT_MS;
 let latest = 0;
 let fetching = false;
+let fetchedAt = performance.now();
 
 /** Open the tab's one WebSocket and follow its hints; open it again when it breaks. */
 export function startLive() {
@@ -17,8 +18,10 @@ export function startLive() {
   document.addEventListener("htmx:before:swap", keepWhatIsOpen);
   document.addEventListener("htmx:finally:request", () => {
     fetching = false;
+    fetchedAt = performance.now();
     refreshIfStale();
   });
+  setInterval(refreshIfStale, 1000);
   document.addEventListener("visibilitychange", refreshIfStale);
   document.addEventListener("focusout", () => setTimeout(refreshIfStale, 250));
   connect();
@@ -50,12 +53,17 @@ function say(state) {
 
 function refreshIfStale() {
   const here = view();
-  if (!here || fetching || document.hidden || !here.dataset.changed) return;
-  if (latest === 0 || Number(here.dataset.changed) === latest) return;
-  if (someoneIsWriting(here)) return;
+  if (!here || fetching || document.hidden) return;
+  if (!(isStale(here) || isOld(here)) || someoneIsWriting(here)) return;
   fetching = true;
   here.dispatchEvent(new CustomEvent("andon:changed"));
 }
+
+// Something changed since the server rendered this view.
+const isStale = (here) => latest !== 0 && Number(here.dataset.changed) !== latest;
+
+// A view that shows measurements asks for itself every few seconds.
+const isOld = (here) => performance.now() - fetchedAt > 1000 * Number(here.dataset.refresh ?? Infinity);
 
 // A form that someone fills in is not swapped away under their hands; it is brought up to date afterwards.
 function someoneIsWriting(here) {

@@ -14,7 +14,7 @@ export function valueAxis(colour, unit, extra = {}) {
     name: unit,
     nameLocation: "end",
     nameTextStyle: { color: colour.soft, align: "right", padding: [0, 6, 0, 0] },
-    axisLabel: { color: colour.soft, hideOverlap: true },
+    axisLabel: { color: colour.soft, hideOverlap: true, showMaxLabel: false, showMinLabel: extra.min === 0, formatter: digits },
     axisLine: { show: false },
     axisTick: { show: false },
     splitLine: { lineStyle: { color: colour.line } },

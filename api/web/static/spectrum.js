@@ -9,14 +9,18 @@ const ROW = 16;
 const MOST_ROWS = 4;
 const FONT = "600 12px sans-serif";
 
-/** @param spec {dx_hz, value, unit, name, markers: [{name, hz, main}], words} */
-export function spectrumOption(spec, colour, width) {
+/**
+ * @param spec {dx_hz, value, unit, name, markers: [{name, hz, main}]}
+ * @param view [from, to] in Hz, or null for what tells most: a little beyond the highest main marker
+ */
+export function spectrumOption(spec, colour, width, view) {
   const end = spec.dx_hz * (spec.value.length - 1);
-  const inside = spec.markers.filter((marker) => marker.hz > 0 && marker.hz <= end);
+  const [from, to] = view ?? [0, telling(spec, end)];
+  const inside = spec.markers.filter((marker) => marker.hz >= from && marker.hz <= to);
   const sorted = inside.sort((a, b) => Number(b.main) - Number(a.main) || a.hz - b.hz);
   const spots = place(
     sorted.map((marker) => ({
-      x: LEFT + (marker.hz / end) * (width - LEFT - RIGHT),
+      x: LEFT + ((marker.hz - from) / (to - from)) * (width - LEFT - RIGHT),
       width: textWidth(marker.name),
     })),
     LEFT,
@@ -31,7 +35,7 @@ export function spectrumOption(spec, colour, width) {
       `${digits(point.value[1])} ${spec.unit}`,
       ...nearby(sorted, point.value[0], spec.dx_hz),
     ]),
-    dataZoom: zoom,
+    dataZoom: zoom.map((one) => ({ ...one, startValue: from, endValue: to })),
     xAxis: lengthAxis(colour, {
       type: "value",
       name: "Hz",
@@ -39,7 +43,8 @@ export function spectrumOption(spec, colour, width) {
       nameGap: 26,
       nameTextStyle: { color: colour.soft },
       min: 0,
-      max: Number(end.toPrecision(4)),
+      max: end,
+      axisLabel: { color: colour.soft, hideOverlap: true, showMaxLabel: false, formatter: digits },
       splitNumber: width < 500 ? 4 : 8,
     }),
     yAxis: valueAxis(colour, spec.unit, { min: 0, splitNumber: 4 }),
@@ -53,12 +58,18 @@ export function spectrumOption(spec, colour, width) {
         itemStyle: { color: colour.ink },
         markLine: {
           silent: true,
+          z: 1, // behind the spectrum: a peak must not hide under its own name
           symbol: "none",
           data: sorted.map((marker, index) => mark(marker, spots[index], colour)),
         },
       },
     ],
   };
+}
+
+function telling(spec, end) {
+  const main = spec.markers.filter((marker) => marker.main && marker.hz <= end).map((marker) => marker.hz);
+  return main.length ? Math.min(end, Math.max(...main) * 1.25) : end;
 }
 
 function mark(marker, spot, colour) {
@@ -73,6 +84,7 @@ function mark(marker, spot, colour) {
       distance: 4,
       offset: [spot.shift, -spot.row * ROW],
       color: tint,
+      opacity: 1,
       fontSize: 12,
       fontWeight: marker.main ? 700 : 500,
     },

@@ -4,22 +4,38 @@ import { digits, lengthAxis, tooltip, valueAxis, zoom } from "./parts.js";
 
 const FLAT = 13; // px: a zone band lower than this carries no letter
 const HEIGHT = 250; // px of the plot itself
+const TIMES = {
+  year: "{yyyy}",
+  month: "{yyyy}-{MM}",
+  day: "{MM}-{dd}",
+  hour: "{HH}:{mm}",
+  minute: "{HH}:{mm}",
+  second: "{HH}:{mm}:{ss}",
+};
 
 /** @param spec {at_ms (in plant time), value, unit, name, zones, limit, baseline, words} */
 export function trendOption(spec, colour, width) {
   const known = spec.value.filter((value) => value !== null);
-  const lines = [spec.limit, spec.baseline].filter((value) => value !== null);
-  const top = Math.max(...known, ...lines, 1e-9) * 1.18;
+  const lines = [spec.limit, spec.baseline].filter((value) => value !== null && value !== undefined);
+  const high = Math.max(...known, ...lines, 1e-9);
+  const low = Math.min(...known, ...lines);
+  const near = spec.zones.length === 0 && low > 0.5 * high; // a temperature is looked at closely, a vibration from 0
+  const floor = low < 0 ? low * 1.1 : near ? low - 0.3 * (high - low) : 0;
+  const top = near ? high + 0.3 * (high - low) : high * 1.18;
   const bands = spec.zones.map((zone, index) => band(zone, spec.zones[index - 1]?.to ?? 0, top, colour));
   return {
-    grid: { left: 52, right: 20, top: 30, bottom: 30 },
+    grid: { left: 52, right: spec.zones.length ? 34 : 20, top: 30, bottom: 30 },
     tooltip: tooltip(colour, (point) => [
       `${digits(point.value[1])} ${spec.unit}`,
       spec.times[point.dataIndex],
     ]),
     dataZoom: zoom,
-    xAxis: lengthAxis(colour, { type: "time", splitNumber: width < 500 ? 3 : 6 }),
-    yAxis: valueAxis(colour, spec.unit, { min: 0, max: Number(top.toPrecision(2)) }),
+    xAxis: lengthAxis(colour, {
+      type: "time",
+      splitNumber: width < 500 ? 3 : 6,
+      axisLabel: { color: colour.soft, hideOverlap: true, formatter: TIMES },
+    }),
+    yAxis: valueAxis(colour, spec.unit, { min: floor, max: top }),
     useUTC: true,
     series: [
       {
@@ -47,7 +63,8 @@ function band(zone, from, top, colour) {
     label: {
       show: tall,
       formatter: zone.name,
-      position: "insideTopLeft",
+      position: "right",
+      distance: 8,
       color: colour.ink,
       fontWeight: 700,
     },
@@ -65,11 +82,18 @@ function across(spec, colour, top) {
     .filter((zone) => zone.to !== null && zone.to < top)
     .map((zone) => ({ yAxis: zone.to, label: { show: false }, lineStyle: { color: colour.zoneEdge, type: "solid", width: 1 } }));
   const words = [];
-  if (spec.limit !== null) {
+  if (spec.limit !== null && spec.limit !== undefined) {
     words.push(line(spec.limit, spec.words.limit, { color: colour.critical, type: "solid", width: 1.75 }));
   }
-  if (spec.baseline !== null) {
+  if (spec.baseline !== null && spec.baseline !== undefined) {
     words.push(line(spec.baseline, spec.words.baseline, { color: colour.soft, type: "dashed", width: 1.5 }));
+  }
+  if (spec.event) {
+    words.push({
+      xAxis: spec.event.at_ms,
+      lineStyle: { color: colour.accent, type: "solid", width: 1.75 },
+      label: { formatter: spec.event.name, position: "end", color: colour.accent, fontSize: 12, fontWeight: 600 },
+    });
   }
   return [...borders, ...words];
 }

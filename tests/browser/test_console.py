@@ -1,0 +1,328 @@
+"""The console in a real Chromium: it opens by its link, draws, works by keys and on a phone, and asks nobody else."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from PIL import Image
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from api.app import create_app
+from tests.shop_floor import TOKEN, ShopFloor, a_busy_day
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run", "--disable-quic"),
+)
+VENDOR = Path(__file__).parents[2] / "api/web/vendor/htmx.js"
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium"),
+    pytest.mark.skipif(not VENDOR.exists(), reason="no browser libraries: python hatch_build.py"),
+]
+
+
+class Served:
+    """A shop floor whose console is served on a free port."""
+
+    def __init__(self, floor: ShopFloor) -> None:
+        self.floor = floor
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.link = f"{self.address}/?token={TOKEN}"
+        self._server = uvicorn.Server(uvicorn.Config(create_app(floor.context), log_level="error"))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._listening.close()
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A busy day that is only looked at."""
+    with Served(a_busy_day(tmp_path_factory.mktemp("seen"))) as served:
+        yield served
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A busy day that is worked on."""
+    with Served(a_busy_day(tmp_path)) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+class Visitor:
+    """A page with all that it complained of and all that it asked of others."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.asked_elsewhere: list[str] = []
+        self.asked: list[str] = []
+        self.hints: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._address = address
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._request)
+        page.on("websocket", lambda tab: tab.on("framereceived", self.hints.put_nowait))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        self.asked.append(request.url)
+        if not request.url.startswith((self._address, "data:", "blob:")):
+            self.asked_elsewhere.append(request.url)
+
+
+@asynccontextmanager
+async def visiting(browser: Browser, served: Served, **options: Any) -> AsyncIterator[Visitor]:
+    """A fresh visitor, signed in by the link; at the end nothing was complained of or asked elsewhere."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(10_000)
+    visitor = Visitor(await context.new_page(), served.address)
+    await visitor.page.goto(served.link)
+    yield visitor
+    await context.close()
+    assert visitor.complaints == []
+    assert visitor.asked_elsewhere == []
+
+
+async def ink(page: Page, selector: str) -> int:
+    """How many different colours a drawing has: a blank one has one."""
+    colours: int = await page.evaluate(
+        """selector => {
+            const canvas = document.querySelector(selector);
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const seen = new Set();
+            for (let i = 0; i < data.length; i += 4) seen.add(data[i] << 24 | data[i+1] << 16 | data[i+2] << 8 | data[i+3]);
+            return seen.size;
+        }""",
+        selector,
+    )
+    return colours
+
+
+async def drawn(page: Page, figure: str) -> None:
+    await page.wait_for_selector(f"{figure}[data-drawn] canvas")
+    assert await ink(page, f"{figure} canvas") > 20
+
+
+async def test_the_link_opens_the_inbox_and_leaves_no_token_in_the_address(
+    chromium: Browser, seen: Served
+) -> None:
+    async with visiting(chromium, seen, locale="en-US") as visitor:
+        page = visitor.page
+        assert page.url == f"{seen.address}/"
+        assert await page.locator("h1").inner_text() == "Inbox"
+        await page.wait_for_selector('.live[data-state="on"]')
+        assert await page.locator(".item").count() == 6
+
+
+async def test_the_console_speaks_chinese_and_changes_language_on_the_spot(
+    chromium: Browser, seen: Served
+) -> None:
+    async with visiting(chromium, seen, locale="zh-CN") as visitor:
+        page = visitor.page
+        assert await page.locator("html").get_attribute("lang") == "zh-CN"
+        assert await page.locator("h1").inner_text() == "收件箱"
+        await page.get_by_role("button", name="English").click()
+        await page.wait_for_selector("h1:text-is('Inbox')")
+        assert await page.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_ticket_draws_its_evidence_in_each_tab(chromium: Browser, seen: Served, scheme: Any) -> None:
+    async with visiting(chromium, seen, locale="en-US", color_scheme=scheme) as visitor:
+        page = visitor.page
+        await page.goto(f"{seen.address}/tickets/3")
+        await drawn(page, "#tabs-3-envelope")
+        await page.get_by_role("tab", name="Trend").click()
+        await drawn(page, "#tabs-3-trend")
+        await page.keyboard.press("ArrowRight")
+        await drawn(page, "#tabs-3-spectrum")
+        summary = await page.locator("#tabs-3-spectrum .plot").get_attribute("aria-label")
+        assert summary is not None
+        assert "highest line" in summary
+        assert await page.locator("#tabs-3-spectrum table tr").count() > 5
+
+
+async def test_labels_of_markers_do_not_cover_each_other(chromium: Browser, seen: Served) -> None:
+    async with visiting(chromium, seen, locale="en-US", viewport={"width": 390, "height": 844}) as visitor:
+        page = visitor.page
+        await page.goto(f"{seen.address}/tickets/3")
+        await drawn(page, "#tabs-3-envelope")
+        boxes = await page.evaluate(
+            """() => echarts.getInstanceByDom(document.querySelector("#tabs-3-envelope .plot")).getZr()
+                .storage.getDisplayList(true)
+                .filter((one) => /BPF|BSF|FTF|1x/.test(one.style.text ?? "") && !one.ignore)
+                .map((one) => {
+                    const box = one.getBoundingRect().clone();
+                    box.applyTransform(one.transform);
+                    return [box.x, box.y, box.x + box.width, box.y + box.height];
+                })"""
+        )
+        assert len(boxes) == 8
+        for i, (left, top, right, bottom) in enumerate(boxes):
+            for a, b, c, d in boxes[i + 1 :]:
+                assert right <= a or c <= left or bottom <= b + 1 or d <= top + 1
+
+
+async def test_a_planner_assigns_by_keys_and_the_next_ticket_comes_up(
+    chromium: Browser, served: Served
+) -> None:
+    async with visiting(chromium, served, locale="en-US") as visitor:
+        page = visitor.page
+        await page.keyboard.press("j")
+        await page.wait_for_selector(".item[aria-current=true] >> text=Turning spindle 1")
+        await page.keyboard.press("a")
+        assert await page.evaluate("document.activeElement.dataset.key") == "a"
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#toast >> text=A-2 is assigned to")
+        await page.wait_for_selector(".item[aria-current=true] >> text=Combustion air fan")
+        assert await page.locator(".item").count() == 5
+        assert await page.locator(".nav .count").inner_text() == "5"
+
+
+async def test_not_a_fault_asks_for_the_reason_first(chromium: Browser, served: Served) -> None:
+    async with visiting(chromium, served, locale="en-US") as visitor:
+        page = visitor.page
+        await page.keyboard.press("n")
+        assert await page.evaluate("document.activeElement.name") == "reason"
+        await page.get_by_role("button", name="Planned work on the machine").click()
+        await page.keyboard.type(": jn?a")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#toast >> text=A-4 is closed as false alarm")
+        await page.goto(f"{served.address}/tickets/4")
+        assert await page.locator("text=Planned work on the machine: jn?a").count() > 0
+
+
+async def test_a_new_ticket_appears_by_itself_and_spares_what_is_being_written(
+    chromium: Browser, served: Served
+) -> None:
+    async with visiting(chromium, served, locale="en-US") as visitor:
+        page = visitor.page
+        await asyncio.wait_for(visitor.hints.get(), 10)
+        await page.keyboard.press("n")
+        await page.keyboard.type("half a word")
+        asked = len(visitor.asked)
+        floor = served.floor
+        await asyncio.to_thread(floor.hears, floor.finding("L2-CWP-01", "zone_d"))
+        await asyncio.wait_for(visitor.hints.get(), 10)
+        await page.evaluate("new Promise(requestAnimationFrame)")
+        assert len(visitor.asked) == asked
+        assert await page.evaluate("document.activeElement.value") == "half a word"
+        assert await page.locator(".item").count() == 6
+        await page.locator('[name="reason"]').fill("")
+        await page.locator("h1").click()
+        await page.wait_for_selector(".item >> text=Cooling water pump")
+        assert await page.locator(".item").count() == 7
+
+
+async def test_a_technician_goes_the_whole_way_on_a_phone(
+    chromium: Browser, served: Served, tmp_path: Path
+) -> None:
+    photo = tmp_path / "site.jpg"
+    Image.effect_noise((2400, 1800), 80).convert("RGB").save(photo)
+    async with visiting(chromium, served, locale="zh-CN", viewport={"width": 390, "height": 844}) as visitor:
+        page = visitor.page
+        await page.goto(f"{served.address}/tickets/3")
+        await page.get_by_role("button", name="指派", exact=True).click()
+        await page.get_by_role("button", name="以").click()
+        await page.get_by_role("button", name="接单").click()
+        await page.wait_for_selector("text=下一步：解决")
+        await page.set_input_files("#photo", photo)
+        await page.get_by_role("button", name="添加照片").click()
+        await page.wait_for_selector(".photos img")
+        await page.fill("textarea[name=summary]", "更换轴承 6311")
+        await page.select_option("select[name=cause]", "3.4")
+        await page.get_by_label("否").check()
+        await page.get_by_role("button", name="提交解决").click()
+        await page.wait_for_selector("text=下一步：签核")
+        await page.get_by_role("button", name="以").click()
+        for tick in ("问题彻底解决", "无衍生风险", "无需后续支持"):
+            await page.get_by_label(tick).check()
+        await page.get_by_role("button", name="签核", exact=True).click()
+        await page.wait_for_selector("text=已签核")
+        await page.wait_for_selector("text=更换轴承 6311")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_no_page_scrolls_sideways(chromium: Browser, seen: Served, width: int) -> None:
+    size = {"width": width, "height": 844}
+    async with visiting(chromium, seen, locale="en-US", viewport=size) as visitor:
+        page = visitor.page
+        for path in (
+            "/",
+            "/?ticket=3",
+            "/tickets",
+            "/tickets/2",
+            "/problems/1",
+            "/assets",
+            "/assets/L1-SPN-01",
+            "/pipeline",
+        ):
+            await page.goto(seen.address + path)
+            over = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert over <= 0, path
+
+
+async def test_filters_stand_in_the_address_and_in_the_list(chromium: Browser, seen: Served) -> None:
+    async with visiting(chromium, seen, locale="en-US") as visitor:
+        page = visitor.page
+        await page.goto(f"{seen.address}/tickets")
+        await page.select_option("#line", "L1")
+        await page.wait_for_url("**/tickets?line=L1")
+        await page.wait_for_selector("text=3 tickets")
+        await page.go_back()
+        await page.wait_for_selector("text=6 tickets")
+
+
+async def test_keys_can_be_turned_off(chromium: Browser, seen: Served) -> None:
+    async with visiting(chromium, seen, locale="en-US") as visitor:
+        page = visitor.page
+        await page.keyboard.press("?")
+        await page.get_by_label("One-letter keys are on").uncheck()
+        await page.get_by_role("button", name="Close").click()
+        await page.keyboard.press("j")
+        await page.keyboard.press("n")
+        assert await page.evaluate("document.activeElement.name ?? ''") != "reason"
+        assert page.url == f"{seen.address}/"
+
+
+async def test_without_the_link_there_is_a_page_that_says_where_it_is(
+    chromium: Browser, seen: Served
+) -> None:
+    context = await chromium.new_context(locale="en-US")
+    page = await context.new_page()
+    answer = await page.goto(seen.address)
+    assert answer is not None
+    assert answer.status == 401
+    assert "printed in its terminal" in await page.locator("main").inner_text()
+    await context.close()

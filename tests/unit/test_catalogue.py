@@ -1,0 +1,229 @@
+"""Every word that a page says exists in both languages, with the same arguments, and none is left over."""
+
+import re
+import string
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from andon.events import Action, PackMLState, Priority
+from api import problems
+from api.catalogue import LANGUAGES, Words, negotiate, words_of
+from api.pages import PLACES, SCRIPT_WORDS
+from api.visit import THEMES
+from api.web.pipeline_page import STAGES
+from ticketing import routing
+from ticketing.audit import AUDITED
+from ticketing.causes import CAUSES
+from ticketing.states import Demand, Step
+from ticketing.ticket import Closure, FoldRule, ProblemState, SubState, TicketState
+
+ROOT = Path(__file__).parents[2]
+API = ROOT / "api"
+
+CONDITIONS = (
+    *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race"),
+    *(
+        "bearing_rolling_element",
+        "bearing_cage",
+        "bearing_unknown",
+        "silent_sensor",
+        "stop",
+        "detector_failed",
+    ),
+)
+MACHINE_DEEDS = (
+    *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),
+    *("problem_opened", "problem_joined", "comment", "photo"),
+)
+REFUSALS = ("no_token", "wrong_token", "foreign_host", "foreign_origin", "not_found", "broken")
+FAMILIES: dict[str, Iterable[str]] = {
+    "action.": Action,
+    "activity.": (*Step, *MACHINE_DEEDS),
+    "actor.": ("detector", "rule"),
+    "bearing.": (
+        *("rolling_elements", "element_diameter", "pitch_diameter", "contact_angle", "speed"),
+        *("outer", "inner", "element", "cage"),
+    ),
+    "chain.": ("creator", "assigner", "handler", "backup", "requester", "last", "last_at"),
+    "changed.": (*AUDITED, "condition"),
+    "chart.": (
+        *("trend", "envelope", "spectrum"),
+        *("envelope_title", "spectrum_title"),
+    ),
+    "closure.": Closure,
+    "demand.": (
+        *(demand for demand in Demand),
+        *("backup_same_as_person", "cause_unknown", "cause_retired", "master_itself"),
+        *("person_unknown", "backup_unknown", "master_is_closed"),
+    ),
+    "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
+    "false_alarm.": ("planned_work", "sensor_loose", "process_change", "known_noise"),
+    "finding.": [f"{condition}.{part}" for condition in CONDITIONS for part in ("name", "verdict")],
+    "flash.": ("assign", "false_alarm", "done", "refused", "stale", "photo"),
+    "fold.": FoldRule,
+    "frame.": [name for name, _ in PLACES],
+    "help.key_": ("j", "k", "a", "n", "o", "help"),
+    "next.title_": ("assign", "accept", "resolve", "sign"),
+    "packml.": [state.name for state in PackMLState],
+    "pipeline.is_": ("connected", "disconnected", "down", "unknown"),
+    "priority.": get_args(Priority),
+    "problem_state.": ProblemState,
+    "problems.gap_": ("resolved", "activation"),
+    "problems.review_": ("false_alarm",),
+    "quantity.": (
+        *(
+            "velocity_rms",
+            "acceleration_rms",
+            "kurtosis",
+            "crest",
+            "band_energy_ratio",
+            "energy_above_1khz_ratio",
+        ),
+        *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
+    ),
+    "refused.": (
+        *REFUSALS,
+        *(f"{code}_text" for code in REFUSALS),
+        *(f"{code}_cure" for code in REFUSALS[:4]),
+    ),
+    "related.": ("recurrence", "duplicate"),
+    "routing.miss_": (routing.SKILL, routing.OFFLINE, routing.OTHER_LINE, routing.FULL),
+    "routing.rule_": (
+        *("lightest", "owner", "nobody"),
+        *(routing.SKILL, routing.OFFLINE, routing.OTHER_LINE, routing.FULL),
+    ),
+    "solution.": ("summary", "cause", "same_kind", "handler", "signer", "closure", "note"),
+    "stage.": STAGES,
+    "state.": TicketState,
+    "step.": Step,
+    "stop.": (*("message", "category", "state", "reason_value", "point", "component", "detector", "error"),),
+    "sub_state.": SubState,
+    "theme.next_": THEMES,
+    "tick.": ("solved", "no_derived_risk", "no_further_support"),
+    "time.": ("day", "hour", "minute"),
+    "zone.": "ABCD",
+}
+"""What a key that is put together at run time can be: its beginning, and every end that the code can give it."""
+
+
+def sources() -> Iterable[str]:
+    for pattern in ("**/*.py", "web/templates/*.html", "web/static/*.js"):
+        for path in API.glob(pattern):
+            if "vendor" not in path.parts:
+                yield path.read_text("utf-8")
+
+
+def literal_keys() -> set[str]:
+    """Keys that stand whole in the code: t("a.b"), words("a.b", …), say(answer, "a.b"), key = "a.b"."""
+    known = set(words_of("en"))
+    return {
+        key
+        for text in sources()
+        for key in re.findall(r"[\"'](\w+\.\w+(?:\.\w+)*)[\"']", text)
+        if key in known
+    }
+
+
+def called_keys() -> set[str]:
+    """Keys in the calls that look them up, known or not."""
+    calls = r"(?:\bt|\bwords|\.html|\bsay\(\w+,)\(?\s*[\"'](\w+(?:\.\w+)+)[\"'](?! ~)"
+    return {key for text in sources() for key in re.findall(calls, text)}
+
+
+def beginnings() -> set[str]:
+    """Beginnings of keys that are put together: t("state." ~ x) and words(f"state.{x}")."""
+    found: set[str] = set()
+    for text in sources():
+        found |= set(re.findall(r"(?<!\w)t\([\"']([\w.]+)[\"'] ~", text))
+        found |= set(re.findall(r"f[\"']([a-z_]+\.[a-z_]*)\{", text))
+    return {
+        beginning
+        for beginning in found
+        if beginning.split(".")[0] in {k.split(".")[0] for k in words_of("en")}
+    }
+
+
+def used() -> set[str]:
+    put_together = {f"{beginning}{end}" for beginning, ends in FAMILIES.items() for end in ends}
+    return literal_keys() | called_keys() | put_together
+
+
+def arguments(words: Words, key: str) -> set[str]:
+    fields = (
+        field for text in words.patterns(key).values() for _, field, _, _ in string.Formatter().parse(text)
+    )
+    return {field for field in fields if field}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_key_that_is_used_exists(language: str) -> None:
+    words = words_of(language)  # type: ignore[arg-type]
+    assert sorted(used() - set(words)) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_key_is_left_over(language: str) -> None:
+    words = words_of(language)  # type: ignore[arg-type]
+    assert sorted(set(words) - used()) == []
+
+
+def test_every_beginning_of_a_key_is_known_with_its_ends() -> None:
+    assert sorted(beginnings() - set(FAMILIES)) == []
+
+
+def test_both_languages_take_the_same_arguments() -> None:
+    zh, en = words_of("zh"), words_of("en")
+    assert {key for key in en if arguments(zh, key) != arguments(en, key)} == set()
+
+
+def test_chinese_is_written_with_chinese_marks() -> None:
+    zh = words_of("zh")
+    mixed = re.compile(r"[\u4e00-\u9fff][,;:?()]|[,;:?(][\u4e00-\u9fff]")
+    assert [key for key in zh for text in zh.patterns(key).values() if mixed.search(text)] == []
+
+
+def test_every_cause_has_a_label_in_both_languages() -> None:
+    assert len(CAUSES) == 23
+    assert all(cause.zh and cause.en and cause.zh != cause.en for cause in CAUSES.values())
+
+
+def test_the_words_of_scripts_are_those_that_scripts_say() -> None:
+    said = {
+        key
+        for path in (API / "web/static").glob("*.js")
+        for key in re.findall(r"js\.\w+", path.read_text("utf-8"))
+    }
+    states = {"js.live_on", "js.live_off"}
+    assert {key for key in said if key in words_of("en")} | states == set(SCRIPT_WORDS)
+
+
+def test_a_count_of_one_reads_like_one() -> None:
+    en = words_of("en")
+    assert en("ticket.folded", n=1) == "1 event"
+    assert en("ticket.folded", n=47) == "47 events folded into this one"
+    assert words_of("zh")("ticket.folded", n=47) == "47 个事件合并于此"
+
+
+def test_arguments_of_markup_are_escaped() -> None:
+    said = words_of("en").html("finding.stop.verdict", message="<script>alert(1)</script>")
+    assert said == "The machine stopped: <b>&lt;script&gt;alert(1)&lt;/script&gt;</b>."
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accept", "language"),
+    [
+        (None, "", "en"),
+        (None, "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "en;q=0.5, zh;q=0.6", "zh"),
+        ("zh", "en", "zh"),
+        ("fr", "fr", "en"),
+        (None, "zh;q=broken, en", "en"),
+    ],
+)
+def test_the_chosen_language_comes_before_the_browsers(
+    chosen: str | None, accept: str, language: str
+) -> None:
+    assert negotiate(chosen, accept) == language

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import json
+import os
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -81,7 +83,7 @@ def _run(arguments: argparse.Namespace, data: Path) -> int:
             print(f"demo: seed {story.seed}, {story.speed:g} × real time, {line.link}", flush=True)
         _tell(line, story, told, arguments, stopping)
         end_ns = told()
-        _drain(line)
+        _drain(line, 0.0 if stopping.is_set() else DRAIN_S)
     finally:
         line.stop()
         _save(data, replace(story, reached_ns=told()))
@@ -103,6 +105,7 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
     line.start_source(
         "plant_mqtt", Source.model_validate({"kind": "listener", "port": free_port(), "users": users})
     )
+    print(", simulated plant", end="", flush=True)
     line.start_plant(
         seed=story.seed,
         start_ns=story.start_ns,
@@ -123,8 +126,11 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         "allow_insecure": True,
         "items": items,
     }
+    print(", OPC UA collector", end="", flush=True)
     line.start_source("plant_opcua", Source.model_validate(opcua))
+    print(", engine", end="", flush=True)
     line.start_engine(simulation.plant.model_dump(mode="json"), list(SOURCES))
+    print(", console", flush=True)
     line.start_web(Web(port=_web_port(arguments)))
     line.turn()
 
@@ -151,17 +157,18 @@ def _screen(arguments: argparse.Namespace, line: Installation) -> Iterator[Calla
     if arguments.headless:
         yield lambda _now_ns: None
         return
-    webbrowser.open(line.link)
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(line.link)
     watch = Watch(line, arguments.speed)
     with Live(console=Console(), refresh_per_second=2) as live:
         yield lambda now_ns: live.update(draw(watch.scene(now_ns)))
 
 
-def _drain(line: Installation) -> None:
-    """End the story: nothing more comes in, and the engine works on what has come."""
+def _drain(line: Installation, wait_s: float) -> None:
+    """End the story: nothing more comes in; wait for the engine, which also takes what is left when it stops."""
     for name in ("plant_opcua", "plant", "plant_mqtt"):
         line.supervisor.stop(name)
-    until_s = time.monotonic() + DRAIN_S
+    until_s = time.monotonic() + wait_s
     while not caught_up(line.data) and time.monotonic() < until_s:
         time.sleep(0.1)
 

@@ -100,7 +100,7 @@ def draw(scene: Scene) -> Group:
         tickets.add_row(
             str(ticket["number"]),
             str(ticket["asset"]),
-            str(ticket["condition"]),
+            str(ticket["component"] if ticket["family"] == "stop" else ticket["condition"]),
             str(ticket["state"]),
             str(ticket["occurrences"]),
             str(ticket["opened_at"])[11:19],

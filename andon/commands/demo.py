@@ -100,6 +100,7 @@ def _run(arguments: argparse.Namespace, data: Path) -> int:
 
 def _start(line: Installation, simulation: Simulation, story: Story, arguments: argparse.Namespace) -> None:
     """What is spoken to before what speaks; the story stands still meanwhile."""
+    print("starting: MQTT listener", end="", flush=True)
     password, opcua_port = secrets.token_urlsafe(18), free_port()
     users = {"plant": {"password": hash_password(password), "topics": ["andon/v1"]}}
     line.start_source(

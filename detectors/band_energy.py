@@ -1,0 +1,253 @@
+"""Band energy: vibration of a point has left its frozen baseline in some frequency bands, and stays away."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import Field
+
+from andon.events import (
+    Event,
+    Family,
+    Finding,
+    Float32,
+    Float64,
+    Json,
+    Number,
+    Origin,
+    Readings,
+    StopAlarm,
+    Waveform,
+)
+from andon.plant import Asset, Point
+from andon.ports import State
+from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.evidence import Trend, significant, spectrum_shape, thinned
+from detectors.features import problem_of, spectrum_of
+from detectors.intake import Intake
+from detectors.onset import Onset, OnsetParameters, step
+from detectors.running import STATE, Running
+from detectors.state import flatten, load
+
+_BAND = re.compile(r"band_(\d+)_(\d+)(?:\.(\d+))?")
+_LEAST_G = 1e-6  # far below any accelerometer's noise: keeps the logarithm finite
+_MISFITS = 30  # rows in a row without the learned bands: the measurement itself has changed
+
+
+class Parameters(OnsetParameters):
+    """When leaving the frozen baseline is a finding."""
+
+    run_settle_s: float = Field(
+        default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
+    )
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One measuring point: the row being put together, its onset, and what is shown with a finding."""
+
+    channels: list[str] = field(default_factory=list)
+    row_ns: int = -1
+    row: dict[str, float] = field(default_factory=dict)
+    judged: bool = False
+    misfits: int = 0
+    onset: Onset = field(default_factory=Onset)
+    said_ratio: float = 0.0
+    trend: Trend = field(default_factory=Trend)
+    spectrum: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    spectrum_step_hz: float = 0.0
+    speed_hz: float = 0.0
+    episode: Episode = field(default_factory=Episode)
+
+
+@dataclass(slots=True)
+class _State:
+    running: Running
+    points: dict[str, _Watch]
+    baseline_version: int
+
+
+class Detector:
+    """Band energies of each waveform point against a frozen baseline.
+
+    Raises once when the smoothed rise of the leading bands stays up (25 of 30 blocks), at once for sudden
+    damage (6 of 8), and on three times the first RMS while still learning. Updates when the rise has doubled;
+    clears only after half an hour of 10-s blocks below half the limit. Blocks taken while the machine does
+    not run are not judged.
+    Source: measured on the run-to-failure bearings of FEMTO-ST (Nectoux et al., PRONOSTIA, IEEE PHM 2012):
+    one finding per bearing, none withdrawn, leads 37-403 min.
+    """
+
+    kind = "band_energy"
+    version = "1"
+    Parameters = Parameters
+
+    def __init__(self, asset: Asset, parameters: Parameters) -> None:
+        self._asset, self._parameters = asset, parameters
+        self._points = {point.id: point for point in asset.points}
+        self._intake = Intake(self._wanted)
+        self._hash = parameters_hash(parameters)
+        self._settle_ns = round(parameters.run_settle_s * 1e9)
+        watches = {point.id: _Watch() for point in asset.points}
+        self._state = _State(Running(), watches, parameters.baseline_version)
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        """Judge the band energies in a block of readings; keep the latest waveform's spectrum to show."""
+        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
+            self._state.running.take_stop(event)
+        elif isinstance(event, Waveform) and event.asset == self._asset.id:
+            self._keep_spectrum(event)
+        elif isinstance(event, Readings) and event.asset == self._asset.id:
+            rows = self._intake.rows(event)
+            return [f for at_ns, key, value in rows for f in self._take(at_ns, key, value, event.origin)]
+        return ()
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+        return flatten(self._state)
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
+        load(self._state, state)
+        if self._state.baseline_version != self._parameters.baseline_version:
+            self._state.baseline_version = self._parameters.baseline_version
+            for watch in self._state.points.values():
+                watch.onset = Onset()
+
+    def _wanted(self, channel: str, unit: str) -> tuple[str, str] | None:
+        point_id, _, quantity = channel.partition("/")
+        if channel == STATE:
+            return STATE, ""
+        fits = point_id in self._points and unit in {"g", "[g]"} and _BAND.fullmatch(quantity)
+        return (point_id, quantity) if fits else None
+
+    def _take(self, at_ns: int, key: tuple[str, str], value: float, origin: Origin) -> list[Finding]:
+        point_id, band = key
+        if point_id == STATE:
+            self._state.running.take_state(at_ns, value)
+            return []
+        watch = self._state.points[point_id]
+        if at_ns < watch.row_ns or (at_ns == watch.row_ns and watch.judged):
+            return []
+        findings = self._close(point_id, watch, origin) if at_ns > watch.row_ns else []
+        if at_ns > watch.row_ns:
+            watch.row_ns, watch.row, watch.judged = at_ns, {}, False
+        watch.row[band] = value
+        if watch.channels and watch.row.keys() >= set(watch.channels):
+            findings += self._judge(self._points[point_id], watch, origin)
+        return findings
+
+    def _close(self, point_id: str, watch: _Watch, origin: Origin) -> list[Finding]:
+        """A newer row begins. The first row names the bands; a later one that lacks some is left out."""
+        if watch.judged or not watch.row:
+            return []
+        if watch.channels:
+            watch.misfits += 1
+            if watch.misfits < _MISFITS:
+                return []
+            watch.onset = Onset()  # another rate or another number of axes: nothing to compare with
+        watch.channels, watch.misfits = sorted(watch.row, key=_axis_and_edge), 0
+        return self._judge(self._points[point_id], watch, origin)
+
+    def _judge(self, point: Point, watch: _Watch, origin: Origin) -> list[Finding]:
+        watch.judged, watch.misfits = True, 0
+        if not self._state.running.runs_at(watch.row_ns, self._settle_ns):
+            return []
+        levels = np.log(np.maximum([watch.row[band] for band in watch.channels], _LEAST_G))
+        path = step(watch.onset, watch.row_ns, levels, _rms(watch.channels, levels), self._parameters)
+        ratio = math.exp(watch.onset.rise)
+        watch.trend.add(watch.row_ns, ratio)
+        return self._speak(point, watch, path, ratio, origin)
+
+    def _speak(self, point: Point, watch: _Watch, path: str, ratio: float, origin: Origin) -> list[Finding]:
+        episode, onset = watch.episode, watch.onset
+        speaker = Speaker(
+            self.kind,
+            self.version,
+            self._hash,
+            self._asset.id,
+            Family.MACHINE_CONDITION,
+            point.component,
+            point.id,
+        )
+        if not episode.stands and path:
+            began_ns = onset.rising_ns if onset.rising_ns >= 0 else watch.row_ns
+            watch.said_ratio = ratio
+            return [speaker.raises(episode, began_ns, self._word(point, watch, path, ratio, origin))]
+        if episode.stands and onset.low >= self._parameters.clear_blocks:
+            return [speaker.clears(episode, self._word(point, watch, path, ratio, origin))]
+        if episode.stands and ratio >= 2 * watch.said_ratio:
+            watch.said_ratio = ratio
+            return [speaker.updates(episode, self._word(point, watch, path, ratio, origin))]
+        return []
+
+    def _word(self, point: Point, watch: _Watch, path: str, ratio: float, origin: Origin) -> Word:
+        limit, source = self._limit(watch.onset)
+        doublings = math.log2(max(ratio, 1e-9) / limit)
+        return Word(
+            at_ns=watch.row_ns,
+            condition="band_energy_rise",
+            severity=400 + 100 * min(4, max(0, int(doublings))),
+            origin=origin,
+            confidence=0.9 if watch.onset.frozen else 0.7,
+            numbers=(
+                Number("ratio", significant(ratio), "× baseline", significant(limit), source),
+                Number("rise", significant(20 * math.log10(ratio)), "dB"),
+            ),
+            evidence=self._evidence(point, watch, limit),
+            text={"point": point.id, "path": path, "bands": _leading(watch)},
+        )
+
+    def _limit(self, onset: Onset) -> tuple[float, str]:
+        version = self._parameters.baseline_version
+        if onset.frozen:
+            return math.exp(self._parameters.rise), f"frozen baseline v{version}"
+        return self._parameters.safety_ratio, "first blocks, baseline not yet learned"
+
+    def _evidence(self, point: Point, watch: _Watch, limit: float) -> dict[str, Json]:
+        onset = watch.onset
+        shown: dict[str, Json] = {
+            "trend": watch.trend.shape(f"{point.id}/band_energy_ratio", "1", baseline=1.0, limit=limit)
+        }
+        if watch.spectrum.size:
+            speed_hz = watch.speed_hz or point.speed_hz or 0.0
+            markers = [(f"{k}x", k * speed_hz) for k in (1, 2, 3)]
+            shown["spectrum"] = spectrum_shape(watch.spectrum, watch.spectrum_step_hz, "g", markers)
+        if onset.frozen:
+            shown["baseline"] = {
+                "version": self._parameters.baseline_version,
+                "from_ns": onset.from_ns,
+                "to_ns": onset.to_ns,
+                "blocks": self._parameters.learn_blocks,
+            }
+        return shown
+
+    def _keep_spectrum(self, waveform: Waveform) -> None:
+        watch = self._state.points.get(waveform.point)
+        if watch is None or problem_of(waveform) is not None:
+            return
+        spectrum = spectrum_of(waveform)
+        watch.spectrum, each = thinned(np.sqrt(spectrum.power.sum(axis=0)))
+        watch.spectrum_step_hz = spectrum.step_hz * each
+        watch.speed_hz = waveform.speed_hz or 0.0
+
+
+def _axis_and_edge(band: str) -> tuple[int, int, str]:
+    match = _BAND.fullmatch(band)
+    return (int(match[3] or 0), int(match[1]), band) if match else (0, 0, band)
+
+
+def _rms(channels: Sequence[str], levels: Float64) -> Float64:
+    """Ln broadband amplitude of each axis, from its bands; the channels stand axis by axis."""
+    axes = [channel.partition(".")[2] for channel in channels]
+    first = [i for i, axis in enumerate(axes) if i == 0 or axis != axes[i - 1]]
+    rms: Float64 = 0.5 * np.log(np.add.reduceat(np.exp(2 * levels), first))
+    return rms
+
+
+def _leading(watch: _Watch) -> str:
+    """The band that rose most, as "7500-10000 Hz"."""
+    match = _BAND.fullmatch(watch.channels[watch.onset.leading])
+    return f"{match[1]}-{match[2]} Hz" if match else ""

@@ -1,0 +1,124 @@
+"""What a person needs to see to believe a finding: plot-ready shapes of bounded size.
+
+    {"trend":    {"channel", "unit", "at_ns": [<= 240], "value": [...], "baseline": float | null,
+                  "limit": float | null, "zones": [{"name", "to"}, ...] | null},
+     "spectrum": {"unit", "dx_hz", "value": [<= 800], "markers": [{"name", "hz"}]},
+     "envelope": {the same},
+     "baseline": {"version", "from_ns", "to_ns", "blocks"}}
+
+Numbers carry five significant digits; parts that make no sense are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.events import Float32, Float64, Int64, Json
+
+LIFE, RECENT = 144, 96
+MOST_LINES = 800
+
+
+@dataclass(slots=True)
+class Trend:
+    """A trend that keeps both the whole life, thinned, and the recent past as it was, in 240 points.
+
+    The life keeps the largest of every `stride` values, and `stride` doubles each time it is full.
+    """
+
+    life_at_ns: Int64 = field(default_factory=lambda: np.zeros(LIFE, np.int64))
+    life: Float64 = field(default_factory=lambda: np.zeros(LIFE))
+    lived: int = 0
+    stride: int = 1
+    waiting: int = 0
+    recent_at_ns: Int64 = field(default_factory=lambda: np.zeros(RECENT, np.int64))
+    recent: Float64 = field(default_factory=lambda: np.zeros(RECENT))
+    held: int = 0
+
+    def add(self, at_ns: int, value: float) -> None:
+        """Take the next value; times must not go back."""
+        if self.held == RECENT:
+            self._age(int(self.recent_at_ns[0]), float(self.recent[0]))
+            self.recent_at_ns[:-1], self.recent[:-1] = self.recent_at_ns[1:], self.recent[1:]
+            self.held -= 1
+        self.recent_at_ns[self.held], self.recent[self.held] = at_ns, value
+        self.held += 1
+
+    def _age(self, at_ns: int, value: float) -> None:
+        if self.waiting and value <= self.life[self.lived - 1]:
+            pass
+        elif self.waiting:
+            self.life_at_ns[self.lived - 1], self.life[self.lived - 1] = at_ns, value
+        else:
+            if self.lived == LIFE:
+                self._thin()
+            self.life_at_ns[self.lived], self.life[self.lived] = at_ns, value
+            self.lived += 1
+        self.waiting = (self.waiting + 1) % self.stride
+
+    def _thin(self) -> None:
+        pairs = self.life.reshape(-1, 2)
+        larger = np.arange(0, LIFE, 2) + pairs.argmax(axis=1)
+        self.life_at_ns[: LIFE // 2], self.life[: LIFE // 2] = self.life_at_ns[larger], self.life[larger]
+        self.lived, self.stride = LIFE // 2, self.stride * 2
+
+    def shape(
+        self,
+        channel: str,
+        unit: str,
+        *,
+        baseline: float | None = None,
+        limit: float | None = None,
+        zones: Sequence[Mapping[str, Json]] | None = None,
+    ) -> dict[str, Json]:
+        """The trend as evidence: times in ns, values, and the lines to draw beside them."""
+        at_ns = np.concatenate([self.life_at_ns[: self.lived], self.recent_at_ns[: self.held]])
+        value = np.concatenate([self.life[: self.lived], self.recent[: self.held]])
+        return {
+            "channel": channel,
+            "unit": unit,
+            "at_ns": at_ns.tolist(),
+            "value": significant(value),
+            "baseline": None if baseline is None else significant(baseline),
+            "limit": None if limit is None else significant(limit),
+            "zones": None if zones is None else [dict(zone) for zone in zones],
+        }
+
+
+def significant(value: float | NDArray[Json]) -> Json:
+    """Rounded to five significant digits: a float, or a list of them.
+
+    >>> significant(0.0123456), significant(np.array([123456.0, 0.0]))
+    (0.012346, [123460.0, 0.0])
+    """
+    if isinstance(value, np.ndarray):
+        return [float(f"{x:.5g}") for x in value.tolist()]
+    return float(f"{value:.5g}")
+
+
+def thinned(amplitude: NDArray[np.floating], most: int = MOST_LINES) -> tuple[Float32, int]:
+    """At most `most` lines, each the largest of as many neighbours as needed (second value), so peaks stay.
+
+    >>> thinned(np.array([0.0, 3.0, 1.0, 2.0, 5.0]), most=3)
+    (array([3., 2., 5.], dtype=float32), 2)
+    """
+    each = -(-amplitude.size // most)
+    whole = np.zeros(-(-amplitude.size // each) * each, np.float32)
+    whole[: amplitude.size] = amplitude
+    return whole.reshape(-1, each).max(axis=1), each
+
+
+def spectrum_shape(
+    amplitude: NDArray[np.floating], step_hz: float, unit: str, markers: Sequence[tuple[str, float]]
+) -> dict[str, Json]:
+    """An amplitude spectrum as evidence, with named frequencies that lie inside it."""
+    value, each = thinned(amplitude)
+    end_hz = amplitude.size * step_hz
+    return {
+        "unit": unit,
+        "dx_hz": significant(step_hz * each),
+        "value": significant(value),
+        "markers": [{"name": name, "hz": significant(hz)} for name, hz in markers if 0 < hz < end_hz],
+    }

@@ -1,0 +1,82 @@
+"""A detector's state as flat arrays and JSON, so that a snapshot needs no pickle.
+
+A state is a tree of mutable dataclasses whose leaves are arrays or JSON values; a mapping from names to
+dataclasses is a branch as well. Leaves are named by their path: `points/DE/history`.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.events import Json
+from andon.ports import State
+
+Leaf = NDArray[Json] | Json
+
+
+def flatten(tree: Json, prefix: str = "") -> dict[str, Leaf]:
+    """The leaves of a state by path, copied, so that the detector may go on while they are written.
+
+    Parameters
+    ----------
+    tree
+        A dataclass, or a mapping from names to dataclasses.
+    prefix
+        Path of the tree itself, ending in "/".
+    """
+    flat: dict[str, Leaf] = {}
+    for name, value in _parts(tree):
+        path = prefix + name
+        if _is_branch(value):
+            flat |= flatten(value, path + "/")
+        else:
+            flat[path] = value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
+    return flat
+
+
+def load(tree: Json, flat: State, prefix: str = "") -> None:
+    """Put flattened leaves back into a fresh tree of the same detector.
+
+    A leaf that the snapshot lacks keeps its fresh value and one that the tree lacks is left out, so that a
+    point can come or go between snapshot and restart. Arrays take the tree's dtype.
+    """
+    for name, value in _parts(tree):
+        path = prefix + name
+        if _is_branch(value):
+            load(value, flat, path + "/")
+        elif path in flat:
+            _set(tree, name, _like(value, flat[path]))
+
+
+def size_bytes(flat: State) -> int:
+    """Bytes of a snapshot: of its arrays, and one per character of everything else."""
+    return sum(v.nbytes if isinstance(v, np.ndarray) else len(repr(v)) for v in flat.values())
+
+
+def _parts(tree: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(tree, Mapping):
+        yield from list(tree.items())
+    else:
+        yield from ((field.name, getattr(tree, field.name)) for field in fields(tree))
+
+
+def _is_branch(value: Json) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(is_dataclass(part) for part in value.values())
+    return is_dataclass(value)
+
+
+def _like(fresh: Json, kept: Leaf) -> Leaf:
+    if isinstance(fresh, np.ndarray):
+        return np.array(kept, dtype=fresh.dtype)
+    return copy.deepcopy(kept)
+
+
+def _set(tree: Json, name: str, value: Leaf) -> None:
+    if isinstance(tree, dict):
+        tree[name] = value
+    else:
+        setattr(tree, name, value)

@@ -1,0 +1,250 @@
+"""Velocity zones: how bad is broadband vibration on the scale that the standard gives for such machines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from andon.events import Event, Family, Finding, Number, Origin, Readings, StopAlarm
+from andon.plant import Asset, Point
+from andon.ports import State
+from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.evidence import Trend, significant
+from detectors.intake import Intake
+from detectors.running import STATE, Running
+from detectors.state import flatten, load
+from detectors.votes import cast, count
+
+ISO_10816_3_2009_MM_S = {
+    ("large", "rigid"): (2.3, 4.5, 7.1),
+    ("large", "flexible"): (3.5, 7.1, 11.0),
+    ("medium", "rigid"): (1.4, 2.8, 4.5),
+    ("medium", "flexible"): (2.3, 4.5, 7.1),
+}
+"""Upper limits of zones A, B and C, RMS 10-1000 Hz, on non-rotating parts; large: over 300 kW, medium: over 15."""
+
+_IN_MM_S = {"mm/s": 1.0, "m/s": 1000.0, "cm/s": 10.0}
+_SEVERITY = {"C": 500, "D": 800}
+_SLOWEST_HZ, _FASTEST_HZ = (
+    10.0,
+    250.0,
+)  # below 600 rpm the band would start at 2 Hz; the scope ends at 15000 rpm
+
+
+class Parameters(BaseModel):
+    """When a machine's vibration is called unsatisfactory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    limits_mm_s: tuple[float, float, float] | None = Field(
+        default=None,
+        description="Upper limits of zones A, B and C in mm/s RMS; left out, the table of ISO 10816-3:2009 by "
+        "power and foundation.",
+    )
+    limits_source: str = Field(
+        default="", max_length=200, description="Where limits of your own come from; shown with each finding."
+    )
+    enter_count: int = Field(
+        default=6,
+        ge=1,
+        le=1000,
+        description="Readings above a limit that are needed to enter the worse zone.",
+    )
+    enter_of: int = Field(
+        default=8, ge=1, le=1000, description="Latest readings among which they are counted."
+    )
+    leave_count: int = Field(
+        default=30, ge=1, le=10000, description="Readings in a row below the limit needed to leave a zone."
+    )
+    hysteresis: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Part of the limit by which readings must fall below it to leave.",
+    )
+    run_settle_s: float = Field(
+        default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Parameters":
+        limits = self.limits_mm_s
+        if limits is not None and not 0 < limits[0] < limits[1] < limits[2]:
+            raise ValueError("limits_mm_s must rise: A < B < C, all above 0")
+        if self.enter_count > self.enter_of:
+            raise ValueError("enter_count must not exceed enter_of")
+        return self
+
+
+def limits_of(power_kw: float | None, foundation: str, speed_hz: float | None) -> tuple[float, ...] | None:
+    """The table's limits for a machine in mm/s, or None where the standard does not assess it.
+
+    Not assessable: power unknown or not above 15 kW, speed known and outside 600-15000 rpm.
+
+    >>> limits_of(75, "rigid", 24.5), limits_of(15, "rigid", 24.5), limits_of(None, "rigid", None)
+    ((1.4, 2.8, 4.5), None, None)
+    """
+    if power_kw is None or power_kw <= 15:
+        return None
+    if speed_hz is not None and not _SLOWEST_HZ <= speed_hz <= _FASTEST_HZ:
+        return None
+    return ISO_10816_3_2009_MM_S["large" if power_kw > 300 else "medium", foundation]
+
+
+def zone_of(velocity_mm_s: float, limits_mm_s: Sequence[float]) -> str:
+    """The zone of a velocity; a value that equals a limit still lies in the better zone.
+
+    >>> [zone_of(v, (1.4, 2.8, 4.5)) for v in (1.4, 1.41, 2.8, 4.5, 4.6)]
+    ['A', 'B', 'B', 'C', 'D']
+    """
+    return "ABCD"[sum(velocity_mm_s > limit for limit in limits_mm_s)]
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One measuring point: votes above the limits B/C and C/D, and readings in a row below them."""
+
+    last_ns: int = -1
+    above: list[int] = field(default_factory=lambda: [0, 0])
+    below: list[int] = field(default_factory=lambda: [0, 0])
+    onset_ns: int = 0
+    zone: str = ""
+    trend: Trend = field(default_factory=Trend)
+    episode: Episode = field(default_factory=Episode)
+
+
+@dataclass(slots=True)
+class _State:
+    running: Running
+    points: dict[str, _Watch]
+
+
+class Detector:
+    """Broadband velocity against the zones of ISO 10816-3:2009 or limits of the user's own.
+
+    Raises when zone C or D is entered for good, updates when the zone changes, clears when it is left.
+    Says nothing about a machine that the standard does not assess: missing velocity is never zone A.
+    Source: ISO 10816-3:2009, tables A.1 and A.2 (superseded in part by ISO 20816-3:2022, whose limits differ
+    between accounts: the values are labelled, and can be replaced).
+    """
+
+    kind = "velocity_zones"
+    version = "1"
+    Parameters = Parameters
+
+    def __init__(self, asset: Asset, parameters: Parameters) -> None:
+        self._asset, self._parameters = asset, parameters
+        self._limits = {
+            point.id: limits
+            for point in asset.points
+            if (
+                limits := parameters.limits_mm_s
+                or limits_of(asset.power_kw, asset.foundation, point.speed_hz)
+            )
+        }
+        self._points = {point.id: point for point in asset.points if point.id in self._limits}
+        self._intake = Intake(self._wanted)
+        self._hash = parameters_hash(parameters)
+        self._settle_ns = round(parameters.run_settle_s * 1e9)
+        self._state = _State(Running(), {point_id: _Watch() for point_id in self._points})
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        """Judge the velocities in a block of readings."""
+        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
+            self._state.running.take_stop(event)
+        if not isinstance(event, Readings) or event.asset != self._asset.id:
+            return ()
+        findings: list[Finding] = []
+        for at_ns, (point_id, factor), value in self._intake.rows(event):
+            if point_id == STATE:
+                self._state.running.take_state(at_ns, value)
+            elif self._fits(point_id, at_ns):
+                findings += self._judge(self._points[point_id], at_ns, value * factor, event.origin)
+        return findings
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+        return flatten(self._state)
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken."""
+        load(self._state, state)
+
+    def _wanted(self, channel: str, unit: str) -> tuple[str, float] | None:
+        point_id, _, quantity = channel.partition("/")
+        if channel == STATE:
+            return STATE, 1.0
+        if quantity == "velocity_rms" and point_id in self._points and unit in _IN_MM_S:
+            return point_id, _IN_MM_S[unit]
+        return None
+
+    def _fits(self, point_id: str, at_ns: int) -> bool:
+        watch = self._state.points[point_id]
+        if at_ns <= watch.last_ns or not self._state.running.runs_at(at_ns, self._settle_ns):
+            return False
+        watch.last_ns = at_ns
+        return True
+
+    def _judge(self, point: Point, at_ns: int, velocity: float, origin: Origin) -> list[Finding]:
+        watch, parameters = self._state.points[point.id], self._parameters
+        watch.trend.add(at_ns, velocity)
+        for i, limit in enumerate(self._limits[point.id][1:]):
+            watch.above[i] = cast(watch.above[i], velocity > limit, parameters.enter_of)
+            low = velocity <= limit * (1 - parameters.hysteresis)
+            watch.below[i] = watch.below[i] + 1 if low else 0
+        if not count(watch.above[0]):
+            watch.onset_ns = 0
+        elif not watch.onset_ns:
+            watch.onset_ns = at_ns
+        return self._speak(point, watch, at_ns, velocity, origin)
+
+    def _speak(
+        self, point: Point, watch: _Watch, at_ns: int, velocity: float, origin: Origin
+    ) -> list[Finding]:
+        zone = self._zone(watch)
+        if zone == watch.zone:
+            return []
+        before, watch.zone = watch.zone, zone
+        speaker = Speaker(
+            self.kind,
+            self.version,
+            self._hash,
+            self._asset.id,
+            Family.MACHINE_CONDITION,
+            point.component,
+            point.id,
+        )
+        word = self._word(point, watch, zone or before, at_ns, velocity, origin)
+        if not before:
+            return [speaker.raises(watch.episode, watch.onset_ns, word)]
+        if zone:
+            return [speaker.updates(watch.episode, word)]
+        watch.above, watch.onset_ns = [0, 0], 0  # the next episode begins after this one
+        return [speaker.clears(watch.episode, word)]
+
+    def _zone(self, watch: _Watch) -> str:
+        enough, gone = self._parameters.enter_count, self._parameters.leave_count
+        if count(watch.above[1]) >= enough or (watch.zone == "D" and watch.below[1] < gone):
+            return "D"
+        if count(watch.above[0]) >= enough or (watch.zone and watch.below[0] < gone):
+            return "C"
+        return ""
+
+    def _word(
+        self, point: Point, watch: _Watch, zone: str, at_ns: int, velocity: float, origin: Origin
+    ) -> Word:
+        limits = self._limits[point.id]
+        limit = limits[2] if zone == "D" else limits[1]
+        own = self._parameters.limits_mm_s is not None
+        source = self._parameters.limits_source or ("plant" if own else "ISO 10816-3:2009")
+        zones = [{"name": name, "to": to} for name, to in zip("ABC", limits, strict=True)]  # D lies above
+        return Word(
+            at_ns=at_ns,
+            condition=f"zone_{zone.lower()}",
+            severity=_SEVERITY[zone],
+            origin=origin,
+            numbers=(Number("velocity_rms", significant(velocity), "mm/s", limit, source),),
+            evidence={
+                "trend": watch.trend.shape(f"{point.id}/velocity_rms", "mm/s", limit=limit, zones=zones)
+            },
+            text={"point": point.id},
+        )

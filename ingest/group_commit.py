@@ -1,0 +1,180 @@
+"""Many messages, one fsync: collects what connections bring and makes it durable together, in order.
+
+A commit begins as soon as the one before has ended. The event loop never waits for the disk: appending happens
+on one thread of its own, and what became durable is told back on the loop, in the order it was added.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from andon.clock import Now
+from andon.ports import Journal, Record, RecordKind
+from ingest.errors import JournalFull
+
+_log = logging.getLogger(__name__)
+
+
+class GroupCommit:
+    """The queue before one journal. An `async with`; leaving it ends the thread, after `drain` if all shall be kept.
+
+    `bound_records` and `bound_bytes` (payload bytes) say when it is `full`: then whoever reads a socket stops
+    reading it, and `on_change(full)` tells when that begins and ends. Only what is added although it is full
+    goes beyond, so that nothing read needs to be thrown away. What may be lost (QoS 0) is not added when
+    `may_lose` is true, but counted with `lose`, and stands in the journal as one GAP record per commit.
+
+    When the disk is full the queue is full too (`stalled` says why) and the same commit is tried again each
+    `retry_s` seconds. Any other failure of the journal is set on `failure`; nothing is acknowledged after it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        now: Now,
+        *,
+        on_change: Callable[[bool], None],
+        bound_records: int = 20_000,
+        bound_bytes: int = 32 * 1024 * 1024,
+        retry_s: float = 1.0,
+    ) -> None:
+        self._journal = journal
+        self._now = now
+        self._on_change = on_change
+        self._bound_records, self._bound_bytes = bound_records, bound_bytes
+        self._retry_s = retry_s
+        self._pending: list[Record] = []
+        self._waiting: list[Callable[[], None]] = []
+        self._committing: list[Record] = []
+        self._told: list[Callable[[], None]] = []
+        self._bytes = 0
+        self._committing_bytes = 0
+        self._starting = False
+        self._lost = 0
+        self._lost_from_ns = 0
+        self.full = False
+        self.stalled: str | None = None
+        self.overflow = 0
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.failure: asyncio.Future[bool] = self._loop.create_future()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A commit on its way is waited for: its records are unacknowledged, not lost.
+        await self._loop.run_in_executor(None, self._thread.shutdown)
+        self.failure.cancel()
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether what comes without a promise has to be left out now: half of the bound is for what has one."""
+        return (
+            len(self._pending) + len(self._committing) >= self._bound_records // 2
+            or self._bytes >= self._bound_bytes // 2
+        )
+
+    def lose(self, count: int = 1) -> None:
+        """Count messages that were left out; the next commit says so in a GAP record."""
+        if not self._lost:
+            self._lost_from_ns = self._now()
+        self._lost += count
+        self.overflow += count
+
+    def add(self, records: Sequence[Record], durable: Callable[[], None] | None = None) -> None:
+        """Commit these records with what else is waiting; `durable` is called on the loop once they are on disk."""
+        self._pending += records
+        self._bytes += sum(len(record.body) for record in records)
+        if durable is not None:
+            self._waiting.append(durable)
+        self._idle.clear()
+        if not self._committing and not self._starting:
+            self._starting = True
+            self._loop.call_soon(self._start)  # after all sockets that are ready now were read
+        self._judge()
+
+    async def drain(self) -> None:
+        """Wait until all that was added is durable and told; for ever while the disk is full."""
+        await self._idle.wait()
+
+    def _start(self) -> None:
+        self._starting = False
+        if self._lost:
+            self._pending.append(self._gap())
+        self._committing, self._pending = self._pending, []
+        self._told, self._waiting = self._waiting, []
+        self._committing_bytes = self._bytes
+        self._append()
+
+    def _append(self) -> None:
+        self._thread.submit(self._journal.append, self._committing).add_done_callback(self._tell)
+
+    def _tell(self, appended: Future[int]) -> None:
+        self._loop.call_soon_threadsafe(self._ended, appended)
+
+    def _ended(self, appended: Future[int]) -> None:
+        error = appended.exception()
+        if isinstance(error, JournalFull):
+            self._stall(error)
+            return
+        if error is not None:
+            if not self.failure.done():
+                self.failure.set_exception(error)
+            return
+        self._recover()
+        told, self._told, self._committing = self._told, [], []
+        self._bytes -= self._committing_bytes
+        for durable in told:
+            durable()
+        if self._pending:
+            self._start()
+        else:
+            self._idle.set()
+        self._judge()
+
+    def _stall(self, error: JournalFull) -> None:
+        if self.stalled is None:
+            _log.error("the disk is full: reading stops until there is space", extra={"error": str(error)})
+        self.stalled = str(error)
+        self._judge()
+        self._loop.call_later(self._retry_s, self._append)
+
+    def _recover(self) -> None:
+        if self.stalled is not None:
+            _log.warning("there is space again: reading goes on")
+            self.stalled = None
+
+    def _judge(self) -> None:
+        """Say so when the queue has become full, and when half of it is free again."""
+        records = len(self._pending) + len(self._committing)
+        share = 0.5 if self.full else 1.0
+        full = (
+            self.stalled is not None
+            or records >= self._bound_records * share
+            or self._bytes >= self._bound_bytes * share
+        )
+        if full != self.full:
+            self.full = full
+            self._on_change(full)
+
+    def _gap(self) -> Record:
+        at_ns = self._now()
+        gap = {
+            "asset": None,
+            "point": None,
+            "from_ns": self._lost_from_ns,
+            "to_ns": at_ns,
+            "cause": "qos0_overflow",
+            "backfilled": False,
+            "count": self._lost,
+        }
+        self._lost = 0
+        return Record(RecordKind.GAP, at_ns, b"", json.dumps(gap).encode())

@@ -88,7 +88,12 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
         )
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
     rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
-    full = " ".join(text for text in (summary, said["limit"], said["baseline"]) if text)
+    lines = [
+        words(f"chart.trend_{name}", value=quantity(value, sign))
+        for name, value in (("limit", limit), ("baseline", baseline))
+        if value is not None
+    ]
+    full = " ".join(text for text in (summary, *lines) if text)
     return Chart("trend", words("chart.trend_title", name=name), full, spec, columns, rows)
 
 

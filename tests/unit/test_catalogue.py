@@ -51,8 +51,9 @@ FAMILIES: dict[str, Iterable[str]] = {
     "changed.": (*AUDITED, "condition"),
     "chart.": (
         *("trend", "envelope", "spectrum"),
-        *("envelope_title", "spectrum_title"),
+        *("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),
     ),
+    "chart.trend_": ("limit", "baseline"),
     "closure.": Closure,
     "demand.": (
         *(demand for demand in Demand),

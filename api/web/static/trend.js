@@ -73,20 +73,30 @@ function band(zone, from, top, colour) {
 }
 
 function across(spec, colour, top) {
-  const line = (value, text, style) => ({
+  const line = (value, text, position, style) => ({
     yAxis: value,
     lineStyle: style,
-    label: { formatter: text, position: "insideEndTop", color: style.color, fontSize: 12, fontWeight: 600 },
+    label: {
+      formatter: text,
+      position,
+      distance: [6, 4],
+      color: style.color,
+      backgroundColor: colour.surface,
+      padding: [2, 6],
+      borderRadius: 4,
+      fontSize: 12,
+      fontWeight: 600,
+    },
   });
   const borders = spec.zones
     .filter((zone) => zone.to !== null && zone.to < top)
     .map((zone) => ({ yAxis: zone.to, label: { show: false }, lineStyle: { color: colour.zoneEdge, type: "solid", width: 1 } }));
   const words = [];
   if (spec.limit !== null && spec.limit !== undefined) {
-    words.push(line(spec.limit, spec.words.limit, { color: colour.critical, type: "solid", width: 1.75 }));
+    words.push(line(spec.limit, spec.words.limit, "insideStartTop", { color: colour.critical, type: "solid", width: 1.75 }));
   }
   if (spec.baseline !== null && spec.baseline !== undefined) {
-    words.push(line(spec.baseline, spec.words.baseline, { color: colour.soft, type: "dashed", width: 1.5 }));
+    words.push(line(spec.baseline, spec.words.baseline, "insideEndTop", { color: colour.soft, type: "dashed", width: 1.5 }));
   }
   if (spec.event) {
     words.push({

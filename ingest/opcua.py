@@ -31,6 +31,7 @@ from ingest.opcua_items import Address, Board, Item, Watched
 from ingest.opcua_subscription import Subscription, is_set_within
 
 CLOSE_S = 3.0
+STOP_S = 3.0
 FIRST_WAIT_S = 1.0
 REPORT_S = 1.0
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ async def run(  # noqa: PLR0917 - the same for every kind of source
     """Collect until `stopping`; what was received is in the journal when this returns. OSError if the journal fails."""
     logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
     intake = Intake(journal, now, parameters.queue)
-    board = Board([Watched(item) for item in parameters.items])
+    board = Board([Watched(item, handle) for handle, item in enumerate(parameters.items, 1)])
     collector = Collector(parameters, intake, board, now, missing_since_ns=_collected_until(journal))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(intake.write(), name="opcua journal")
@@ -170,7 +171,8 @@ class Collector:
         reason = "stopped"
         while not stopping.is_set():
             try:
-                await self._stay_connected(stopping, ready)
+                async with _ended_by(stopping):
+                    await self._stay_connected(stopping, ready)
             except Exception as error:  # noqa: BLE001 - whatever a server does, the collector tries again
                 if _said(error) != reason:
                     log.warning(
@@ -200,6 +202,22 @@ class Collector:
                 self._missing_since_ns = subscription.heard_ns
                 self._intake.gap(subscription.heard_ns, None, "connection")
                 raise
+
+
+@contextlib.asynccontextmanager
+async def _ended_by(stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Once `stopping` is set, what stands within has `STOP_S` to end by itself; then it is cut off (TimeoutError)."""
+    async with asyncio.timeout(None) as limit:
+
+        async def cut_off() -> None:
+            await stopping.wait()
+            limit.reschedule(asyncio.get_running_loop().time() + STOP_S)
+
+        waiting = asyncio.create_task(cut_off(), name="opcua stop")
+        try:
+            yield
+        finally:
+            waiting.cancel()
 
 
 @contextlib.asynccontextmanager

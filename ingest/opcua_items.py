@@ -34,11 +34,15 @@ class Item(BaseModel):
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Watched:
-    """The state of one item: `reason` is empty while it is good; `heard_s` and `last` are its last word."""
+    """The state of one item: `reason` is empty while it is good; `heard_s` and `last` are its last word.
+
+    `handle` is its number in what the server publishes, from 1.
+    """
 
     item: Item
+    handle: int
     reason: str = "not connected"
     server_handle: int | None = None
     heard_s: float = -math.inf

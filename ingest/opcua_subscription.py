@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ingest.opcua import Parameters
 
 EVENTS = 0xFFFF_FFFF
-"""The client handle of the event item; data items are numbered from 1."""
+"""The client handle of the event item; that of a data item is its own."""
 SILENT_FACTOR = 2.5
 """A subscription that has sent nothing for so many keep-alive periods is dead, whatever its socket says."""
 FRESH_NS = 2 * SECOND_NS
@@ -67,6 +67,7 @@ class Subscription:
         self._intake = intake
         self._board = board
         self._now = now
+        self._watched = {watched.handle: watched for watched in board.items}
         self._namespaces: Sequence[str] = ()
         events = parameters.events
         self._field_names = (*STANDARD_FIELDS, *(events.properties().values() if events else ()))
@@ -151,7 +152,7 @@ class Subscription:
     def _take(self, part: object) -> None:
         if isinstance(part, ua.DataChangeNotification):
             for told in part.MonitoredItems:
-                self._take_value(self._board.items[int(told.ClientHandle) - 1], value_of(told.Value))
+                self._take_value(self._watched[int(told.ClientHandle)], value_of(told.Value))
         elif isinstance(part, ua.EventNotificationList):
             for told in part.Events:
                 self._take_event(event_fields(self._field_names, told.EventFields))
@@ -218,7 +219,7 @@ class Subscription:
             ua.ReadValueId(node, AttributeIds.Value),
             ua.MonitoringMode.Reporting,
             ua.MonitoringParameters(
-                ClientHandle=ua.UInt32(self._board.items.index(watched) + 1),
+                ClientHandle=ua.UInt32(watched.handle),
                 SamplingInterval=ua.Double(sampling_ms),
                 QueueSize=ua.UInt32(queue_size(self._wanted.publishing_ms, sampling_ms)),
                 DiscardOldest=True,

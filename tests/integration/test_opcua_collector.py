@@ -22,6 +22,7 @@ from ingest import opcua
 from ingest.decode import MessageDecoder
 from ingest.journal import SqliteJournal
 from ingest.opcua import Parameters
+from ingest.opcua_words import gap_record
 from simulators.messages import OpcuaEvent
 from simulators.opcua import PlantServer
 from simulators.strict_server import StrictServer
@@ -43,17 +44,23 @@ PLANT = {
 
 
 class Line:
-    """A real server whose variables are made on demand."""
+    """A real server whose variables are made on demand, open and secured."""
 
-    def __init__(self, port: int = 0, first_namespaces: Sequence[str] = ()) -> None:
+    def __init__(self, certificate: tuple[Path, Path], first_namespaces: Sequence[str] = ()) -> None:
         self.server = Server(iserver=StrictServer())
-        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
-        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        self.server.set_endpoint("opc.tcp://127.0.0.1:0/")
+        self.server.set_security_policy(
+            [ua.SecurityPolicyType.NoSecurity, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
+        )
+        self.certificate = certificate
         self._first_namespaces = first_namespaces
         self.nodes: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         await self.server.init()
+        await self.server.set_application_uri("urn:test:server")
+        await self.server.load_certificate(str(self.certificate[0]))
+        await self.server.load_private_key(str(self.certificate[1]))
         for uri in (*self._first_namespaces, URI):
             self.index = await self.server.register_namespace(uri)
         await self.server.start()
@@ -180,8 +187,10 @@ def _often_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def line() -> AsyncIterator[Line]:
-    async with Line() as line:
+async def line(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Line]:
+    folder = tmp_path_factory.mktemp("server")
+    files = await _certificate(folder, "theirs", "urn:test:server", ExtendedKeyUsageOID.SERVER_AUTH)
+    async with Line(files) as line:
         yield line
 
 
@@ -288,23 +297,27 @@ def _deafen(line: Line, name: str) -> None:
                 item.mode = ua.MonitoringMode.Disabled
 
 
-async def test_a_server_that_restarts_with_other_namespaces_is_read_again(tmp_path: Path) -> None:
-    async with Line() as first:
-        await first.add("a", 1.0)
-        port = int(first.url.rpartition(":")[2].rstrip("/"))
-        async with Run(tmp_path, wanted(first.url, {"a": "DE/temperature"})) as run:
+async def test_a_server_that_comes_back_with_other_namespaces_is_read_again(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("back", 1.0)
+    async with Line(line.certificate, first_namespaces=["urn:other"]) as after, Proxy(line.url) as proxy:
+        await after.add("back", 2.0)
+        assert after.index != line.index
+        async with Run(tmp_path, wanted(proxy.url, {"back": "DE/temperature"})) as run:
             await run.until(lambda: run.values() == [1.0])
-            await first.server.stop()
-            await run.until(lambda: any(gap.to_ns is None for gap in run.gaps))
-            async with Line(port, first_namespaces=["urn:other"]) as second:
-                await second.add("a", 2.0)
-                await run.until(lambda: run.values() == [1.0, 2.0])
-                opened, closed = run.gaps
-                assert (opened.asset, opened.cause, closed.cause) == (None, "connection", "connection")
-                assert closed.from_ns == opened.from_ns
-                assert closed.to_ns is not None
-                assert closed.to_ns > closed.from_ns
-                await run.until(lambda: run.status["connections"] == 2)
+            proxy.break_off(after.url)
+            await run.until(lambda: run.values() == [1.0, 2.0])
+            opened, closed = run.gaps
+            assert (opened.asset, opened.to_ns, opened.cause, closed.cause) == (
+                None,
+                None,
+                *["connection"] * 2,
+            )
+            assert closed.from_ns == opened.from_ns
+            assert closed.to_ns is not None
+            assert closed.to_ns > closed.from_ns
+            await run.until(lambda: run.status["connections"] == 2)
 
 
 async def test_a_connection_that_is_open_and_dead_is_noticed(line: Line, tmp_path: Path) -> None:
@@ -331,6 +344,7 @@ class Proxy:
         self.passing.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
+        self.connections = 0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -347,8 +361,15 @@ class Proxy:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    def break_off(self, url: str) -> None:
+        """Cut all connections; the next ones lead to another server."""
+        self._port = int(url.rpartition(":")[2].rstrip("/"))
+        for writer in self._writers:
+            writer.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self.connections += 1
         self._writers += [writer, back]
         for one, other in ((reader, back), (there, writer)):
             task = asyncio.create_task(self._pass(one, other))
@@ -374,6 +395,18 @@ async def test_a_server_that_is_not_there_is_tried_until_it_is(line: Line, tmp_p
         assert not run.records
 
 
+async def test_a_server_that_never_answers_does_not_hold_up_the_end(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opcua, "STOP_S", 0.1)
+    async with Proxy(line.url) as proxy:
+        proxy.passing.clear()
+        async with Run(tmp_path, wanted(proxy.url, {"a": "DE/temperature"}, timeout_s=60)) as run:
+            await run.until(lambda: proxy.connections > 0)
+            began_s = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began_s < 3
+
+
 async def test_what_was_missed_while_the_collector_was_away_is_a_gap(line: Line, tmp_path: Path) -> None:
     await line.add("away", 1.0)
     settings = wanted(line.url, {"away": "DE/temperature"})
@@ -385,6 +418,20 @@ async def test_what_was_missed_while_the_collector_was_away_is_a_gap(line: Line,
         (gap,) = run.gaps
         assert (gap.from_ns, gap.cause) == (last_ns, "connection")
         assert gap.to_ns is not None
+
+
+async def test_a_gap_left_open_by_a_collector_that_died_is_closed_by_the_next(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("died", 1.0)
+    journal = SqliteJournal(tmp_path)
+    journal.append([gap_record(7, None, "connection", 9)])
+    journal.close()
+    async with Run(tmp_path, wanted(line.url, {"died": "DE/temperature"})) as run:
+        await run.until(lambda: len(run.gaps) == 2)
+        opened, closed = run.gaps
+        assert (opened.from_ns, opened.to_ns, closed.from_ns) == (7, None, 7)
+        assert closed.to_ns is not None
 
 
 def stopped(number: int, *, active: bool = True) -> OpcuaEvent:
@@ -441,40 +488,24 @@ async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Lin
         await run.until(lambda: run.status["events"] == "subscribed")
 
 
-async def test_a_signed_and_encrypted_connection_with_a_pinned_certificate(tmp_path: Path) -> None:
+async def test_a_signed_and_encrypted_connection_trusts_one_certificate_only(
+    line: Line, tmp_path: Path
+) -> None:
     ours = await _certificate(tmp_path, "ours", "urn:andon:collector", ExtendedKeyUsageOID.CLIENT_AUTH)
-    theirs = await _certificate(tmp_path, "theirs", "urn:test:server", ExtendedKeyUsageOID.SERVER_AUTH)
-    line = Line()
-    line.server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
-    async with _secured(line, theirs):
-        await line.add("a", 1.0)
-        secure = {"security": "Basic256Sha256", "certificate": ours[0], "private_key": ours[1]}
-        trusting = wanted(line.url, {"a": "DE/temperature"}, **secure, server_certificate=theirs[0])
-        async with Run(tmp_path / "good", trusting) as run:
-            await run.until(lambda: run.values() == [1.0])
-        wary = wanted(line.url, {"a": "DE/temperature"}, **secure, server_certificate=ours[0])
-        async with Run(tmp_path / "bad", wary) as run:
-            await run.until(
-                lambda: bool(run.status.get("reason")) and "not connected" not in run.status["reason"]
-            )
-            assert not run.records
+    await line.add("secret", 1.0)
+    secure = {"security": "Basic256Sha256", "certificate": ours[0], "private_key": ours[1]}
+    trusting = wanted(
+        line.url, {"secret": "DE/temperature"}, **secure, server_certificate=line.certificate[0]
+    )
+    async with Run(tmp_path / "good", trusting) as run:
+        await run.until(lambda: run.values() == [1.0])
+    wary = wanted(line.url, {"secret": "DE/temperature"}, **secure, server_certificate=ours[0])
+    async with Run(tmp_path / "bad", wary) as run:
+        await run.until(lambda: run.status.get("reason", "") not in {"", "not connected yet"})
+        assert not run.records
 
 
 async def _certificate(folder: Path, name: str, uri: str, use: Any) -> tuple[Path, Path]:
     certificate, key = folder / f"{name}.der", folder / f"{name}.pem"
     await setup_self_signed_certificate(key, certificate, uri, socket.gethostname(), [use], {})
     return certificate, key
-
-
-@contextlib.asynccontextmanager
-async def _secured(line: Line, files: tuple[Path, Path]) -> AsyncIterator[Line]:
-    await line.server.init()
-    await line.server.set_application_uri("urn:test:server")
-    await line.server.load_certificate(str(files[0]))
-    await line.server.load_private_key(str(files[1]))
-    line.index = await line.server.register_namespace(URI)
-    await line.server.start()
-    try:
-        yield line
-    finally:
-        await line.server.stop()

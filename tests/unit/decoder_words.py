@@ -207,9 +207,11 @@ def said(event: Event) -> Json:
     return repr(event)
 
 
-def streams(events: Iterable[Event]) -> dict[str | None, list[Json]]:
+def streams(
+    events: Iterable[Event], assets: Iterable[str] = ("M1", "M2", "Press-07")
+) -> dict[str | None, list[Json]]:
     """What each asset sees, in order, blocks split into rows; None sees all that are no readings."""
-    seen: dict[str | None, list[Json]] = {"M1": [], "M2": [], "Press-07": [], None: []}
+    seen: dict[str | None, list[Json]] = {name: [] for name in (*assets, None)}
     for event in events:
         if isinstance(event, Readings):
             seen[event.asset] += rows(event)
@@ -219,3 +221,19 @@ def streams(events: Iterable[Event]) -> dict[str | None, list[Json]]:
             if name is None or asset in {None, name}:
                 stream.append(said(event))
     return seen
+
+
+def once(*records: Record) -> Decoded:
+    """What becomes of these records of one source."""
+    decoded = decoder().decode("s", 0, records)
+    assert is_balanced(decoded)
+    return decoded
+
+
+def reason(record: Record) -> str:
+    """The reason why this one record is refused."""
+    decoded = once(record)
+    assert not decoded.events
+    (letter,) = decoded.dead_letters
+    assert decoded.counts[f"refused.{letter.reason}"] == 1
+    return letter.reason

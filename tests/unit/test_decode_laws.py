@@ -85,7 +85,7 @@ def in_parts(made: MessageDecoder, records: Sequence[Record], cuts: Sequence[int
     return [made.decode("s", start, records[start:end]) for start, end in pairwise(edges)]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STREAM)
 def test_every_message_is_counted_once_whatever_it_is(records: list[Record]) -> None:
     assert is_balanced(decoder().decode("s", 0, records))
@@ -96,7 +96,7 @@ def test_a_duplicate_that_is_not_counted_breaks_the_balance(monkeypatch: pytest.
     assert not is_balanced(decoder().decode("s", 0, [telemetry(1), telemetry(1)]))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STREAM, st.lists(st.integers(0, 40), max_size=6))
 def test_the_runs_in_which_records_come_change_nothing(records: list[Record], cuts: list[int]) -> None:
     whole = decoder().decode("s", 0, records)

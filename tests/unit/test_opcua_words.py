@@ -286,7 +286,7 @@ def subscription(shelf: Shelf) -> tuple[Subscription, Intake, Board]:
     item = Item(node="i=1", asset="M1", channel="DE/x")
     settings = Parameters(url=URL, allow_insecure=True, items=(item,))
     intake = Intake(shelf, lambda: 50, limit=100)
-    board = Board([Watched(item)])
+    board = Board([Watched(item, 1)])
     return Subscription(Client(URL), settings, intake, board, lambda: 50), intake, board
 
 

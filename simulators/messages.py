@@ -132,10 +132,7 @@ def waveform_block(
     dtype = next((code for code, known in _RAW_TYPES.items() if raw.dtype == known), None)
     if dtype is None:
         raise TypeError(f"AWB1 holds int16, int32 or float32 samples, not {raw.dtype}")
-    extras = _tlv(_UNIT, unit.encode()) + (_tlv(_RPM, struct.pack("<f", rpm)) if rpm is not None else b"")
-    if sensor:
-        extras += _tlv(_SENSOR, sensor.encode())
-    extras += _tlv(_SYNC, b"\x00")
+    extras = _extras(unit, sensor, rpm)
     channels = 1 if raw.ndim == 1 else raw.shape[1]
     header_len = struct.calcsize(AWB1) + 4 + len(extras)
     head = struct.pack(
@@ -155,6 +152,13 @@ def waveform_block(
     )
     rest = extras + raw.tobytes()
     return head + struct.pack("<I", zlib.crc32(rest, zlib.crc32(head))) + rest
+
+
+def _extras(unit: str, sensor: str, rpm: float | None) -> bytes:
+    extras = _tlv(_UNIT, unit.encode()) + _tlv(_SYNC, b"\x00")
+    if rpm is not None:
+        extras += _tlv(_RPM, struct.pack("<f", rpm))
+    return extras + _tlv(_SENSOR, sensor.encode()) if sensor else extras
 
 
 def _tlv(kind: int, value: bytes) -> bytes:

@@ -81,17 +81,28 @@ async def run(
             _Teller(simulation, "mqtt", partial(_publish, publisher), done_ns),
             _Teller(simulation, "opcua", partial(_write, server), done_ns),
         )
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(voices.mqtt.tell(now), name="telling by MQTT"),
-                group.create_task(voices.opcua.tell(now), name="telling by OPC UA"),
-                group.create_task(_report(voices, kept, status), name="reporting"),
-            ]
-            await stopping.wait()
-            for task in tasks:
-                task.cancel()
+        await _speak(voices, now, kept, status, stopping)
         await publisher.drain(DRAIN_S)
         kept.save(voices.done_ns)
+
+
+async def _speak(
+    voices: "_Voices",
+    now: Now,
+    kept: Progress,
+    status: Callable[[Mapping[str, Json]], None],
+    stopping: asyncio.Event,
+) -> None:
+    """Both parts side by side, until `stopping`."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(voices.mqtt.tell(now), name="telling by MQTT"),
+            group.create_task(voices.opcua.tell(now), name="telling by OPC UA"),
+            group.create_task(_report(voices, kept, status), name="reporting"),
+        ]
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
 
 
 async def _restore(server: PlantServer, simulation: Simulation, done_ns: int) -> None:

@@ -75,7 +75,7 @@ def failure_of(at_ns: int, family: Family, others: Sequence[Activation]) -> Begi
     A stop while a machine condition stands is its consequence, once: after the machine has run again, the
     next stop is a failure of its own, for a standing alarm must not hide that the machine stops again and again.
     """
-    near = [a for a in others if abs(at_ns - a.last_ns) < APART_NS or abs(at_ns - a.at_ns) < APART_NS]
+    near = [a for a in others if _near(at_ns, a)]
     if near:
         nearest = min(near, key=lambda a: (abs(at_ns - a.at_ns), a.finding))
         return Belongs(FailureRule.WITHIN_15_MIN, nearest.failure, nearest.failure_ns)
@@ -86,6 +86,13 @@ def failure_of(at_ns: int, family: Family, others: Sequence[Activation]) -> Begi
         return Begins(FailureRule.STOPPED_AGAIN)
     latest = max(standing, key=lambda a: (a.failure_ns, a.finding))
     return Belongs(FailureRule.ACTIVE_TOGETHER, latest.failure, latest.failure_ns)
+
+
+def _near(at_ns: int, other: Activation) -> bool:
+    """Within 15 minutes: of one before, or of one that came after and began a failure, if this one is heard late."""
+    if other.at_ns > at_ns:
+        return other.failure_ns > at_ns and other.at_ns - at_ns < APART_NS
+    return abs(at_ns - other.last_ns) < APART_NS or at_ns - other.at_ns < APART_NS
 
 
 def _stopped_since(standing: Sequence[Activation], before: Sequence[Activation]) -> bool:

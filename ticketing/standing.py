@@ -30,7 +30,14 @@ _RAISED = select(
     occurrence.c.detector,
 ).where(occurrence.c.key == bindparam("key"), occurrence.c.at_ns >= bindparam("from_ns"))
 _TOUCH_PROBLEM = update(problem).where(problem.c.id == bindparam("_id"))
-_MUTABLE = ("last_ns", "clear_ns", "failure", "failure_ns")
+_MUTABLE = ("at_ns", "last_ns", "clear_ns", "failure", "failure_ns")
+
+
+def _is(one: Activation, at_ns: int, over_ns: int | None) -> bool:
+    """Whether an alarm raised at that time is this activation: it stands then, or its first word is heard late."""
+    if one.at_ns <= at_ns:
+        return one.stands_at(at_ns)
+    return over_ns is None or not at_ns <= over_ns < one.at_ns
 
 
 class Standing:
@@ -70,12 +77,14 @@ class Standing:
             return ticket
         source = source_of(finding)
         others = self._known.activations[finding.asset]
-        same = next((a for a in others if (a.key, a.source) == (key, source) and a.stands_at(at_ns)), None)
+        over_ns = self._known.alarms[key, source].clear_ns
+        same = next(
+            (a for a in others if (a.key, a.source) == (key, source) and _is(a, at_ns, over_ns)), None
+        )
         if same is not None:
-            self._replace(same, replace(same, last_ns=max(same.last_ns, at_ns)))
+            self._replace(same, replace(same, at_ns=min(same.at_ns, at_ns), last_ns=max(same.last_ns, at_ns)))
             return ticket
         verdict = failure_of(at_ns, finding.family, others)
-        over_ns = self._known.alarms[key, source].clear_ns
         begun = Activation(
             finding=finding.id,
             key=key,

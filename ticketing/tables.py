@@ -1,6 +1,7 @@
 """The tables of ticketing, for SQLite and PostgreSQL alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -329,29 +330,39 @@ def upsert(conn: Connection, table: Table, rows: Sequence[Row], update: Sequence
 
     The same clause on SQLite and PostgreSQL; rows should stand in key order, so that two writers never deadlock.
     """
-    statement = _insert(conn, table)
-    index = [column.name for column in table.primary_key]
-    if update:
-        changed: Mapping[str, Any] = {name: statement.excluded[name] for name in update}
-        statement = statement.on_conflict_do_update(index_elements=index, set_=changed)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=index)
     if rows:
-        conn.execute(statement, rows)
+        conn.execute(_upsert(conn.dialect.name, table, tuple(update)), rows)
 
 
 def count(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to counters; the rows stay locked until the transaction ends."""
-    statement = _insert(conn, counter)
-    total = counter.c.value + statement.excluded.value
-    added = statement.on_conflict_do_update(index_elements=["name"], set_={"value": total})
     rows = [{"name": f"count.{name}", "value": n} for name, n in sorted(counts.items()) if n]
     if rows:
-        conn.execute(added, rows)
+        conn.execute(_add(conn.dialect.name), rows)
 
 
-def _insert(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
+Upsert = sqlite.Insert | postgresql.Insert
+
+
+@cache
+def _upsert(dialect: str, table: Table, update: tuple[str, ...]) -> Upsert:
+    statement = _insert(dialect, table)
+    index = [column.name for column in table.primary_key]
+    if not update:
+        return statement.on_conflict_do_nothing(index_elements=index)
+    changed: Mapping[str, Any] = {name: statement.excluded[name] for name in update}
+    return statement.on_conflict_do_update(index_elements=index, set_=changed)
+
+
+@cache
+def _add(dialect: str) -> Upsert:
+    statement = _insert(dialect, counter)
+    total = counter.c.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": total})
+
+
+def _insert(dialect: str, table: Table) -> Upsert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _plain(value: object) -> Json:

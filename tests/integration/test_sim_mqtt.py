@@ -225,28 +225,27 @@ class Telling:
 
 
 @needs_mosquitto
-async def test_a_story_told_in_two_runs_is_whole_and_overlaps_with_the_same_bytes(
+async def test_a_story_gone_on_with_after_a_kill_is_whole_and_overlaps_with_the_same_bytes(
     broker: int, tmp_path: Path
 ) -> None:
-    progress = tmp_path / "progress.json"
-    simulation = Simulation(7, START_NS)
-    whole = {
-        (item.topic, item.body)
-        for item in simulation.due(START_NS, START_NS + 90 * SECOND_NS)
-        if isinstance(item, MqttMessage)
-    }
+    simulation, progress = Simulation(7, START_NS), Progress(tmp_path / "progress.json", 7, START_NS)
+    killed_ns, end_ns = START_NS + 30 * SECOND_NS, START_NS + 60 * SECOND_NS
+    before, whole = (
+        [one for one in simulation.due(START_NS, until_ns, "mqtt") if isinstance(one, MqttMessage)]
+        for until_ns in (killed_ns, end_ns)
+    )
     async with Subscriber(broker) as subscriber:
-        await Telling(broker, progress).tell(START_NS + 60 * SECOND_NS)
-        done_ns = json.loads(progress.read_text())["done_ns"]
-        assert START_NS < done_ns <= START_NS + 60 * SECOND_NS
-        progress.write_text(  # as after a kill: the last words were said, and not yet remembered
-            json.dumps({"seed": 7, "start_ns": START_NS, "done_ns": done_ns - 20 * SECOND_NS})
-        )
-        await Telling(broker, progress).tell(START_NS + 90 * SECOND_NS)
-        await subscriber.until(whole)
-    again = len(subscriber.messages) - len(whole)
-    assert set(subscriber.messages) == whole
-    assert 0 < again < len(whole) / 2
+        async with Publisher("127.0.0.1", broker, client_id="before-the-kill") as publisher:
+            for item in before:
+                await publisher.publish(item.at_ns, item.topic, item.body)
+            assert await publisher.drain(WAIT_S)
+        progress.save(killed_ns - 20 * SECOND_NS)  # the last words were said and not yet remembered
+        await Telling(broker, progress.path).tell(end_ns)
+        await subscriber.until({(one.topic, one.body) for one in whole})
+    assert set(subscriber.messages) == {(one.topic, one.body) for one in whole}
+    again = [one for one in before if one.at_ns >= killed_ns - 20 * SECOND_NS]
+    assert len(subscriber.messages) == len(whole) + len(again)
+    assert progress.load() == end_ns
 
 
 def test_progress_is_that_of_its_own_story(tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def _parser() -> argparse.ArgumentParser:
     letters.add_argument("--limit", type=int, default=20)
     letters.add_argument("--json", type=Path, metavar="FILE")
 
+    device = verbs.add_parser(
+        "device", help="credentials for one device: a password shown once, and the lines for andon.toml"
+    )
+    device.add_argument("name")
+    device.add_argument("--source", default="floor", help="the listener in andon.toml (default floor)")
+    device.add_argument(
+        "--topic", action="append", default=[], help="it may publish here and below (default: anywhere)"
+    )
+
     bench = verbs.add_parser("bench", help="measure this machine: what the demo costs")
     bench.add_argument("what", choices=["demo"])
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -1,6 +1,6 @@
 """The wiring: which piece is given to which. The one place where the middle folders meet."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
@@ -8,23 +8,41 @@ from sqlalchemy import Engine as Database
 from andon.clock import Now
 from andon.engine import TakeAndCommit
 from andon.pipeline import Pipeline
-from andon.ports import Journal
+from andon.ports import Journal, Notifier
 from detectors import build
 from detectors.features import features_of
 from ingest import deadletters, gaps
 from ingest.decode import MessageDecoder
 from ingest.series import SeriesStore
+from ticketing.notify import log
 from ticketing.service import Tickets
 
+CHANNELS: Mapping[str, Callable[[Path], Notifier]] = {
+    "log": lambda data: log.Notifier(log.Parameters(path=data / "notifications.jsonl")),
+}
+"""The channels that an installation notifies through."""
 
-def make_engine(data: Path, journals: Mapping[str, Journal], database: Database, now: Now) -> TakeAndCommit:
+
+def make_tickets(data: Path, database: Database, *, notify: bool) -> Tickets:
+    """The tickets of a data directory; `notify` lets them tell of themselves through the outbox."""
+    return Tickets(database, photos=data / "photos", channels=tuple(CHANNELS) if notify else ())
+
+
+def make_notifiers(data: Path) -> dict[str, Notifier]:
+    """Where the outbox goes, by channel."""
+    return {name: make(data) for name, make in CHANNELS.items()}
+
+
+def make_engine(
+    data: Path, journals: Mapping[str, Journal], database: Database, now: Now, *, notify: bool = False
+) -> TakeAndCommit:
     """The engine of a data directory."""
     return TakeAndCommit(
         database=database,
         journals=journals,
         pipeline=Pipeline(MessageDecoder(), features_of, build),
         series=SeriesStore(data / "series.sqlite"),
-        apply_findings=Tickets(database).apply,
+        apply_findings=make_tickets(data, database, notify=notify).apply,
         save_dead_letters=deadletters.save,
         save_gaps=gaps.save,
         snapshot_folder=data / "snapshots",

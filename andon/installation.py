@@ -30,9 +30,7 @@ class Installation:
 
     def start_engine(self, plant: Mapping[str, Json] | None, sources: list[str]) -> None:
         """Start the engine on these sources; a plant document given here comes into force."""
-        self.supervisor.start(
-            "engine", self._job("engine", plant=plant, sources=sources, notify=self.story is None), wait_s=120
-        )
+        self.supervisor.start("engine", self._job("engine", plant=plant, sources=sources), wait_s=120)
 
     def start_source(self, name: str, source: Source) -> str:
         """Start a collector or listener; gives the address it serves or reads."""
@@ -75,7 +73,14 @@ class Installation:
 
     def _job(self, role: str, **job: Json) -> dict[str, Json]:
         story = str(self.story.path) if self.story else None
-        return {"role": role, "data": str(self.data), "clock": story, "nudge": self.nudge, **job}
+        return {
+            "role": role,
+            "data": str(self.data),
+            "clock": story,
+            "nudge": self.nudge,
+            "notify": self.story is None,
+            **job,
+        }
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

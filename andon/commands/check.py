@@ -141,7 +141,7 @@ def _python() -> Verdict:
 
 def _pages() -> Verdict:
     vendor = Path(str(importlib.import_module("api").__file__)).parent / "web" / "vendor"
-    missing = [name for name in ("echarts.min.js", "htmx.min.js") if not (vendor / name).exists()]
+    missing = [name for name in ("echarts.js", "htmx.js") if not (vendor / name).exists()]
     if missing:
         return Verdict(
             "pages", "wrong", f"browser libraries are missing: {', '.join(missing)}", "run: make setup"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from andon.app import make_engine
+from andon.app import make_engine, make_notifiers
 from andon.clock import Now
 from andon.datadir import open_store
 from andon.engine import OWN
@@ -15,6 +15,7 @@ from andon.parts import Job, ready, status
 from andon.parts.source import KEEP_FILE
 from andon.plant import Plant
 from ingest.journal import SqliteJournal
+from ticketing import outbox
 
 POLL_S = 0.25  # where a nudge gets lost
 TICK_EVERY_S = 0.2
@@ -42,7 +43,10 @@ class LiveEngine:
         self._journals = {OWN: SqliteJournal(folder / OWN)}
         for source in job["sources"]:
             self._journals[source] = SqliteJournal(folder / source, read_only=True)
-        self._engine = make_engine(self._data, self._journals, open_store(self._data), now)
+        self._database = open_store(self._data)
+        self._now = now
+        self._notifiers = make_notifiers(self._data) if job["notify"] else {}
+        self._engine = make_engine(self._data, self._journals, self._database, now, notify=job["notify"])
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
 
     def start(self) -> int:
@@ -64,6 +68,8 @@ class LiveEngine:
                 wait()
             if now_s - last_status_s >= STATUS_EVERY_S:
                 last_status_s = now_s
+                if self._notifiers:
+                    outbox.deliver(self._database, self._notifiers, self._now())
                 status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
             if now_s - last_snapshot_s >= SNAPSHOT_EVERY_S:
                 last_snapshot_s = now_s

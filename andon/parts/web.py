@@ -45,7 +45,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
     context = Context(
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
-        tickets=Tickets(database),
+        tickets=Tickets(database, photos=data / "photos", channels=("log",) if job["notify"] else ()),
         plant=plant,
         now=now,
         status=status,

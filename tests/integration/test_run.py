@@ -1,0 +1,90 @@
+"""`andon run` as a plant starts it: andon.toml, a plant document, a device of its own, a stop, a ticket, news of it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from andon.commands.report import newest_tickets
+from andon.database import reading
+from andon.datadir import open_store
+from andon.installation import free_port
+
+ANDON = [sys.executable, "-m", "andon"]
+PLANT = {
+    "name": "workshop",
+    "assets": [{"id": "M7", "name": "Lathe", "asset_class": "lathe", "path": "e/s/a/L1/c"}],
+    "people": [
+        {"id": "ann", "name": "Ann", "role": "technician", "tags": ["mechanical"]},
+        {"id": "bo", "name": "Bo", "role": "technician"},
+    ],
+    "classes": {"lathe": [{"kind": "stop_alarm"}]},
+}
+STOP = {
+    "id": "s-1",
+    "source": "mes",
+    "type": "andon.machine.stop.v1",
+    "data": {"state": "Stopped", "reason": {"id": "E1", "message": "door", "trigger": True}, "severity": 600},
+}
+
+
+def until(holds, seconds: float, what: str):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := holds():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} within {seconds:.0f} s")
+
+
+def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path) -> None:
+    made = subprocess.run([*ANDON, "device", "mes"], capture_output=True, text=True, check=True).stdout
+    password = re.search(r"shown once: (\S+)", made)
+    port, web_port, data = free_port(), free_port(), tmp_path / "data"
+    config = f'data = "{data}"\n[web]\nport = {web_port}\n[sources.floor]\nkind = "listener"\nport = {port}\n'
+    (tmp_path / "andon.toml").write_text(config + made[made.index("[sources") :])
+    (tmp_path / "plant.json").write_text(json.dumps(PLANT))
+    files = ["--config", str(tmp_path / "andon.toml")]
+    assert subprocess.run([*ANDON, "check", *files], check=False).returncode == 0
+    words = [*ANDON, "run", *files, "--plant", str(tmp_path / "plant.json")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            until(lambda: "console" in running.stdout.readline(), 40, "the console was ready")
+            assert password is not None
+            client = paho.Client(CallbackAPIVersion.VERSION2, client_id="mes")
+            client.username_pw_set("mes", password[1])
+            client.connect("127.0.0.1", port)
+            client.loop_start()
+            client.publish("andon/v1/e/s/a/L1/c/M7/_event/stop", json.dumps(STOP), qos=1).wait_for_publish(10)
+            client.disconnect()
+            client.loop_stop()
+
+            def tickets():
+                with reading(open_store(data)) as conn:
+                    return newest_tickets(conn)
+
+            assert [t["asset"] for t in until(tickets, 15, "the stop became a ticket")] == ["M7"]
+            until((data / "notifications.jsonl").exists, 15, "the ticket was told of")
+        finally:
+            running.send_signal(signal.SIGINT)
+            assert running.wait(20) == 0
+    exported = tmp_path / "exported.json"
+    assert (
+        subprocess.run(
+            [*ANDON, "plant", "export", str(exported), "--data", str(data)], check=False
+        ).returncode
+        == 0
+    )
+    changed = json.loads(exported.read_text())
+    changed["assets"][0]["model"] = "DMG"
+    exported.write_text(json.dumps(changed))
+    words = [*ANDON, "plant", "import", str(exported), "--data", str(data), "--dry-run"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert '+      "model": "DMG",' in said

@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from andon.database import reading
 from api import assets, health, live, pipeline, preferences, problems, rca, tickets
 from api.auth import Gate
 from api.context import Context
@@ -16,7 +15,6 @@ from api.flow import Rates
 from api.headers import SafeHeaders
 from api.pages import WEB, build_id
 from api.web import asset_pages, inbox, pipeline_page, problem_pages, ticket_pages, ticket_steps
-from ticketing import store
 
 __all__ = ["Context", "create_app"]
 
@@ -33,12 +31,7 @@ ABOUT = (
 
 def create_app(context: Context) -> FastAPI:
     """The application of one installation."""
-
-    def changed(since: int) -> int:
-        with reading(context.database) as conn:
-            return store.changes_since(conn, since).number
-
-    watch = live.Watch(changed)
+    watch = live.Watch(context.database)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -2,24 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+
+from andon.database import reading
+from ticketing import store
 
 log = logging.getLogger(__name__)
 router = APIRouter()
 
 
+_NOTHING_IS_NEWER = 2**62
+
+
+def change_number(conn: Connection) -> int:
+    """The number that rises with every change of tickets and problems."""
+    return store.changes_since(conn, _NOTHING_IS_NEWER).number
+
+
 class Watch:
-    """Looks at the change number once for the whole process, however many tabs wait, and not at all if none does.
+    """Looks at the change number once for the whole process, however many tabs wait, and not at all if none does."""
 
-    `since` gives the number now, given the last one it gave (-1 at first).
-    """
-
-    def __init__(self, since: Callable[[int], int], every_s: float = 0.5) -> None:
-        self._since = since
+    def __init__(self, database: Engine, every_s: float = 0.5) -> None:
+        self._database = database
         self._every_s = every_s
         self.number = -1
         self._moved = asyncio.Condition()
@@ -42,11 +51,15 @@ class Watch:
             await self._moved.wait_for(lambda: self.number not in {seen, -1})
             return self.number
 
+    def _read(self) -> int:
+        with reading(self._database) as conn:
+            return change_number(conn)
+
     async def _look(self) -> None:
         while True:
             if self.tabs:
                 try:
-                    number = await asyncio.to_thread(self._since, self.number)
+                    number = await asyncio.to_thread(self._read)
                 except SQLAlchemyError:
                     log.exception("the change number could not be read: open pages go stale until it can")
                     number = self.number

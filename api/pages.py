@@ -17,6 +17,7 @@ from andon.database import reading
 from andon.events import Json
 from api.auth import Refusal
 from api.catalogue import Words, negotiate, words_of
+from api.live import change_number
 from api.visit import LANGUAGE, THEMES, Visit
 from ticketing import store
 from ticketing.ticket import TicketState
@@ -73,7 +74,7 @@ def render(request: Request, visit: Visit, template: str, place: str, **values: 
     """A page of the console. `place` is the entry of the navigation that it belongs to."""
     with reading(visit.context.database) as conn:
         waiting = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=0).total
-        changed = store.changes_since(conn, request.app.state.watch.number).number
+        changed = change_number(conn)
     words = visit.words
     flash = _flash_of(request, words)
     body = (

@@ -16,7 +16,7 @@ from api.assets import CLOCK_MARGIN_NS, asset_of
 from api.pages import render
 from api.visit import Visit, VisitOf
 from api.web.bearings import bearings_of
-from api.web.charts import Chart, quantity_name, trend
+from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
 from api.web.rows import row_of
 from api.web.wording import asset_name
@@ -182,9 +182,11 @@ def asset(
     )
 
 
-def _rank(channel: str) -> tuple[bool, bool, str]:
-    """Velocities first, single frequency bands last."""
-    return "band_" in channel, not channel.endswith("velocity_rms"), channel
+def _rank(channel: str) -> tuple[bool, bool, str, int]:
+    """Velocities first, single frequency bands last and in order."""
+    point, _, measured = channel.rpartition("/")
+    band = BAND.fullmatch(measured)
+    return bool(band), measured != "velocity_rms", point if band else channel, int(band[1]) if band else 0
 
 
 def _first(channels: Channels) -> str:

@@ -1,13 +1,15 @@
 """Evidence as charts: what the browser draws, and the same in words and as a table for those who do not see it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from andon.events import SECOND_NS, Json
 from api.catalogue import Words
 from api.web.formats import PlantTime, number, quantity, unit
 
 MOST_ROWS = 24
+BAND = re.compile(r"band_(\d+)_(\d+)(?:\.\d+)?")
 MOST_PEAKS = 6
 MAIN_MARKER = {
     "bearing_outer_race": "BPFO",
@@ -20,9 +22,10 @@ MAIN_MARKER = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One figure: `spec` is drawn by api/web/static/charts.js, `rows` are its numbers under `columns`."""
+    """One figure, `label` on its tab: `spec` is drawn by api/web/static/charts.js, `rows` are its numbers under `columns`."""
 
     name: str
+    label: str
     title: str
     summary: str
     spec: Mapping[str, Json]
@@ -33,12 +36,12 @@ class Chart:
 def charts_of(evidence: Mapping[str, Json], condition: str, words: Words, time: PlantTime) -> list[Chart]:
     """The charts that the evidence holds, the most telling one for that condition first."""
     charts = []
-    for name in ("trend", "envelope", "spectrum"):
+    for name in ("trend", "trend_beside", "envelope", "spectrum"):
         shape = evidence.get(name)
         if not shape or not shape.get("value"):
             continue
-        if name == "trend":
-            charts.append(trend(shape, words, time))
+        if name.startswith("trend"):
+            charts.append(replace(trend(shape, words, time), name=name))
         else:
             charts.append(_spectrum(name, shape, MAIN_MARKER.get(condition, ""), words))
     first = "envelope" if condition.startswith("bearing_") else "trend"
@@ -50,11 +53,16 @@ def quantity_name(channel: str, words: Words) -> str:
     point, _, measured = channel.rpartition("/")
     key = f"quantity.{measured}"
     name = words(key) if key in words else measured
+    if (band := BAND.fullmatch(measured)) is not None:
+        name = words("chart.band", low=number(float(band[1])), high=number(float(band[2])))
     return words("chart.channel", name=name, point=point) if point else name
 
 
 def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
-    """A value over time, with zones, limit and baseline where it has them; `event_ns` marks a moment."""
+    """A value over time, with zones, limit and baseline where it has them.
+
+    `event_ns` marks a moment, and `until_ns` is how far the axis goes then, so that silence shows.
+    """
     at_ns: Sequence[int] = shape["at_ns"]
     value: Sequence[float | None] = shape["value"]
     sign, name = shape["unit"], quantity_name(shape["channel"], words)
@@ -75,6 +83,7 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     }
     if shape.get("event_ns"):
         spec["event"] = {"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")}
+        spec["until_ms"] = time.shifted_ms(shape["until_ns"])
     known = [here for here in value if here is not None]
     summary = ""
     if known:
@@ -94,7 +103,7 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
         if value is not None
     ]
     full = " ".join(text for text in (summary, *lines) if text)
-    return Chart("trend", words("chart.trend_title", name=name), full, spec, columns, rows)
+    return Chart("trend", name, words("chart.trend_title", name=name), full, spec, columns, rows)
 
 
 def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> Chart:
@@ -120,7 +129,8 @@ def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> 
         summary = f"{summary} {words('chart.spectrum_marked', names=words('list.and').join(marked))}"
     columns = (words("chart.marker"), words("chart.frequency"), words("chart.amplitude", unit=unit(sign)))
     rows = tuple(_peak_rows(value, step_hz, markers))
-    return Chart(name, words(f"chart.{name}_title"), summary, spec, columns, rows)
+    title = words(f"chart.{name}_title")
+    return Chart(name, title, title, summary, spec, columns, rows)
 
 
 def _peak_rows(

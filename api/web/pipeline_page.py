@@ -19,7 +19,7 @@ from api.web.wording import asset_name
 from ingest import deadletters, gaps
 
 router = APIRouter()
-SHOWN = 40
+SHOWN = 20
 BEGINS = 60
 STAGES = ("detectors", "series", "ticketing")
 _LOOKS = {"connected": "good", "disconnected": "critical", "down": "critical", "unknown": ""}
@@ -79,7 +79,7 @@ def pipeline(request: Request, visit: VisitOf) -> Response:
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
         letters, reasons = deadletters.recent(conn, SHOWN), deadletters.counts(conn)
-        missing = gaps.recent(conn, SHOWN)
+        still, latest = gaps.open_gaps(conn), gaps.recent(conn, SHOWN)
     return render(
         request,
         visit,
@@ -102,7 +102,9 @@ def pipeline(request: Request, visit: VisitOf) -> Response:
         letters=[_letter(letter) for letter in letters],
         letters_count=sum(reasons.values()),
         reasons=sorted(reasons.items()),
-        gaps=[_hole(gap, visit) for gap in missing],
+        gaps=[
+            _hole(gap, visit) for gap in [*still, *(gap for gap in latest if gap.to_ns is not None)][:SHOWN]
+        ],
     )
 
 

@@ -29,13 +29,9 @@ def _rank(channel: str) -> tuple[bool, bool, str]:
 
 
 def _chart(ticket: Ticket, channel: str, sign: str, visit: Visit) -> Chart | None:
-    at_ns, value, quality = visit.context.series.read(
-        ticket.asset,
-        channel,
-        ticket.last_event_ns - BEFORE_NS,
-        min(ticket.last_event_ns + AFTER_NS, visit.time.now_ns),
-        POINTS,
-    )
+    from_ns = ticket.last_event_ns - BEFORE_NS
+    until_ns = max(min(ticket.last_event_ns + AFTER_NS, visit.time.now_ns), ticket.last_event_ns)
+    at_ns, value, quality = visit.context.series.read(ticket.asset, channel, from_ns, until_ns, POINTS)
     good = (quality < Quality.BAD) & np.isfinite(value)
     if good.sum() < _LEAST:
         return None
@@ -45,5 +41,6 @@ def _chart(ticket: Ticket, channel: str, sign: str, visit: Visit) -> Chart | Non
         "at_ns": [int(at) for at in at_ns],
         "value": [float(f"{v:.5g}") if ok else None for v, ok in zip(value, good, strict=True)],
         "event_ns": ticket.last_event_ns,
+        "until_ns": until_ns,
     }
     return trend(shape, visit.words, visit.time)

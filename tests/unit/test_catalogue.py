@@ -49,10 +49,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     ),
     "chain.": ("creator", "assigner", "handler", "backup", "requester", "last", "last_at"),
     "changed.": (*AUDITED, "condition"),
-    "chart.": (
-        *("trend", "envelope", "spectrum"),
-        *("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),
-    ),
+    "chart.": (*("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),),
     "chart.trend_": ("limit", "baseline"),
     "closure.": Closure,
     "demand.": (

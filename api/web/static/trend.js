@@ -17,7 +17,8 @@ const TIMES = {
 export function trendOption(spec, colour, width) {
   const known = spec.value.filter((value) => value !== null);
   const lines = [spec.limit, spec.baseline].filter((value) => value !== null && value !== undefined);
-  const high = Math.max(...known, ...lines, 1e-9);
+  const context = spec.zones.length > 1 ? spec.zones[1].to * 0.95 : 0; // a healthy machine shows how far the limit is
+  const high = Math.max(...known, ...lines, context, 1e-9);
   const low = Math.min(...known, ...lines);
   const near = spec.zones.length === 0 && low > 0.5 * high; // a temperature is looked at closely, a vibration from 0
   const floor = low < 0 ? low * 1.1 : near ? low - 0.3 * (high - low) : 0;
@@ -32,6 +33,7 @@ export function trendOption(spec, colour, width) {
     dataZoom: zoom,
     xAxis: lengthAxis(colour, {
       type: "time",
+      max: spec.until_ms ?? null,
       splitNumber: width < 500 ? 3 : 6,
       axisLabel: { color: colour.soft, hideOverlap: true, formatter: TIMES },
     }),

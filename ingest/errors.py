@@ -6,7 +6,8 @@
     │   ├── JournalFull      no space left (an OSError too); nothing was written, the same journal works again later
     │   ├── JournalFailed    the disk failed (an OSError too); open the journal anew
     │   ├── RecordDropped    the record was dropped with its file
-    │   └── CorruptRecord    the record is not what was written
+    │   ├── CorruptRecord    the record is not what was written (the spine's CorruptRecord too)
+    │   └── Damaged          SQLite cannot make sense of a journal file any more
     └── ProtocolError        bytes that are not MQTT, or MQTT that is not spoken here
 
 Every class has a stable `code`.
@@ -16,6 +17,8 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
+
+from andon import ports
 
 
 class IngestError(Exception):
@@ -71,17 +74,23 @@ class RecordDropped(JournalError):
         self.first = first
 
 
-class CorruptRecord(JournalError):
-    """The record at `position` of the file `path` is not what was written; reading goes on at `resume`."""
+class CorruptRecord(JournalError, ports.CorruptRecord):
+    """The record at `position` of the file `path` is not what was written.
+
+    The next one that can be read is `resume`: `position + 1`, or farther where a whole run is lost.
+    """
 
     code: ClassVar[str] = "record_corrupt"
 
     def __init__(self, path: Path, position: int, resume: int) -> None:
-        span = f"record {position}" if resume == position + 1 else f"records {position} to {resume - 1}"
-        super().__init__(f"{path}: {span} cannot be read back as written; go on at {resume}")
+        super().__init__(str(path), position, resume)
         self.path = path
-        self.position = position
-        self.resume = resume
+
+
+class Damaged(JournalError):
+    """SQLite cannot make sense of a journal file any more; the journal leaves it as it is and goes on in a new one."""
+
+    code: ClassVar[str] = "volume_damaged"
 
 
 class ProtocolError(IngestError):

@@ -55,6 +55,7 @@ class GroupCommit:
         self._starting = False
         self._lost = 0
         self._lost_from_ns = 0
+        self._retry: asyncio.TimerHandle | None = None
         self.full = False
         self.stalled: str | None = None
         self.overflow = 0
@@ -70,6 +71,8 @@ class GroupCommit:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         # A commit on its way is waited for: its records are unacknowledged, not lost.
         await self._loop.run_in_executor(None, self._thread.shutdown)
         self.failure.cancel()
@@ -145,7 +148,7 @@ class GroupCommit:
             _log.error("the disk is full: reading stops until there is space", extra={"error": str(error)})
         self.stalled = str(error)
         self._judge()
-        self._loop.call_later(self._retry_s, self._append)
+        self._retry = self._loop.call_later(self._retry_s, self._append)
 
     def _recover(self) -> None:
         if self.stalled is not None:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from andon.ports import Record
-from ingest.errors import CorruptRecord, JournalFailed, JournalLocked, RecordDropped
-from ingest.volume import Damaged, Volume
+from ingest.errors import CorruptRecord, Damaged, JournalFailed, JournalLocked, RecordDropped
+from ingest.volume import Volume
 
 ROTATE_BYTES = 256 * 1024 * 1024
 INLINE_BYTES = 16 * 1024
@@ -31,7 +31,8 @@ class SqliteJournal:
 
     One process writes; `read_only` opens the same folder elsewhere and follows. A commit is one row, whatever
     its number of records; bodies over `inline_bytes` go to the segment beside it. `on_commit` is called with
-    the new end after each commit, on the thread that appended. Used by one thread at a time, but for `end`.
+    the new end after each commit, on the thread that appended. Appending and reading belong to
+    one thread at a time; `end` and `drop_before` may be called from any.
 
     Raises JournalLocked if another process writes here, JournalFull if a new journal finds no space.
     """
@@ -138,11 +139,7 @@ class SqliteJournal:
         firsts = Volume.firsts(self._folder)
         gone = [first for first, following in itertools.pairwise(firsts) if following <= position]
         for first in gone:
-            if self._reading is not None and self._reading.first == first:
-                self._reading.close()
-                self._reading = None
             Volume.remove(self._folder, first)
-        self._firsts = firsts[len(gone) :]
         return len(gone)
 
     def close(self) -> None:

@@ -180,7 +180,7 @@ async def _say_goodbye(desk: Desk) -> None:
     """
     for session in desk.everyone():
         session.hold("stopping")
-    if not desk.group.failure.done():
+    if desk.group.stalled is None and not desk.group.failure.done():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(desk.group.drain(), _COMMIT_S)
     gone = [session.gone for session in desk.everyone()]

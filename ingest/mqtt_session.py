@@ -43,6 +43,7 @@ from ingest.refused import not_authorised, too_large
 
 _log = logging.getLogger(__name__)
 _QOS_2 = 2
+_MESSAGE = RecordKind.MESSAGE
 _PUBACK = struct.Struct(">BBH")
 # Sparkplug edge nodes do not start without these two; nothing is ever sent to them.
 _GRANTED = re.compile(rb"sp[A-Z]v\d+\.\d+/[^/]+/NCMD/.+|(sp[A-Z]v\d+\.\d+/)?STATE/.+", re.DOTALL)
@@ -182,7 +183,7 @@ class Session(asyncio.BufferedProtocol):
         at_ns = self._desk.now()
         try:
             for index, packet in enumerate(packets):
-                if isinstance(packet, Publish | Oversized):
+                if isinstance(packet, (Publish, Oversized)):
                     self._message(packet, at_ns)
                     continue
                 self._answer(packet)
@@ -198,30 +199,34 @@ class Session(asyncio.BufferedProtocol):
             self._commit()
 
     def _message(self, message: Publish | Oversized, at_ns: int) -> None:
-        qos = message.flags >> 2
+        flags, desk = message.flags, self._desk
+        qos = flags >> 2
         if qos == _QOS_2:
             raise ProtocolError(Reason.QOS_NOT_SUPPORTED, "QoS 2 is not spoken here")
-        desk = self._desk
         desk.received += 1
         if not qos and desk.group.may_lose:
             desk.group.lose()
             return
-        kind, reason = RecordKind.MESSAGE, Reason.SUCCESS
-        if not self._rights.allow(message.topic):
-            kind, reason, body = RecordKind.REFUSED, Reason.NOT_AUTHORISED, not_authorised(message)
-        elif isinstance(message, Oversized):
-            kind, body = RecordKind.REFUSED, too_large(message)
-        else:
-            body = message.body
-        desk.refused += kind is RecordKind.REFUSED
-        packet = message.packet
-        self._records.append(
-            Record(kind, at_ns, message.topic, body, self._connection, packet, message.flags)
-        )
+        topic, packet = message.topic, message.packet
+        if isinstance(message, Oversized) or not self._rights.allow(topic):
+            self._refused_message(message, at_ns)
+            return
+        self._records.append(Record(_MESSAGE, at_ns, topic, message.body, self._connection, packet, flags))
         if qos:
-            self._acknowledgements.append(
-                puback(packet, self._parser.version, reason) if reason else _PUBACK.pack(0x40, 2, packet)
-            )
+            self._acknowledgements.append(_PUBACK.pack(0x40, 2, packet))
+
+    def _refused_message(self, message: Publish | Oversized, at_ns: int) -> None:
+        self._desk.refused += 1
+        topic, packet, reason = message.topic, message.packet, Reason.SUCCESS
+        if not self._rights.allow(topic):
+            body, reason = not_authorised(message), Reason.NOT_AUTHORISED
+        elif isinstance(message, Oversized):
+            body = too_large(message)
+        self._records.append(
+            Record(RecordKind.REFUSED, at_ns, topic, body, self._connection, packet, message.flags)
+        )
+        if message.flags >> 2:
+            self._acknowledgements.append(puback(packet, self._parser.version, reason))
 
     def _commit(self) -> None:
         """Hand on what was read; its acknowledgements leave together when all of it is durable."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from andon.ports import Record
-from ingest.errors import JournalError, JournalFailed, JournalFull
+from ingest.errors import Damaged, JournalFailed, JournalFull
 from ingest.frames import HEADER_BYTES, Fault, Place, count_frames, decode, encode
 
 READ_BYTES = 32 * 1024 * 1024
@@ -37,12 +37,6 @@ _SOUND_FILE = frozenset(
     }
 )
 """SQLite's results that say nothing against the file; all others mean that it is not what was written."""
-
-
-class Damaged(JournalError):
-    """SQLite cannot make sense of this file any more."""
-
-    code = "volume_damaged"
 
 
 class Volume:

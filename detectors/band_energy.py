@@ -36,14 +36,6 @@ _LEAST_G = 1e-6  # far below any accelerometer's noise: keeps the logarithm fini
 _MISFITS = 30  # rows in a row without the learned bands: the measurement itself has changed
 
 
-class Parameters(OnsetParameters):
-    """When leaving the frozen baseline is a finding."""
-
-    run_settle_s: float = Field(
-        default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
-    )
-
-
 @dataclass(slots=True)
 class _Watch:
     """One measuring point: the row being put together, its onset, and what is shown with a finding."""
@@ -82,13 +74,25 @@ class Detector:
 
     kind = "band_energy"
     version = "1"
-    Parameters = Parameters
+
+    class Parameters(OnsetParameters):
+        """When leaving the frozen baseline is a finding."""
+
+        run_settle_s: float = Field(
+            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
+        )
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
         self._asset, self._parameters = asset, parameters
         self._points = {point.id: point for point in asset.points}
         self._intake = Intake(self._wanted)
-        self._hash = parameters_hash(parameters)
+        hashed = parameters_hash(parameters)
+        self._speakers = {
+            point.id: Speaker(
+                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
+            )
+            for point in asset.points
+        }
         self._settle_ns = round(parameters.run_settle_s * 1e9)
         watches = {point.id: _Watch() for point in asset.points}
         self._state = _State(Running(), watches, parameters.baseline_version)
@@ -163,15 +167,7 @@ class Detector:
 
     def _speak(self, point: Point, watch: _Watch, path: str, ratio: float, origin: Origin) -> list[Finding]:
         episode, onset = watch.episode, watch.onset
-        speaker = Speaker(
-            self.kind,
-            self.version,
-            self._hash,
-            self._asset.id,
-            Family.MACHINE_CONDITION,
-            point.component,
-            point.id,
-        )
+        speaker = self._speakers[point.id]
         if not episode.stands and path:
             began_ns = onset.rising_ns if onset.rising_ns >= 0 else watch.row_ns
             watch.said_ratio = ratio

@@ -26,72 +26,10 @@ _CONDITION = {
     "unknown": "bearing_unknown",
 }
 _SEVERITY = {"unknown": 400}  # a named element: 500
-_ORDER_NAMES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
+_LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _SHARP_HZ = 1000.0  # damage shows above it; shaft and gear lines lie below
 _SMOOTHING = 0.15
 _MOST_DECISIONS = 16
-
-
-class Parameters(CombParameters):
-    """When the envelope is looked at, and when an element is named for good."""
-
-    min_revolutions: float = Field(
-        default=10.0,
-        ge=10,
-        le=10_000,
-        description="Shorter blocks are not looked at: they resolve no fault line.",
-    )
-    blocks: int = Field(
-        default=8, ge=1, le=1000, description="Blocks over which the envelope spectrum is averaged."
-    )
-    decide_revolutions: float = Field(
-        default=100.0,
-        ge=10,
-        le=100_000,
-        description="Shaft revolutions of new blocks before the lines are judged again.",
-    )
-    learn_blocks: int = Field(
-        default=40,
-        ge=5,
-        le=10_000,
-        description="First blocks whose energy is the frozen baseline; all are looked at.",
-    )
-    energy_rise: float = Field(
-        default=0.12,
-        gt=0,
-        le=5,
-        description="Rise of the energy above 1 kHz, in ln(amplitude), from which every block is looked at.",
-    )
-    routine_blocks: int = Field(
-        default=12,
-        ge=1,
-        le=10_000,
-        description="Without such a rise only every so many blocks are looked at.",
-    )
-    confirm: int = Field(
-        default=2, ge=1, le=8, description="Times in a row that the same element must be named."
-    )
-    unknown_rise: float = Field(
-        default=0.4,
-        gt=0,
-        le=5,
-        description="Rise of the energy from which lasting damage of an unknown element is a finding of its own.",
-    )
-    unknown_confirm: int = Field(
-        default=8,
-        ge=1,
-        le=_MOST_DECISIONS,
-        description="Times in a row that damage of no certain element must be seen.",
-    )
-    clear_confirm: int = Field(
-        default=10,
-        ge=1,
-        le=_MOST_DECISIONS,
-        description="Times in a row without any sign of damage needed to clear.",
-    )
-    run_settle_s: float = Field(
-        default=30.0, ge=0, le=3600, description="Seconds in Execute before blocks are judged."
-    )
 
 
 @dataclass(slots=True)
@@ -110,7 +48,7 @@ class _Watch:
     averaged: int = 0
     revolutions: float = 0.0
     decided: list[str] = field(default_factory=list)
-    doubted_ns: list[int] = field(default_factory=list)
+    decided_ns: list[int] = field(default_factory=list)
     trend: Trend = field(default_factory=Trend)
     episode: Episode = field(default_factory=Episode)
 
@@ -139,11 +77,77 @@ class Detector:
 
     kind = "bearing_element"
     version = "1"
-    Parameters = Parameters
+
+    class Parameters(CombParameters):
+        """When the envelope is looked at, and when an element is named for good."""
+
+        min_revolutions: float = Field(
+            default=10.0,
+            ge=10,
+            le=10_000,
+            description="Shorter blocks are not looked at: they resolve no fault line.",
+        )
+        blocks: int = Field(
+            default=8, ge=1, le=1000, description="Blocks over which the envelope spectrum is averaged."
+        )
+        decide_revolutions: float = Field(
+            default=100.0,
+            ge=10,
+            le=100_000,
+            description="Shaft revolutions of new blocks before the lines are judged again.",
+        )
+        learn_blocks: int = Field(
+            default=40,
+            ge=5,
+            le=10_000,
+            description="First blocks whose energy is the frozen baseline; all are looked at.",
+        )
+        energy_rise: float = Field(
+            default=0.12,
+            gt=0,
+            le=5,
+            description="Rise of the energy above 1 kHz, in ln(amplitude), from which every block is looked at.",
+        )
+        routine_blocks: int = Field(
+            default=12,
+            ge=1,
+            le=10_000,
+            description="Without such a rise only every so many blocks are looked at.",
+        )
+        confirm: int = Field(
+            default=2, ge=1, le=8, description="Times in a row that the same element must be named."
+        )
+        unknown_rise: float = Field(
+            default=0.4,
+            gt=0,
+            le=5,
+            description="Rise of the energy from which lasting damage of an unknown element is a finding of its own.",
+        )
+        unknown_confirm: int = Field(
+            default=8,
+            ge=1,
+            le=_MOST_DECISIONS,
+            description="Times in a row that damage of no certain element must be seen.",
+        )
+        clear_confirm: int = Field(
+            default=10,
+            ge=1,
+            le=_MOST_DECISIONS,
+            description="Times in a row without any sign of damage needed to clear.",
+        )
+        run_settle_s: float = Field(
+            default=30.0, ge=0, le=3600, description="Seconds in Execute before blocks are judged."
+        )
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
         self._asset, self._parameters = asset, parameters
-        self._hash = parameters_hash(parameters)
+        hashed = parameters_hash(parameters)
+        self._speakers = {
+            point.id: Speaker(
+                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
+            )
+            for point in asset.points
+        }
         self._settle_ns = round(parameters.run_settle_s * 1e9)
         self._points = {point.id: point for point in asset.points if point.bearing is not None}
         self._orders = {p.id: fault_orders(p.bearing) for p in asset.points if p.bearing is not None}
@@ -188,9 +192,8 @@ class Detector:
         if watch.revolutions < parameters.decide_revolutions:
             return []
         watch.revolutions = 0.0
-        verdict = explain(
-            watch.power, watch.flux, watch.step_order, self._orders[point.id], nominal_hz, parameters
-        )
+        averaged = Envelope(watch.power, watch.flux, watch.step_order)
+        verdict = explain(averaged, self._orders[point.id], nominal_hz, parameters)
         return self._decide(point, watch, verdict, waveform, nominal_hz)
 
     def _fits(self, watch: _Watch, waveform: Waveform, speed_hz: float | None) -> bool:
@@ -232,42 +235,41 @@ class Detector:
         self, point: Point, watch: _Watch, verdict: Verdict, waveform: Waveform, speed_hz: float
     ) -> list[Finding]:
         watch.decided = [*watch.decided, verdict.element][-_MOST_DECISIONS:]
-        watch.doubted_ns = [*watch.doubted_ns, waveform.at_ns][-_MOST_DECISIONS:]
-        element, episode = self._agreed(watch), watch.episode
-        speaker = Speaker(
-            self.kind,
-            self.version,
-            self._hash,
-            self._asset.id,
-            Family.MACHINE_CONDITION,
-            point.component,
-            point.id,
-        )
-        if element == "none":
-            if not episode.stands:
-                return []
+        watch.decided_ns = [*watch.decided_ns, waveform.at_ns][-_MOST_DECISIONS:]
+        return self._speak(point, self._agreed(watch), verdict, waveform, speed_hz)
+
+    def _speak(
+        self, point: Point, element: str, verdict: Verdict, waveform: Waveform, speed_hz: float
+    ) -> list[Finding]:
+        watch, speaker = self._state.points[point.id], self._speakers[point.id]
+        episode = watch.episode
+        if element == "none" and episode.stands:
+            watch.decided, watch.decided_ns, watch.rising_ns = (
+                [],
+                [],
+                -1,
+            )  # the next episode begins after this one
             quiet = Word(waveform.at_ns, episode.condition, episode.severity, waveform.origin)
             return [speaker.clears(episode, quiet)]
-        if not element or (_CONDITION[element] == episode.condition and episode.stands):
+        if element in {"none", ""}:
             return []
-        if element == "unknown" and episode.stands:
+        if episode.stands and (element == "unknown" or _CONDITION[element] == episode.condition):
             return []
-        word = self._word(point, watch, verdict, waveform, speed_hz)
+        word = self._word(point, element, verdict, waveform, speed_hz)
         if episode.stands:
             return [speaker.updates(episode, word)]
-        first_ns = watch.doubted_ns[-self._needed(element)]
+        needed = self._parameters.unknown_confirm if element == "unknown" else self._parameters.confirm
+        first_ns = watch.decided_ns[-needed]
         onset_ns = min(first_ns, watch.rising_ns) if watch.rising_ns >= 0 else first_ns
         return [speaker.raises(episode, onset_ns, word)]
-
-    def _needed(self, element: str) -> int:
-        return self._parameters.unknown_confirm if element == "unknown" else self._parameters.confirm
 
     def _agreed(self, watch: _Watch) -> str:
         """What the latest decisions agree on: an element, unknown, none, or "" for nothing yet."""
         parameters, latest = self._parameters, watch.decided[-1]
         if latest in {"outer", "inner", "element"}:
             agreed = watch.decided[-parameters.confirm :]
-            return latest if agreed == [latest] * parameters.confirm else ""
+            if agreed == [latest] * parameters.confirm:
+                return latest
         quiet = watch.decided[-parameters.clear_confirm :]
         if quiet == ["none"] * parameters.clear_confirm:
             return "none"
@@ -276,7 +278,7 @@ class Detector:
         return "unknown" if lasting and watch.rise >= parameters.unknown_rise else ""
 
     def _word(
-        self, point: Point, watch: _Watch, verdict: Verdict, waveform: Waveform, speed_hz: float
+        self, point: Point, element: str, verdict: Verdict, waveform: Waveform, speed_hz: float
     ) -> Word:
         numbers = [
             Number(
@@ -284,7 +286,9 @@ class Detector:
             ),
             Number("speed_hz", significant(speed_hz), "Hz"),
         ]
-        if verdict.order:
+        text = {"point": point.id, "bearing": point.bearing.designation if point.bearing else ""}
+        if element == verdict.element and verdict.order:
+            text["line"] = _LINES["cage" if verdict.order < 1 else element]
             numbers = [
                 Number("frequency_hz", significant(verdict.order * speed_hz), "Hz"),
                 Number("ratio", significant(verdict.ratio), "× background", self._parameters.least_ratio),
@@ -292,19 +296,19 @@ class Detector:
                 Number("order", significant(verdict.order), "× shaft"),
                 *numbers,
             ]
-        bearing = point.bearing.designation if point.bearing else ""
         return Word(
             at_ns=waveform.at_ns,
-            condition=_CONDITION[verdict.element],
-            severity=_SEVERITY.get(verdict.element, 500),
+            condition=_CONDITION[element],
+            severity=_SEVERITY.get(element, 500),
             origin=waveform.origin,
             confidence=significant(min(1.0, max(0.0, verdict.z) / 12)),
             numbers=tuple(numbers),
-            evidence=self._evidence(point, watch, waveform, speed_hz),
-            text={"point": point.id, "bearing": bearing},
+            evidence=self._evidence(point, waveform, speed_hz),
+            text=text,
         )
 
-    def _evidence(self, point: Point, watch: _Watch, waveform: Waveform, speed_hz: float) -> dict[str, Json]:
+    def _evidence(self, point: Point, waveform: Waveform, speed_hz: float) -> dict[str, Json]:
+        watch = self._state.points[point.id]
         lines = np.sqrt(watch.power.mean(axis=(0, 1)))
         spectrum = spectrum_of(waveform)
         shaft = [(f"{k}x", k * speed_hz) for k in (1, 2, 3)]
@@ -327,7 +331,7 @@ class Detector:
 
 def _markers(orders: FaultOrders, speed_hz: float) -> list[tuple[str, float]]:
     markers = [("1x", speed_hz)]
-    for element, name in _ORDER_NAMES.items():
+    for element, name in _LINES.items():
         order = getattr(orders, element) * speed_hz
         markers.append((name, order))
         markers += [(f"{k}×{name}", k * order) for k in (2, 3) if element in {"outer", "inner"}]

@@ -76,7 +76,8 @@ def envelope_of(x: Float32, rate_hz: float, speed_hz: float, nominal_hz: float) 
             spectrum, spread = _of_part(segment[axis], cut)
             power[axis] += _resampled(spectrum, speed_hz / nominal_hz, lines)
             flux[axis] += spread
-    return Envelope(power / cut.parts, flux / cut.parts, step_order)
+    share = np.float32(1 / cut.parts)
+    return Envelope(power * share, flux * share, step_order)
 
 
 def refined_speed_hz(x: Float32, rate_hz: float, speed_hz: float) -> float:
@@ -147,15 +148,16 @@ def _of_part(x: Float32, cut: _Cut) -> tuple[Float32, Float32]:
     strength += _FLOOR
     envelope = np.log(strength, out=strength)
     envelope -= envelope.mean(axis=0)
-    sixths = np.array_split(np.arange(envelope.shape[1]), SIXTHS)
     variance = np.square(envelope).mean(axis=0)
     spectra = fft.rfft(envelope * _hann(cut.frames)[:, None], axis=0)
     power = spectra.real**2 + spectra.imag**2
-    flux = np.array([variance[i[0] : i[-1] + 1].mean() for i in sixths]) / GAUSSIAN_LOG_VARIANCE
-    return (
-        np.stack([power[:, i[0] : i[-1] + 1].mean(axis=1) for i in sixths]),
-        flux.astype(np.float32),
-    )
+    first = np.arange(SIXTHS) * variance.size // SIXTHS
+    carriers_in: Float32 = np.diff(np.append(first, variance.size)).astype(np.float32)
+    flux: Float32 = np.add.reduceat(variance, first)
+    mean: Float32 = np.add.reduceat(power, first, axis=1)
+    flux /= carriers_in * np.float32(GAUSSIAN_LOG_VARIANCE)
+    mean /= carriers_in
+    return mean.T, flux
 
 
 def _resampled(power: Float32, stretch: float, lines: int) -> Float32:

@@ -6,12 +6,13 @@ channels with value NaN and quality not good: it is never healthy, and never jud
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from andon.events import Float32, Quality, Readings, Waveform
+from andon.events import Float32, Float64, Quality, Readings, Waveform
 from andon.plant import Point
 
 BAND_EDGES_HZ = (20, 300, 700, 1500, 3000, 5000, 7500, 10000, 12700)
@@ -50,32 +51,30 @@ class _Plan:
 
 @lru_cache(maxsize=2)
 def problem_of(waveform: Waveform) -> tuple[str, Quality] | None:
-    """Why a block cannot be trusted, as a stable code and the quality of what it gives; None if it can."""
-    x = waveform.samples
-    if x.ndim != 2 or x.shape[0] < SHORTEST or x.shape[1] < 1:
-        return "wrong_length", Quality.BAD
-    if not (np.isfinite(waveform.rate_hz) and waveform.rate_hz > 0):
-        return "no_rate", Quality.BAD
-    if waveform.unit not in UNITS_IN_G:
-        return "unknown_unit", Quality.BAD
-    if not np.isfinite(x).all():
-        return "not_finite", Quality.BAD
-    if max(float(x.max()), -float(x.min())) * UNITS_IN_G[waveform.unit] > IMPLAUSIBLE_G:
-        return "out_of_range", Quality.BAD
-    centred = centred_g(waveform)
-    if (np.einsum("ij,ij->i", centred, centred) <= FLAT_RMS_G**2 * x.shape[0]).any():
-        return "flat", Quality.BAD
-    if any(_clipped(axis) for axis in np.ascontiguousarray(x.T)):
-        return "clipped", Quality.UNCERTAIN
-    return None
+    """Why a block cannot be trusted, as a stable code and the quality of what it gives; None if it can.
+
+    The checks stand in order: each may rely on those before it.
+    """
+    x, bad = waveform.samples, Quality.BAD
+    checks = (
+        ("wrong_length", bad, lambda: x.ndim != 2 or x.shape[0] < SHORTEST or x.shape[1] < 1),
+        ("no_rate", bad, lambda: not (np.isfinite(waveform.rate_hz) and waveform.rate_hz > 0)),
+        ("unknown_unit", bad, lambda: waveform.unit not in UNITS_IN_G),
+        ("not_finite", bad, lambda: not np.isfinite(x).all()),
+        ("out_of_range", bad, lambda: float(np.abs(x).max()) * UNITS_IN_G[waveform.unit] > IMPLAUSIBLE_G),
+        ("flat", bad, lambda: bool((centred_g(waveform).std(axis=1) <= FLAT_RMS_G).any())),
+        ("clipped", Quality.UNCERTAIN, lambda: any(_clipped(axis) for axis in np.array(x.T, order="C"))),
+    )
+    return next(((code, quality) for code, quality, wrong in checks if wrong()), None)
 
 
 @lru_cache(maxsize=2)
 def centred_g(waveform: Waveform) -> Float32:
     """The samples as (axes, n) float32 in g, the mean of each axis removed."""
-    x = np.ascontiguousarray(waveform.samples.T, dtype=np.float32)
-    x = x - x.mean(axis=1, keepdims=True)
-    return x * np.float32(UNITS_IN_G[waveform.unit]) if waveform.unit != "g" else x
+    x: Float32 = np.array(waveform.samples.T, dtype=np.float32, order="C")
+    x -= x.mean(axis=1, keepdims=True)
+    x *= np.float32(UNITS_IN_G[waveform.unit])
+    return x
 
 
 @lru_cache(maxsize=2)
@@ -136,7 +135,7 @@ def features_of(waveform: Waveform, point: Point | None) -> Readings:
     )
 
 
-def _values(waveform: Waveform) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
+def _values(waveform: Waveform) -> tuple[Float64, NDArray[np.uint32]]:
     x, power = centred_g(waveform), spectrum_of(waveform).power
     plan = _plan(x.shape[1], waveform.rate_hz)
     square = x * x
@@ -167,7 +166,7 @@ def _channels(point: str, axes: int, n: int, rate_hz: float) -> tuple[tuple[str,
 @lru_cache(maxsize=32)
 def _plan(n: int, rate_hz: float) -> _Plan:
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
-    hz = np.arange(n // 2 + 1) * (rate_hz / n)
+    hz: Float64 = np.arange(n // 2 + 1, dtype=np.float64) * (rate_hz / n)
     low, high = VELOCITY_BAND_HZ
     first = max(low, 2 * rate_hz / n)
     inside = np.flatnonzero((hz >= first - 1e-9) & (hz <= high + 1e-9))
@@ -184,9 +183,9 @@ def _plan(n: int, rate_hz: float) -> _Plan:
     )
 
 
-def _bands(hz: NDArray[np.float64], top_hz: float) -> list[tuple[str, slice, Float32]]:
+def _bands(hz: Float64, top_hz: float) -> list[tuple[str, slice, Float32]]:
     bands = []
-    for low, nominal in zip(BAND_EDGES_HZ[:-1], BAND_EDGES_HZ[1:], strict=True):
+    for low, nominal in pairwise(BAND_EDGES_HZ):
         high = nominal if nominal <= top_hz else int(top_hz // 10 * 10)
         if high - low < (nominal - low) / 2:  # too little of the band lies below the Nyquist frequency
             break
@@ -199,7 +198,7 @@ def _bands(hz: NDArray[np.float64], top_hz: float) -> list[tuple[str, slice, Flo
     return bands
 
 
-def _above(hz: NDArray[np.float64], edge_hz: float, *, sharp: bool) -> NDArray[np.float64]:
+def _above(hz: Float64, edge_hz: float, *, sharp: bool) -> Float64:
     """The part of a line's power that lies above an edge: 0 to 1 over ±EDGE_WIDTH, so that bands add up."""
     if sharp:
         return (hz >= edge_hz).astype(np.float64)

@@ -13,33 +13,6 @@ from detectors.evidence import significant
 from detectors.state import flatten, load
 
 
-class Parameters(BaseModel):
-    """How long a point may be silent."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    periods: float = Field(
-        default=3.0,
-        ge=1.5,
-        le=1000,
-        description="Expected periods of a point without a word that make it silent.",
-    )
-    minimum_s: float = Field(
-        default=30.0,
-        ge=1,
-        le=86400,
-        description="Shortest silence in seconds that counts, however short the period.",
-    )
-    grace_s: float = Field(
-        default=120.0,
-        ge=0,
-        le=604800,
-        description="Seconds that a point which never spoke is given from the first tick on, at least.",
-    )
-    severity: int = Field(
-        default=300, ge=1, le=1000, description="Severity (1-1000, OPC UA) of a silent point."
-    )
-
-
 @dataclass(slots=True)
 class _Watch:
     """When a point was last received and from where; `waits_ns` is where its timer starts."""
@@ -69,7 +42,32 @@ class Detector:
 
     kind = "silent_sensor"
     version = "1"
-    Parameters = Parameters
+
+    class Parameters(BaseModel):
+        """How long a point may be silent."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        periods: float = Field(
+            default=3.0,
+            ge=1.5,
+            le=1000,
+            description="Expected periods of a point without a word that make it silent.",
+        )
+        minimum_s: float = Field(
+            default=30.0,
+            ge=1,
+            le=86400,
+            description="Shortest silence in seconds that counts, however short the period.",
+        )
+        grace_s: float = Field(
+            default=120.0,
+            ge=0,
+            le=604800,
+            description="Seconds that a point which never spoke is given from the first tick on, at least.",
+        )
+        severity: int = Field(
+            default=300, ge=1, le=1000, description="Severity (1-1000, OPC UA) of a silent point."
+        )
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
         self._asset, self._parameters = asset, parameters

@@ -12,24 +12,6 @@ from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.state import flatten, load
 
 
-class Parameters(BaseModel):
-    """Which stops are findings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    min_severity: int = Field(
-        default=1, ge=1, le=1000, description="Stops of a lower severity (1-1000, OPC UA) are not findings."
-    )
-    ignored_categories: tuple[str, ...] = Field(
-        default=(), description="Stop categories that are not failures, such as planned changeovers."
-    )
-    most_reasons: int = Field(
-        default=256,
-        ge=2,
-        le=4096,
-        description="Stop reasons remembered for one asset; the longest silent one is forgotten first.",
-    )
-
-
 @dataclass(slots=True)
 class _Reason:
     """What is known of one stop reason: when it last spoke, and its episode."""
@@ -49,7 +31,26 @@ class Detector:
 
     kind = "stop_alarm"
     version = "1"
-    Parameters = Parameters
+
+    class Parameters(BaseModel):
+        """Which stops are findings."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        min_severity: int = Field(
+            default=1,
+            ge=1,
+            le=1000,
+            description="Stops of a lower severity (1-1000, OPC UA) are not findings.",
+        )
+        ignored_categories: tuple[str, ...] = Field(
+            default=(), description="Stop categories that are not failures, such as planned changeovers."
+        )
+        most_reasons: int = Field(
+            default=256,
+            ge=2,
+            le=4096,
+            description="Stop reasons remembered for one asset; the longest silent one is forgotten first.",
+        )
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
         self._asset, self._parameters = asset, parameters

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,50 +30,6 @@ _SLOWEST_HZ, _FASTEST_HZ = (
     10.0,
     250.0,
 )  # below 600 rpm the band would start at 2 Hz; the scope ends at 15000 rpm
-
-
-class Parameters(BaseModel):
-    """When a machine's vibration is called unsatisfactory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    limits_mm_s: tuple[float, float, float] | None = Field(
-        default=None,
-        description="Upper limits of zones A, B and C in mm/s RMS; left out, the table of ISO 10816-3:2009 by "
-        "power and foundation.",
-    )
-    limits_source: str = Field(
-        default="", max_length=200, description="Where limits of your own come from; shown with each finding."
-    )
-    enter_count: int = Field(
-        default=6,
-        ge=1,
-        le=1000,
-        description="Readings above a limit that are needed to enter the worse zone.",
-    )
-    enter_of: int = Field(
-        default=8, ge=1, le=1000, description="Latest readings among which they are counted."
-    )
-    leave_count: int = Field(
-        default=30, ge=1, le=10000, description="Readings in a row below the limit needed to leave a zone."
-    )
-    hysteresis: float = Field(
-        default=0.1,
-        ge=0,
-        le=0.5,
-        description="Part of the limit by which readings must fall below it to leave.",
-    )
-    run_settle_s: float = Field(
-        default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Parameters":
-        limits = self.limits_mm_s
-        if limits is not None and not 0 < limits[0] < limits[1] < limits[2]:
-            raise ValueError("limits_mm_s must rise: A < B < C, all above 0")
-        if self.enter_count > self.enter_of:
-            raise ValueError("enter_count must not exceed enter_of")
-        return self
 
 
 def limits_of(power_kw: float | None, foundation: str, speed_hz: float | None) -> tuple[float, ...] | None:
@@ -129,7 +86,54 @@ class Detector:
 
     kind = "velocity_zones"
     version = "1"
-    Parameters = Parameters
+
+    class Parameters(BaseModel):
+        """When a machine's vibration is called unsatisfactory."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        limits_mm_s: tuple[float, float, float] | None = Field(
+            default=None,
+            description="Upper limits of zones A, B and C in mm/s RMS; left out, the table of ISO 10816-3:2009 by "
+            "power and foundation.",
+        )
+        limits_source: str = Field(
+            default="",
+            max_length=200,
+            description="Where limits of your own come from; shown with each finding.",
+        )
+        enter_count: int = Field(
+            default=6,
+            ge=1,
+            le=1000,
+            description="Readings above a limit that are needed to enter the worse zone.",
+        )
+        enter_of: int = Field(
+            default=8, ge=1, le=1000, description="Latest readings among which they are counted."
+        )
+        leave_count: int = Field(
+            default=30,
+            ge=1,
+            le=10000,
+            description="Readings in a row below the limit needed to leave a zone.",
+        )
+        hysteresis: float = Field(
+            default=0.1,
+            ge=0,
+            le=0.5,
+            description="Part of the limit by which readings must fall below it to leave.",
+        )
+        run_settle_s: float = Field(
+            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
+        )
+
+        @model_validator(mode="after")
+        def _consistent(self) -> Self:
+            limits = self.limits_mm_s
+            if limits is not None and not 0 < limits[0] < limits[1] < limits[2]:
+                raise ValueError("limits_mm_s must rise: A < B < C, all above 0")
+            if self.enter_count > self.enter_of:
+                raise ValueError("enter_count must not exceed enter_of")
+            return self
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
         self._asset, self._parameters = asset, parameters
@@ -143,7 +147,13 @@ class Detector:
         }
         self._points = {point.id: point for point in asset.points if point.id in self._limits}
         self._intake = Intake(self._wanted)
-        self._hash = parameters_hash(parameters)
+        hashed = parameters_hash(parameters)
+        self._speakers = {
+            point.id: Speaker(
+                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
+            )
+            for point in asset.points
+        }
         self._settle_ns = round(parameters.run_settle_s * 1e9)
         self._state = _State(Running(), {point_id: _Watch() for point_id in self._points})
 
@@ -195,25 +205,16 @@ class Detector:
             watch.onset_ns = 0
         elif not watch.onset_ns:
             watch.onset_ns = at_ns
-        return self._speak(point, watch, at_ns, velocity, origin)
+        return self._speak(point, at_ns, velocity, origin)
 
-    def _speak(
-        self, point: Point, watch: _Watch, at_ns: int, velocity: float, origin: Origin
-    ) -> list[Finding]:
+    def _speak(self, point: Point, at_ns: int, velocity: float, origin: Origin) -> list[Finding]:
+        watch = self._state.points[point.id]
         zone = self._zone(watch)
         if zone == watch.zone:
             return []
         before, watch.zone = watch.zone, zone
-        speaker = Speaker(
-            self.kind,
-            self.version,
-            self._hash,
-            self._asset.id,
-            Family.MACHINE_CONDITION,
-            point.component,
-            point.id,
-        )
-        word = self._word(point, watch, zone or before, at_ns, velocity, origin)
+        speaker = self._speakers[point.id]
+        word = self._word(point, zone or before, at_ns, velocity, origin)
         if not before:
             return [speaker.raises(watch.episode, watch.onset_ns, word)]
         if zone:
@@ -229,10 +230,8 @@ class Detector:
             return "C"
         return ""
 
-    def _word(
-        self, point: Point, watch: _Watch, zone: str, at_ns: int, velocity: float, origin: Origin
-    ) -> Word:
-        limits = self._limits[point.id]
+    def _word(self, point: Point, zone: str, at_ns: int, velocity: float, origin: Origin) -> Word:
+        watch, limits = self._state.points[point.id], self._limits[point.id]
         limit = limits[2] if zone == "D" else limits[1]
         own = self._parameters.limits_mm_s is not None
         source = self._parameters.limits_source or ("plant" if own else "ISO 10816-3:2009")

@@ -119,12 +119,9 @@ class Book:
         if before.is_open != ticket.is_open:
             self._opened[ticket.id] = ticket.is_open
         stepped = before.state is not ticket.state or not _NOT_A_STEP.issuperset(changes)
+        version = before.version + (stepped and not opened)
         after = replace(
-            ticket,
-            audit_seq=row["seq"],
-            audit_hash=row["hash"],
-            version=before.version + (stepped and not opened),
-            change=self.change,
+            ticket, audit_seq=row["seq"], audit_hash=row["hash"], version=version, change=self.change
         )
         self._tickets[ticket.id] = after
         self._touched[ticket.id] = None

@@ -19,16 +19,10 @@ RULE_VERSION = 1
 """Stored beside every key; a changed rule makes new keys and leaves the old ones as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The lengths that decide. `order_ns`: inside it, the order of arrival does not matter (design law 2)."""
-
-    window_ns: int = 15 * MINUTE_NS
-    lateness_ns: int = 24 * HOUR_NS
-    order_ns: int = 10 * MINUTE_NS
-
-
-DEFAULT_RULES = Rules()
+WINDOW_NS = 15 * MINUTE_NS
+LATENESS_NS = 24 * HOUR_NS
+ORDER_NS = 10 * MINUTE_NS
+"""Inside this, the order of arrival makes no difference to the tickets (design law 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +67,9 @@ def time_of(event_ns: int, received_ns: int) -> tuple[int, Clock]:
     return event_ns, Clock.SOURCE
 
 
-def is_late(at_ns: int, received_ns: int, rules: Rules = DEFAULT_RULES) -> bool:
+def is_late(at_ns: int, received_ns: int) -> bool:
     """Whether it came so late that it opens, reopens and repeats nothing any more."""
-    return received_ns - at_ns > rules.lateness_ns
+    return received_ns - at_ns > LATENESS_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +144,6 @@ def decide(
     received_ns: int,
     masters: Sequence[Master],
     related: Related | None = None,
-    rules: Rules = DEFAULT_RULES,
 ) -> Decision:
     """What becomes of a finding of one key.
 
@@ -159,14 +152,14 @@ def decide(
     That symmetry is what keeps I1 when events come late.
     """
     near = sorted(
-        (master for master in masters if abs(at_ns - master.anchor_ns) < rules.window_ns),
+        (master for master in masters if abs(at_ns - master.anchor_ns) < WINDOW_NS),
         key=lambda master: (master.anchor_ns > at_ns, abs(at_ns - master.anchor_ns), master.ticket),
     )
     active = next((master for master in masters if master.is_open), None)
     joined = _joins(at_ns, near, active)
     if joined is not None:
         return joined
-    if is_late(at_ns, received_ns, rules):
+    if is_late(at_ns, received_ns):
         return _late((received_ns - at_ns) / SECOND_NS, active or next(iter(near), None))
     reopened = _reopens(at_ns, near, active)
     if reopened is not None:
@@ -232,33 +225,29 @@ class OpenTicket:
     first_event_ns: int
 
 
-def relation(
-    at_ns: int, family: Family, open_tickets: Sequence[OpenTicket], rules: Rules = DEFAULT_RULES
-) -> Related | None:
+def relation(at_ns: int, family: Family, open_tickets: Sequence[OpenTicket]) -> Related | None:
     """The ticket that a stop is the consequence of, or that a machine condition is the cause of.
 
     A stop belongs to the machine's open machine-condition ticket (the gravest, then the oldest). Inside
-    `order_ns` the other order gives the same: a condition joins the ticket that the stop had opened.
+    `ORDER_NS` the other order gives the same: a condition joins the ticket that the stop had opened.
     """
     if family is Family.STOP:
         causes = [
             t
             for t in open_tickets
-            if t.family is Family.MACHINE_CONDITION and t.first_event_ns < at_ns + rules.order_ns
+            if t.family is Family.MACHINE_CONDITION and t.first_event_ns < at_ns + ORDER_NS
         ]
         if causes:
             cause = min(causes, key=lambda t: (-t.severity, t.ticket))
             return Related(cause.ticket, FoldRule.CONSEQUENCE, at_ns - cause.first_event_ns)
     if family is Family.MACHINE_CONDITION:
-        stops = consequences(at_ns, open_tickets, rules)
+        stops = consequences(at_ns, open_tickets)
         if stops:
             return Related(stops[0].ticket, FoldRule.CAUSE, at_ns - stops[0].anchor_ns)
     return None
 
 
-def consequences(
-    at_ns: int, open_tickets: Sequence[OpenTicket], rules: Rules = DEFAULT_RULES
-) -> Sequence[OpenTicket]:
+def consequences(at_ns: int, open_tickets: Sequence[OpenTicket]) -> Sequence[OpenTicket]:
     """The stop tickets that would have joined a condition of `at_ns` had it been heard first, oldest first."""
-    stops = [t for t in open_tickets if t.family is Family.STOP and t.anchor_ns > at_ns - rules.order_ns]
+    stops = [t for t in open_tickets if t.family is Family.STOP and t.anchor_ns > at_ns - ORDER_NS]
     return sorted(stops, key=lambda t: (t.anchor_ns, t.ticket))

@@ -10,7 +10,7 @@ from andon.events import Action, Finding
 from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.dedup import (
-    DEFAULT_RULES,
+    ORDER_NS,
     Decision,
     Joins,
     Key,
@@ -227,9 +227,7 @@ class Intake:
 
     def _raised(self, finding: Finding, key: Key, at_ns: int, ticket: int) -> bool:
         if self._standing.cleared_before_raised(finding, key.hash):
-            from_ns = (
-                at_ns - DEFAULT_RULES.order_ns
-            )  # the raise that this clear ended may still be on its way
+            from_ns = at_ns - ORDER_NS  # the raise that this clear ended may still be on its way
             self._book.later(_ADOPT_CLEARS, {"_key": key.hash, "_from_ns": from_ns, "ticket": ticket})
         return self._standing.raised(finding, key.hash, at_ns, ticket)
 

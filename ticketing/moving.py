@@ -30,6 +30,10 @@ _MOVE_KEY_LINKS = update(problem_link).where(
 _MOVE_KEY_LAST = update(dedup_key).where(dedup_key.c.key == _KEY)
 
 
+Route = Callable[[Headline, str], Suggestion]
+"""Whom routing names for a headline on a machine."""
+
+
 def merge(
     book: Book,
     loser: Ticket,
@@ -56,15 +60,6 @@ def merge(
         occurrence_count=0,
         alarm_active=False,
     )
-    taken = replace(
-        winner,
-        headline=graver(winner.headline, loser.headline),
-        priority=higher(winner.priority, loser.priority),
-        first_event_ns=min(winner.first_event_ns, loser.first_event_ns),
-        last_event_ns=max(winner.last_event_ns, loser.last_event_ns),
-        occurrence_count=winner.occurrence_count + loser.occurrence_count,
-        alarm_active=winner.alarm_active or loser.alarm_active,
-    )
     for statement in (*_MOVE_ALL, _MOVE_MASTERS):
         here = {"_from": loser.id, "ticket": winner.id}
         book.later(statement, here | ({"open": True} if statement is _MOVE_MASTERS else {}))
@@ -72,7 +67,7 @@ def merge(
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
     return (
         said(closed, action=Step.DUPLICATE, evidence=(winner.number,)),
-        said(taken, action="merged", evidence=(loser.number,)),
+        said(_with_all_of(winner, loser), action="merged", evidence=(loser.number,)),
     )
 
 
@@ -81,7 +76,7 @@ def split(
     ticket: Ticket,
     key: str,
     *,
-    route: Callable[[Headline, str], Suggestion],
+    route: Route,
     reason: str,
     actor: str,
     channel: str,
@@ -99,14 +94,39 @@ def split(
         )
         for side in (True, False)
     }
+    new = _of_its_own(book, _with_words(ticket, moved, alarm_active=stands[True]), key, anchors[key], route)
+    book.open(new)
+    said = partial(book.record, actor=actor, channel=channel, reason=reason)
+    new = said(new, action="split", evidence=(ticket.number,))
+    old = _with_words(ticket, kept, alarm_active=stands[False])
+    old = said(old, action="split_off", evidence=(new.number,))
+    here = {"_from": ticket.id, "_key": key, "ticket": new.id}
+    for statement in (*_MOVE_KEY, _MOVE_KEY_LINKS):
+        book.later(statement, here)
+    book.later(_MOVE_KEY_LAST, {"_key": key, "last_ticket": new.id})
+    return old, new
+
+
+def _with_all_of(winner: Ticket, loser: Ticket) -> Ticket:
+    return replace(
+        winner,
+        headline=graver(winner.headline, loser.headline),
+        priority=higher(winner.priority, loser.priority),
+        first_event_ns=min(winner.first_event_ns, loser.first_event_ns),
+        last_event_ns=max(winner.last_event_ns, loser.last_event_ns),
+        occurrence_count=winner.occurrence_count + loser.occurrence_count,
+        alarm_active=winner.alarm_active or loser.alarm_active,
+    )
+
+
+def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int, route: Route) -> Ticket:
     number = book.next_number("ticket")
-    taken = _with_words(ticket, moved, alarm_active=stands[True])
-    new = replace(
+    return replace(
         taken,
         id=number,
         number=f"A-{number}",
         key=key,
-        anchor_ns=anchors[key],
+        anchor_ns=anchor_ns,
         opened_ns=book.now_ns,
         state=TicketState.PENDING_DISPATCH,
         sub_state=None,
@@ -122,16 +142,6 @@ def split(
         audit_seq=0,
         audit_hash="",
     )
-    book.open(new)
-    said = partial(book.record, actor=actor, channel=channel, reason=reason)
-    new = said(new, action="split", evidence=(ticket.number,))
-    old = _with_words(ticket, kept, alarm_active=stands[False])
-    old = said(old, action="split_off", evidence=(new.number,))
-    here = {"_from": ticket.id, "_key": key, "ticket": new.id}
-    for statement in (*_MOVE_KEY, _MOVE_KEY_LINKS):
-        book.later(statement, here)
-    book.later(_MOVE_KEY_LAST, {"_key": key, "last_ticket": new.id})
-    return old, new
 
 
 def _words(book: Book, ticket: Ticket, key: str) -> tuple[list[Headline], list[Headline]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Engine, RowMapping, and_, bindparam, exists, select, update
 
-from andon.database import writing
+from andon.database import reading, writing
 from andon.events import SECOND_NS
 from andon.ports import Message, Notifier, NotifyError
 from ticketing.tables import outbox
@@ -68,8 +68,11 @@ def _claim(
     engine: Engine, channels: Sequence[str], now_ns: int, limit: int, retry: Retry
 ) -> Sequence[RowMapping]:
     """Due rows in order, leased to this deliverer; none that an earlier unsent one of its ticket and channel precedes."""
+    due = {"channels": channels, "now_ns": now_ns, "limit": limit}
+    with reading(engine) as conn:  # mostly there is nothing to do, and no lock to take for it
+        if conn.execute(_DUE, {**due, "limit": 1}).first() is None:
+            return ()
     with writing(engine) as conn:
-        due = {"channels": channels, "now_ns": now_ns, "limit": limit}
         rows = conn.execute(_DUE, due).mappings().all()
         until = now_ns + int(retry.lease_s * SECOND_NS)
         if rows:

@@ -16,17 +16,15 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
 )
 
 from andon.events import Family, Finding
 from ticketing.book import lock_assets
-from ticketing.dedup import DEFAULT_RULES, Key, OpenTicket, is_late
+from ticketing.dedup import ORDER_NS, WINDOW_NS, Key, OpenTicket, is_late
 from ticketing.repeats import APART_NS, Activation, Failure
 from ticketing.routing import Loads
 from ticketing.rows import activation_of, failure_of_row, ticket_of
 from ticketing.tables import (
-    CHUNK,
     Value,
     activation,
     alarm,
@@ -133,7 +131,7 @@ def recall(
     assets = {finding.asset for finding in findings}
     known.seen = {row["finding"] for row in _in(conn, _SEEN, (f.id for f in findings))}
     from_ns = _recall_masters(conn, known, findings, keys)
-    for row in _in(conn, _OPEN_TICKETS, assets, from_ns=from_ns - DEFAULT_RULES.order_ns):
+    for row in _in(conn, _OPEN_TICKETS, assets, from_ns=from_ns - ORDER_NS):
         known.open_tickets[row["asset"]][row["id"]] = _open_ticket(row)
     spoken = _recall_alarms(conn, findings, keys)
     others = {ticket for held in known.masters.values() for ticket in held}
@@ -150,7 +148,6 @@ def _recall_masters(conn: Connection, known: Known, findings: Sequence[Finding],
 
     Late ones are few and may be years old: each asks for its own surroundings, so that none widens the batch's.
     """
-    window_ns = DEFAULT_RULES.window_ns
     late = [
         (key.hash, f.at_ns)
         for f, key in zip(findings, keys, strict=True)
@@ -158,9 +155,9 @@ def _recall_masters(conn: Connection, known: Known, findings: Sequence[Finding],
     ]
     times = [f.at_ns for f in findings if not is_late(f.at_ns, f.origin.received_ns)]
     from_ns = min([*times, *(f.origin.received_ns for f in findings)])
-    rows = _in(conn, _MASTERS, (key.hash for key in keys), from_ns=from_ns - window_ns)
+    rows = _in(conn, _MASTERS, (key.hash for key in keys), from_ns=from_ns - WINDOW_NS)
     for hashed, at_ns in late:
-        around = {"key": hashed, "from_ns": at_ns - window_ns, "to_ns": at_ns + window_ns}
+        around = {"key": hashed, "from_ns": at_ns - WINDOW_NS, "to_ns": at_ns + WINDOW_NS}
         rows.extend(conn.execute(_MASTERS_AROUND, around).mappings())
     for row in rows:
         known.masters[row["key"]][row["ticket"]] = row["anchor_ns"]
@@ -174,13 +171,8 @@ def _open_ticket(row: RowMapping) -> OpenTicket:
 
 
 def _recall_alarms(conn: Connection, findings: Sequence[Finding], keys: Sequence[Key]) -> list[RowMapping]:
-    pairs = sorted({(key.hash, source_of(finding)) for finding, key in zip(findings, keys, strict=True)})
-    half = CHUNK // 2  # two values to a pair
-    return [
-        row
-        for start in range(0, len(pairs), half)
-        for row in conn.execute(_ALARMS, {"pairs": pairs[start : start + half]}).mappings()
-    ]
+    wanted = (f"{key.hash}/{source_of(finding)}" for finding, key in zip(findings, keys, strict=True))
+    return _in(conn, _ALARMS, wanted)
 
 
 def _recall_failures(conn: Connection, known: Known, assets: Iterable[str], from_ns: int) -> None:
@@ -256,7 +248,7 @@ _OPEN_TICKETS = select(
     ),
 )
 _TICKETS = select(tickets).where(tickets.c.id.in_(_VALUES))
-_ALARMS = select(alarm).where(tuple_(alarm.c.key, alarm.c.source).in_(bindparam("pairs", expanding=True)))
+_ALARMS = select(alarm).where(alarm.c.id.in_(_VALUES))
 _ALARMS_STANDING = select(alarm).where(
     alarm.c.ticket.in_(_VALUES), or_(alarm.c.clear_ns.is_(None), alarm.c.raise_ns > alarm.c.clear_ns)
 )

@@ -131,7 +131,7 @@ class Repeat:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def repeat_of(at_ns: int, key: str, previous: Sequence[Failure], within_ns: int = REPEAT_NS) -> Repeat | None:
+def repeat_of(at_ns: int, key: str, previous: Sequence[Failure]) -> Repeat | None:
     """The repeat that a failure of `at_ns` makes with the machine's earlier ones; None if all are longer ago.
 
     Inclusive: 72:00:00 counts. Counting from the repair takes in the one that took 80 h and held for one.
@@ -142,9 +142,9 @@ def repeat_of(at_ns: int, key: str, previous: Sequence[Failure], within_ns: int 
     latest = max(earlier, key=lambda failure: (failure.counts_from(at_ns)[0], failure.start_ns))
     from_ns, counted_from = latest.counts_from(at_ns)
     interval_ns = at_ns - from_ns
-    if interval_ns > within_ns:
+    if interval_ns > REPEAT_NS:
         return None
-    numbers = {"hours": interval_ns / HOUR_NS, "within_hours": within_ns / HOUR_NS}
+    numbers = {"hours": interval_ns / HOUR_NS, "within_hours": REPEAT_NS / HOUR_NS}
     return Repeat(latest, interval_ns, counted_from, latest.key == key, numbers)
 
 

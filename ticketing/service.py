@@ -13,14 +13,22 @@ from andon.plant import Plant
 from ticketing import intake, moving
 from ticketing.aftermath import other_open_ticket, settle
 from ticketing.book import Book, lock_assets
-from ticketing.errors import KeyTaken, Missing, PhotoRefused, StaleVersion, StepRefused, TicketNotFound
+from ticketing.errors import (
+    KeyTaken,
+    Missing,
+    NoEdge,
+    PhotoRefused,
+    StaleVersion,
+    StepRefused,
+    TicketNotFound,
+)
 from ticketing.opening import Opening
 from ticketing.photos import MIME, keep, picture_of
-from ticketing.states import Given, Step, Ticks, again, check
+from ticketing.states import Given, Step, Ticks, again, check, next_steps
 from ticketing.tables import Row
 from ticketing.tables import photo as photos
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import Closure, Photo, SubState, Ticket
+from ticketing.ticket import UNRESOLVED, Closure, Photo, SubState, Ticket
 
 CONSOLE = "console"
 
@@ -189,12 +197,12 @@ class Tickets:
         )
 
     def duplicate(self, ticket_id: int, *, of: int, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
-        """Merge it into another open ticket, which takes over its keys and occurrences; gives the closed one."""
+        """Merge it into another ticket that is worked on, which takes over its keys and occurrences; gives the closed one."""
         with writing(self._engine) as conn:
             book = self._look(conn, by, ticket_id, of)
             ticket, winner = book.ticket(ticket_id), book.ticket(of)
-            if not winner.is_open:
-                raise StepRefused(Step.DUPLICATE, ticket.state, [Missing("master", "is_closed")])
+            if winner.state not in UNRESOLVED:
+                raise StepRefused(Step.DUPLICATE, ticket.state, [Missing("master", f"is_{winner.state}")])
             closed, _ = moving.merge(
                 book,
                 ticket,
@@ -212,6 +220,8 @@ class Tickets:
         with writing(self._engine) as conn:
             book = self._look(conn, by, ticket_id)
             ticket = book.ticket(ticket_id)
+            if ticket.state not in UNRESOLVED:
+                raise NoEdge(ticket.state, "split", tuple(next_steps(ticket, Given())))
             if not reason.strip():
                 raise StepRefused("split", ticket.state, [Missing("reason")])
             _, new = moving.split(
@@ -332,7 +342,7 @@ class Tickets:
                 action=step,
                 actor=by["actor"],
                 channel=by.get("channel", CONSOLE),
-                reason=given.reason,
+                reason=given.reason or _scores(before, given),
                 evidence=given.evidence,
             )
             settle(book, before, after)
@@ -358,6 +368,12 @@ class Tickets:
 
 
 _ASSETS = select(tickets.c.id, tickets.c.asset)
+
+
+def _scores(ticket: Ticket, given: Given) -> str:
+    """The reason that routing gives for the person it suggests."""
+    chosen = ticket.suggestion
+    return f"routing/{chosen.rule}" if chosen and given.person and given.person == chosen.person else ""
 
 
 def _people(plant: Plant) -> frozenset[str]:

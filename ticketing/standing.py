@@ -211,6 +211,7 @@ class Standing:
     def _set(self, which: tuple[str, str], new: Alarm) -> None:
         self._known.set_alarm(which, new)
         row: Row = {
+            "id": "/".join(which),
             "key": which[0],
             "source": which[1],
             "raise_ns": new.raise_ns,

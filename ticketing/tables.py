@@ -102,9 +102,11 @@ ticket = Table(
     Column("audit_hash", String(64), nullable=False),
 )
 Index("ticket_by_state", ticket.c.state, ticket.c.priority, ticket.c.last_event_ns)
+Index("ticket_by_load", ticket.c.state, ticket.c.suggested, ticket.c.assignee, ticket.c.assigned_ns)
 Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
 Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns)
 Index("ticket_by_change", ticket.c.change)
+Index("ticket_by_recurrence", ticket.c.recurrence_of)
 Index("ticket_by_last_event", ticket.c.last_event_ns)
 
 master = Table(
@@ -168,13 +170,16 @@ finding_evidence = Table(
 alarm = Table(
     "ticket_alarm",
     metadata,
-    Column("key", String(64), primary_key=True),
-    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("source", Text, nullable=False),
     Column("raise_ns", BigInteger),
     Column("clear_ns", BigInteger),
     Column("ticket", ForeignKey("ticket.id")),
 )
-"""Whether what speaks of a key stands: raised later than cleared. Kept by event time, so order does not matter."""
+"""Whether what speaks of a key stands: raised later than cleared. Kept by event time, so order does not matter.
+
+`id` is key and source in one, so that many are found by one list."""
 Index("alarm_by_ticket", alarm.c.ticket)
 
 activation = Table(

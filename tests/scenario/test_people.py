@@ -3,7 +3,7 @@
 import pytest
 
 from tests.scenario.story import ALL_TICKED, photo, time_of
-from ticketing.errors import KeyTaken, NotOnTicket, StaleVersion, StepRefused, TicketNotFound
+from ticketing.errors import KeyTaken, NoEdge, NotOnTicket, StaleVersion, StepRefused, TicketNotFound
 from ticketing.states import Ticks
 from ticketing.ticket import Closure, SubState, TicketState
 
@@ -62,6 +62,20 @@ class TestPeople:
                 1, ticks=ALL_TICKED, actor="zhang", now_ns=1, expected_version=before.ticket.version
             )
         assert plant.detail(1) == before
+
+    def test_taking_routings_suggestion_is_on_record_with_its_rule(self, plant):
+        plant.at("10:00").stops("M7", "E1")
+        chosen = plant.ticket(1).suggestion
+        plant.tickets.assign(
+            1,
+            person=chosen.person,
+            backup=chosen.backup,
+            plant=plant.plant,
+            actor="chen",
+            now_ns=time_of("10:01"),
+            expected_version=1,
+        )
+        assert plant.detail(1).events[-1].reason == "routing/lightest"
 
     def test_who_declines_sends_it_back_and_it_is_counted(self, plant):
         plant.at("10:00").stops("M7", "E1")
@@ -224,6 +238,12 @@ class TestMergeAndSplit:
         plant.at("10:05").stops("M7", "E1")
         assert self.split(plant, 1, "DE").headline.condition == "zone_c"
         assert plant.ticket(1).headline.condition == "stop"
+
+    def test_work_that_is_done_is_not_split_any_more(self, plant):
+        plant.at("10:00").shows("M7", "zone_c")
+        plant.at("10:05").stops("M7", "E1").repairs(1)
+        with pytest.raises(NoEdge):
+            self.split(plant, 1, "E1")
 
     def test_the_only_cause_of_a_ticket_cannot_be_split_off(self, plant):
         plant.at("10:00").stops("M7", "E1")

@@ -150,6 +150,12 @@ class TestReopening:
         plant.at("Tue 9:00").stops("M7", "E1").expects(tickets=1, problems=1, in_progress=1)
         assert plant.ticket(1).assignee == "zhang"
 
+    def test_a_condition_that_worsens_after_the_resolution_reopens_and_is_no_repeat(self, plant):
+        plant.at("10:00").shows("M7", "zone_c")
+        plant.at("12:00").repairs(1)
+        worse = condition("M7", "zone_d", time_of("13:00"), severity=800, action=Action.UPDATE)
+        plant.at("13:00").says(worse).expects(tickets=1, in_progress=1, problems=0)
+
     def test_an_event_from_before_the_resolution_joins_without_reopening(self, plant):
         plant.at("10:00").stops("M7", "E1")
         plant.at("12:00").repairs(1)

@@ -264,7 +264,7 @@ class Invariants(RuleBasedStateMachine):
 
 
 TestInvariants = Invariants.TestCase
-TestInvariants.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestInvariants.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 
 
 class OneSided(Invariants):

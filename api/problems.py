@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from andon.events import Json
 from api.auth import Refusal
+from api.headers import HEADERS
 from api.pages import refusal_page, wants_page
 from ticketing.errors import NoEdge, StaleVersion, StepRefused, TicketingError
 
@@ -95,9 +96,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _broken(request: Request, _error: Exception) -> Response:
-        if wants_page(request):
-            return refusal_page(request, Refusal(500, "broken"))
-        return problem(500, "broken")
+        page = wants_page(request)
+        answer = refusal_page(request, Refusal(500, "broken")) if page else problem(500, "broken")
+        answer.headers.update(HEADERS)  # this answer is given outside the middleware that adds them
+        return answer
 
 
 def _code(status: int) -> str:

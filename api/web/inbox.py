@@ -49,12 +49,21 @@ class Chosen:
 
 
 @router.get("/")
-def inbox(request: Request, visit: VisitOf, ticket: Annotated[int | None, Query()] = None) -> Response:
-    """The list, and beside it the chosen ticket: the one asked for, else the first."""
+def inbox(
+    request: Request,
+    visit: VisitOf,
+    ticket: Annotated[int | None, Query()] = None,
+    shown: Annotated[int | None, Query()] = None,
+) -> Response:
+    """The list, and beside it the chosen ticket: the one asked for, else the first.
+
+    `shown` is how a page refreshes itself: a new ticket must not take the place of the one being read.
+    """
     wanted = store.Filter(states=(TicketState.PENDING_DISPATCH,))
     with reading(visit.context.database) as conn:
         waiting = store.tickets(conn, wanted, limit=MOST).tickets
-        looked_at = next((one for one in waiting if one.id == ticket), next(iter(waiting), None))
+        wished = [one for one in waiting if one.id in {ticket, shown}]
+        looked_at = next(iter([*wished, *waiting]), None)
         chosen = _chosen(conn, looked_at, visit) if looked_at else None
     return render(
         request,

@@ -161,7 +161,7 @@ async def test_a_ticket_draws_its_evidence_in_each_tab(chromium: Browser, seen: 
         page = visitor.page
         await page.goto(f"{seen.address}/tickets/3")
         await drawn(page, "#tabs-3-envelope")
-        await page.get_by_role("tab", name="Trend").click()
+        await page.get_by_role("tab", name="Velocity RMS, DE").click()
         await drawn(page, "#tabs-3-trend")
         await page.keyboard.press("ArrowRight")
         await drawn(page, "#tabs-3-spectrum")
@@ -231,7 +231,7 @@ async def test_a_new_ticket_appears_by_itself_and_spares_what_is_being_written(
         await page.keyboard.type("half a word")
         asked = len(visitor.asked)
         floor = served.floor
-        await asyncio.to_thread(floor.hears, floor.finding("L2-CWP-01", "zone_d"))
+        await asyncio.to_thread(floor.hears, floor.finding("L2-CMP-02", "zone_d", ago_s=1))
         await asyncio.wait_for(visitor.hints.get(), 10)
         await page.evaluate("new Promise(requestAnimationFrame)")
         assert len(visitor.asked) == asked
@@ -239,7 +239,9 @@ async def test_a_new_ticket_appears_by_itself_and_spares_what_is_being_written(
         assert await page.locator(".item").count() == 6
         await page.locator('[name="reason"]').fill("")
         await page.locator("h1").click()
-        await page.wait_for_selector(".item >> text=Cooling water pump")
+        await page.wait_for_selector(".item >> text=Air compressor 2")
+        assert "Air compressor 2" in await page.locator(".item").first.inner_text()
+        assert "Die-casting machine 1" in await page.locator(".item[aria-current=true]").inner_text()
         assert await page.locator(".item").count() == 7
 
 

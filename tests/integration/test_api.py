@@ -504,6 +504,7 @@ async def test_an_error_of_ours_tells_nothing_of_its_inside(
     floor.series.close()
     answer = await client.get("/api/v1/assets/L1-SPN-01")
     assert answer.status_code == 500
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json() == {
         "type": "urn:andon:problem:broken",
         "title": "Broken",

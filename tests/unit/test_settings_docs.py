@@ -1,5 +1,6 @@
 """docs/configuration.md has every setting of andon.toml with its default, and no other."""
 
+import json
 import re
 import tomllib
 from functools import cache
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from andon.config import Config, Web, check
-from ingest import listener, opcua
+from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
 
@@ -21,6 +22,8 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("listener", listener.Parameters),
     ("listener users", User),
     ("listener tls", listener.Tls),
+    ("mqtt", mqtt.Parameters),
+    ("mqtt tls", mqtt.Tls),
     ("opcua", opcua.Parameters),
     ("opcua items", Item),
     ("opcua events", opcua.Events),
@@ -49,8 +52,8 @@ def default_of(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, BaseModel) or value in ({}, ()):
         return "empty"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
+    if isinstance(value, bool | tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -69,7 +72,6 @@ def test_the_example_is_valid_but_for_its_password() -> None:
     salt_and_hash = "c2FsdA==$aGFzaA=="
     document = tomllib.loads(example.replace("$…", f"${salt_and_hash}"))
     config = check(Config, document, "example")
-    kinds = {"listener": listener.Parameters, "opcua": opcua.Parameters}
+    kinds = {"listener": listener.Parameters, "mqtt": mqtt.Parameters, "opcua": opcua.Parameters}
     for name, source in config.sources.items():
-        if source.kind in kinds:
-            check(kinds[source.kind], source.parameters, name)
+        check(kinds[source.kind], source.parameters, name)

@@ -36,6 +36,10 @@ from ticketing.service import Tickets
 
 NOW_NS = 1_773_300_000_000_000_000  # 2026-03-12T07:20:00Z, 15:20 in the plant
 TOKEN = "a-token-of-this-data-directory"
+BASE = "http://127.0.0.1:8080"
+OURS = {"Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a form on one of our own pages."""
+
 SOURCE = "plant_mqtt"
 
 

@@ -84,17 +84,7 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     if shape.get("event_ns"):
         spec["event"] = {"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")}
         spec["until_ms"] = time.shifted_ms(shape["until_ns"])
-    known = [here for here in value if here is not None]
-    summary = ""
-    if known:
-        summary = words(
-            "chart.trend_summary",
-            name=name,
-            first=quantity(known[0], sign),
-            last=quantity(known[-1], sign),
-            highest=quantity(max(known), sign),
-            span=time.span((at_ns[-1] - at_ns[0]) / SECOND_NS),
-        )
+    full = _trend_summary(shape, name, words, time)
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
     rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
     lines = [
@@ -104,6 +94,22 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     ]
     full = " ".join(text for text in (summary, *lines) if text)
     return Chart("trend", name, words("chart.trend_title", name=name), full, spec, columns, rows)
+
+
+def _trend_summary(shape: Mapping[str, Json], name: str, words: Words, time: PlantTime) -> str:
+    at_ns, sign = shape["at_ns"], shape["unit"]
+    known = [here for here in shape["value"] if here is not None]
+    said = []
+    if known:
+        first, last, highest = (quantity(one, sign) for one in (known[0], known[-1], max(known)))
+        span = time.span((at_ns[-1] - at_ns[0]) / SECOND_NS)
+        said.append(
+            words("chart.trend_summary", name=name, first=first, last=last, highest=highest, span=span)
+        )
+    for line in ("limit", "baseline"):
+        if shape.get(line) is not None:
+            said.append(words(f"chart.trend_{line}", value=quantity(shape[line], sign)))
+    return " ".join(said)
 
 
 def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> Chart:

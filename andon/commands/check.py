@@ -27,6 +27,7 @@ LEAST_FREE_BYTES = 2 * 1024**3
 SLOW_SYNC_MS = 50.0
 A_PAST_DAY_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01: no real clock stands before it
 CERTIFICATE_DAYS = 30
+CERTIFICATES = frozenset({"ca", "client_ca", "certificate", "server_certificate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +92,28 @@ def _sources(config: Config, now: Now) -> Iterator[Verdict]:
 
 def _certificates(place: str, parameters: Mapping[str, object], now: Now) -> Iterator[Verdict]:
     for key, value in sorted(parameters.items()):
-        if not (
-            isinstance(value, str)
-            and key.endswith(("certificate", "certificate_file", "cert_file", "ca_file"))
-        ):
+        if isinstance(value, Mapping):
+            yield from _certificates(place, value, now)
+        if key not in CERTIFICATES or not isinstance(value, str):
             continue
         try:
-            pem = Path(value).read_bytes()
-            ends = x509.load_pem_x509_certificate(pem).not_valid_after_utc
+            ends = _certificate(Path(value).read_bytes()).not_valid_after_utc
         except OSError:
-            yield Verdict(place, "wrong", f"{key}: {value} cannot be read", "give the path of a PEM file")
+            yield Verdict(place, "wrong", f"{key}: {value} cannot be read", "give the path of a certificate")
             continue
         except ValueError:
-            yield Verdict(
-                place, "wrong", f"{key}: {value} is no PEM certificate", "give the path of a PEM file"
-            )
+            yield Verdict(place, "wrong", f"{key}: {value} is no certificate", "give a PEM or DER file")
             continue
         days = (int(ends.timestamp()) - now() // SECOND_NS) / 86_400
         if days < CERTIFICATE_DAYS:
             state: State = "wrong" if days < 0 else "warning"
             yield Verdict(place, state, f"{key}: {value} ends in {days:.0f} days", "renew the certificate")
+
+
+def _certificate(content: bytes) -> x509.Certificate:
+    if content.lstrip().startswith(b"-----"):
+        return x509.load_pem_x509_certificate(content)
+    return x509.load_der_x509_certificate(content)
 
 
 def _web(config: Config) -> Iterator[Verdict]:

@@ -1,0 +1,83 @@
+"""`andon check` says what is wrong, and how to mend it: each fault planted here is found."""
+
+import datetime as dt
+import socket
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from andon.commands.check import Verdict, verdicts
+
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+
+
+def now() -> int:
+    return int(NOW.timestamp()) * 10**9
+
+
+def looked(folder: Path, text: str, now_ns: int | None = None) -> list[Verdict]:
+    path = folder / "andon.toml"
+    path.write_text(text, "utf-8")
+    return list(verdicts(path, folder / "data", now if now_ns is None else lambda: now_ns))
+
+
+def certificate(folder: Path, days: int) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "listener")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = (
+        made.serial_number(1)
+        .not_valid_before(NOW - dt.timedelta(400))
+        .not_valid_after(NOW + dt.timedelta(days))
+    )
+    path = folder / "cert.pem"
+    path.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_an_empty_configuration_is_good(tmp_path: Path) -> None:
+    assert [v for v in looked(tmp_path, "[web]\nport = 0") if v.state == "wrong" and v.name != "pages"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("dta = 1", "configuration", "did you mean 'data'"),
+        ("[sources.floor]\nkind = 'lisener'", "source floor", "there is no kind 'lisener'"),
+        ("[sources.floor]\nkind = 'decode'", "source floor", "there is no kind 'decode'"),
+        ("[sources.floor]\nkind = 'listener'\nprot = 1", "source floor", "did you mean 'port'"),
+        (
+            "[sources.floor]\nkind = 'opcua'\nurl = 'opc.tcp://10.0.0.9:4840'",
+            "source floor",
+            "security is none",
+        ),
+        ("[web]\nhost = '0.0.0.0'\nport = 0", "web", "no loopback address"),
+    ],
+)
+def test_a_planted_fault_is_found_and_its_cure_named(tmp_path: Path, text: str, name: str, said: str) -> None:
+    wrong = [v for v in looked(tmp_path, text) if v.state == "wrong" and v.name == name]
+    assert [said in v.text for v in wrong] == [True]
+    assert all(v.cure for v in wrong)
+
+
+def test_a_port_in_use_is_found(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        found = looked(tmp_path, f"[web]\nport = {taken.getsockname()[1]}")
+    assert [v.state for v in found if v.name == "web"] == ["wrong"]
+
+
+@pytest.mark.parametrize(("days", "state"), [(400, []), (20, ["warning"]), (-1, ["wrong"])])
+def test_a_certificate_that_ends_is_announced(tmp_path: Path, days: int, state: list[str]) -> None:
+    text = f"[sources.floor]\nkind = 'listener'\n[sources.floor.tls]\ncertificate = '{certificate(tmp_path, days)}'"
+    found = [v.state for v in looked(tmp_path, text) if v.name == "source floor" and "ends in" in v.text]
+    assert found == state
+
+
+def test_a_clock_in_the_past_is_found(tmp_path: Path) -> None:
+    assert [v.state for v in looked(tmp_path, "", now_ns=0) if v.name == "clock"] == ["wrong"]

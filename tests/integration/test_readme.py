@@ -1,0 +1,88 @@
+"""The README's last half hour, as it is written there: configure, add a device, check, run, publish, look."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from andon.commands.plant import text_of
+from ingest.series import SeriesStore
+from simulators.plant import Simulation
+
+ANDON = [sys.executable, "-m", "andon"]
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PATIENCE_S = 30.0
+
+
+def block(kind: str) -> str:
+    """The README's one code block of that kind."""
+    (found,) = re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+    return str(found)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def andon(*words: str, cwd: Path) -> str:
+    done = subprocess.run([*ANDON, *words], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
+    """A running installation: where it is, its MQTT port, and the password of press7."""
+    port = free_port()
+    configuration = block("toml")
+    assert "port = 1883" in configuration
+    said = andon("device", "press7", cwd=tmp_path)
+    password = said.splitlines()[0].rpartition(": ")[2]
+    lines = said.partition("\n\n")[2]
+    configuration = configuration.replace("port = 1883", f"port = {port}") + lines + "\n[web]\nport = 0\n"
+    (tmp_path / "andon.toml").write_text(configuration, "utf-8")
+    (tmp_path / "plant.json").write_text(text_of(Simulation(1, 0).plant), "utf-8")
+    andon("check", "--config", "andon.toml", cwd=tmp_path)
+    words = [*ANDON, "run", "--config", "andon.toml", "--plant", "plant.json"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("console: "):
+                break
+        yield tmp_path, port, password
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+
+
+def test_a_message_of_the_readme_is_kept_and_a_broken_one_is_explained(folder: tuple[Path, int, str]) -> None:
+    path, port, password = folder
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="press7")
+    client.username_pw_set("press7", password)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    topic = "andon/v1/lakeside/wuxi/machining/L1/cell-1/L1-SPN-01/_telemetry/values"
+    for body in (block("json"), '{"specversion": '):
+        client.publish(topic, body, qos=1).wait_for_publish(PATIENCE_S)
+    client.loop_stop()
+    client.disconnect()
+
+    deadline = time.monotonic() + PATIENCE_S
+    letters: dict[str, int] = {}
+    while letters != {"malformed_json": 1}:
+        assert time.monotonic() < deadline, letters
+        andon("deadletters", "--data", "var/andon", "--json", "letters.json", cwd=path)
+        letters = json.loads((path / "letters.json").read_text("utf-8"))["counts"]
+    (value,) = SeriesStore(path / "var/andon/series.sqlite").channels("L1-SPN-01")
+    assert value[:2] == ("DE/temperature", "Cel")
+    assert value[3] == 41.2

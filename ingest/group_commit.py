@@ -5,7 +5,6 @@ on one thread of its own, and what became durable is told back on the loop, in t
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from andon.clock import Now
-from andon.ports import Journal, Record, RecordKind
+from andon.ports import Journal, Record
 from ingest.errors import JournalFull
+from ingest.own_records import missing
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ class GroupCommit:
     def _start(self) -> None:
         self._starting = False
         if self._lost:
-            self._pending.append(self._gap())
+            self._pending.append(missing(self._lost_from_ns, self._now(), "qos0_overflow", self._lost))
+            self._lost = 0
         self._committing, self._pending = self._pending, []
         self._told, self._waiting = self._waiting, []
         self._committing_bytes = self._bytes
@@ -167,17 +168,3 @@ class GroupCommit:
         if full != self.full:
             self.full = full
             self._on_change(full)
-
-    def _gap(self) -> Record:
-        at_ns = self._now()
-        gap = {
-            "asset": None,
-            "point": None,
-            "from_ns": self._lost_from_ns,
-            "to_ns": at_ns,
-            "cause": "qos0_overflow",
-            "backfilled": False,
-            "count": self._lost,
-        }
-        self._lost = 0
-        return Record(RecordKind.GAP, at_ns, b"", json.dumps(gap).encode())

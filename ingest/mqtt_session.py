@@ -39,7 +39,7 @@ from ingest.mqtt_packets import (
     unsuback,
 )
 from ingest.mqtt_wire import AnyPacket, PacketParser
-from ingest.refused import not_authorised, too_large
+from ingest.own_records import not_authorised, too_large
 
 _log = logging.getLogger(__name__)
 _QOS_2 = 2

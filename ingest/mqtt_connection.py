@@ -1,0 +1,262 @@
+"""One connection to a broker: paho-mqtt driven by our event loop, with no thread of its own.
+
+paho's network thread ends at the first exception in a callback while `is_connected()` stays true, and its
+acknowledgements are bound to no connection: one that comes late acknowledges another message after a reconnect
+(both measured). So each connection has a client of its own, whose late acknowledgements go nowhere, and whatever
+fails closes the connection.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+_T = TypeVar("_T")
+_READ_AT_ONCE = 500
+"""How many messages are read before others have their turn."""
+
+
+class ConnectionLost(OSError):
+    """There is no connection to the broker, or no longer; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a broker is and how to speak to it."""
+
+    host: str
+    port: int
+    client_id: str
+    version: MQTTProtocolVersion
+    keep_alive_s: int
+    timeout_s: float
+    session_expiry_s: int
+    receive_maximum: int
+    user: str | None
+    password: str | None
+    tls: ssl.SSLContext | None
+
+
+class BrokerConnection:
+    """One connection. `take` is called on the event loop for each message, `took` after each run of them.
+
+    `session_present` says whether the broker had kept our session; `lost` is done when the connection is, with
+    the reason.
+    """
+
+    def __init__(
+        self, address: Address, take: Callable[[paho.MQTTMessage], None], took: Callable[[], None]
+    ) -> None:
+        self._address = address
+        self._take, self._took = take, took
+        self._loop = asyncio.get_running_loop()
+        self._file: int | None = None
+        self._reading = self._writing = False
+        self._taken = 0
+        self._why = ""
+        self._accepted: asyncio.Future[bool] = self._loop.create_future()
+        self._granted: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.session_present = False
+        self._client = _client(address)
+
+    async def open(self) -> None:
+        """Connect; ConnectionLost if the broker cannot be reached or does not want us."""
+        address, client = self._address, self._client
+        five = address.version == MQTTProtocolVersion.MQTTv5
+        try:
+            await asyncio.to_thread(
+                client.connect,
+                address.host,
+                address.port,
+                address.keep_alive_s,
+                # paho's own default wipes the session at the first connect of each process (measured)
+                clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=_connect_properties(address) if five else None,
+            )
+        except (OSError, ValueError) as error:
+            raise ConnectionLost(f"{address.host}:{address.port}: {error}") from error
+        sock = client.socket()
+        if sock is None:
+            raise ConnectionLost(f"{address.host}:{address.port}: closed at once")
+        self._file = sock.fileno()
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
+        client.on_socket_close = self._on_socket_close
+        self.read(on=True)
+        self._write()
+        self.session_present = await self._answer(self._accepted, "CONNECT")
+
+    async def subscribe(self, topics: Sequence[str], qos: int) -> list[str]:
+        """Subscribe to these filters; gives those that the broker refuses."""
+        self._client.subscribe([(topic, qos) for topic in topics])
+        self._write()
+        codes = await self._answer(self._granted, "SUBSCRIBE")
+        return [topic for topic, code in zip(topics, codes, strict=True) if code.is_failure]
+
+    def read(self, *, on: bool) -> None:
+        """Read what the broker sends, or let it wait."""
+        if self._file is None or on == self._reading:
+            return
+        self._reading = on
+        if on:
+            self._loop.add_reader(self._file, self._readable)
+            self._loop.call_soon(self._readable)  # TLS may hold what the socket no longer tells of
+        else:
+            self._loop.remove_reader(self._file)
+
+    def acknowledge(self, packets: Sequence[int]) -> None:
+        """Send PUBACK for these packet ids, in this order; nothing if the connection is lost."""
+        if self.lost.done():
+            return
+        with self._closing_on_failure():
+            for packet in packets:
+                self._client.ack(packet, 1)
+        self._write()
+
+    def look_after(self) -> None:
+        """Ping, and notice a broker that has gone silent; to be called about once a second."""
+        with self._closing_on_failure():
+            self._client.loop_misc()
+        self._write()
+
+    def close(self) -> None:
+        """Say goodbye if that is still possible, and let go of the socket. The broker keeps the session."""
+        if not self.lost.done():
+            with self._closing_on_failure():
+                self._client.disconnect()
+        self._lose("closed")
+
+    async def _answer(self, answer: asyncio.Future[_T], to: str) -> _T:
+        await asyncio.wait(
+            cast("set[asyncio.Future[object]]", {answer, self.lost}),
+            timeout=self._address.timeout_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not answer.done():
+            self._lose(f"the broker did not answer {to} within {self._address.timeout_s:g} s")
+            raise ConnectionLost(self.lost.result())
+        return answer.result()
+
+    def _readable(self) -> None:
+        """Read a run of messages; paho reads one packet at a time."""
+        with self._closing_on_failure():
+            for _ in range(_READ_AT_ONCE):
+                if not self._reading:
+                    break
+                before = self._taken
+                self._client.loop_read()
+                if self._taken == before and not self._holds_more():
+                    break
+            else:
+                self._loop.call_soon(self._readable)
+        self._took()
+        self._write()
+
+    def _holds_more(self) -> bool:
+        sock = self._client.socket()
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+    def _write(self) -> None:
+        with self._closing_on_failure():
+            if self._client.want_write():
+                self._client.loop_write()
+        waiting = self._client.want_write() and not self.lost.done()
+        if self._file is not None and waiting != self._writing:
+            self._writing = waiting
+            if waiting:
+                self._loop.add_writer(self._file, self._write)
+            else:
+                self._loop.remove_writer(self._file)
+
+    def _lose(self, why: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(why)
+        self._let_go()
+        if (sock := self._client.socket()) is not None:
+            sock.close()
+
+    def _let_go(self) -> None:
+        self.read(on=False)
+        if self._writing and self._file is not None:
+            self._loop.remove_writer(self._file)
+        self._writing, self._file = False, None
+
+    @contextlib.contextmanager
+    def _closing_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- whatever a packet does to paho costs the connection, not the process
+            self._lose(f"{type(error).__name__}: {error}")
+
+    # What paho tells
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _p: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._why = f"the broker refuses us: {reason}"
+        elif not self._accepted.done():
+            self._accepted.set_result(flags.session_present)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _: object, _mid: int, codes: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        if not self._granted.done():
+            self._granted.set_result(codes)
+
+    def _on_message(self, _client: paho.Client, _: object, message: paho.MQTTMessage) -> None:
+        self._taken += 1
+        self._take(message)
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _: object,
+        _f: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _p: Properties | None,
+    ) -> None:
+        self._lose(self._why or f"the connection ended: {reason}")
+
+    def _on_socket_close(self, _client: paho.Client, _: object, _sock: object) -> None:
+        self._let_go()
+
+
+def _client(address: Address) -> paho.Client:
+    five = address.version == MQTTProtocolVersion.MQTTv5
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        address.client_id,
+        clean_session=None if five else False,
+        protocol=address.version,
+        reconnect_on_failure=False,
+        manual_ack=True,
+    )
+    client.connect_timeout = address.timeout_s
+    if address.user is not None:
+        client.username_pw_set(address.user, address.password)
+    if address.tls is not None:
+        client.tls_set_context(address.tls)
+    return client
+
+
+def _connect_properties(address: Address) -> Properties:
+    """What MQTT 5 has to be told at every connect: without an expiry the session ends with the connection."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = address.session_expiry_s
+    properties.ReceiveMaximum = address.receive_maximum
+    return properties

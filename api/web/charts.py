@@ -87,12 +87,6 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     full = _trend_summary(shape, name, words, time)
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
     rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
-    lines = [
-        words(f"chart.trend_{name}", value=quantity(value, sign))
-        for name, value in (("limit", limit), ("baseline", baseline))
-        if value is not None
-    ]
-    full = " ".join(text for text in (summary, *lines) if text)
     return Chart("trend", name, words("chart.trend_title", name=name), full, spec, columns, rows)
 
 
@@ -106,9 +100,11 @@ def _trend_summary(shape: Mapping[str, Json], name: str, words: Words, time: Pla
         said.append(
             words("chart.trend_summary", name=name, first=first, last=last, highest=highest, span=span)
         )
-    for line in ("limit", "baseline"):
-        if shape.get(line) is not None:
-            said.append(words(f"chart.trend_{line}", value=quantity(shape[line], sign)))
+    said += [
+        words(f"chart.trend_{line}", value=quantity(shape[line], sign))
+        for line in ("limit", "baseline")
+        if shape.get(line) is not None
+    ]
     return " ".join(said)
 
 

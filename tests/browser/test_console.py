@@ -26,8 +26,7 @@ VENDOR = Path(__file__).parents[2] / "api/web/vendor/htmx.js"
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium"),
-    pytest.mark.skipif(not VENDOR.exists(), reason="no browser libraries: python hatch_build.py"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"chromium is not installed at {CHROMIUM}"),
 ]
 
 
@@ -68,6 +67,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def chromium() -> AsyncIterator[Browser]:
+    assert VENDOR.exists(), "the browser libraries are missing: python hatch_build.py"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

@@ -8,6 +8,7 @@ from sqlalchemy import Engine as Database
 from andon.clock import Now
 from andon.engine import TakeAndCommit
 from andon.pipeline import Pipeline
+from andon.plant import Plant
 from andon.ports import Journal, Notifier
 from detectors import build
 from detectors.features import features_of
@@ -21,6 +22,12 @@ CHANNELS: Mapping[str, Callable[[Path], Notifier]] = {
     "log": lambda data: log.Notifier(log.Parameters(path=data / "notifications.jsonl")),
 }
 """The channels that an installation notifies through."""
+
+
+def check_detectors(plant: Plant) -> None:
+    """ConfigError if a detector that the plant document names does not exist or cannot take its settings."""
+    for asset in plant.assets:
+        build(asset, plant)
 
 
 def make_tickets(data: Path, database: Database, *, notify: bool) -> Tickets:

@@ -30,7 +30,7 @@ from andon.events import (
     Waveform,
 )
 from andon.plant import Asset, Plant, Point
-from andon.ports import DeadLetter, Decoder, Detector, Record, State
+from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
 
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
 FeaturesOf = Callable[[Waveform, Point | None], Readings]
@@ -218,8 +218,8 @@ class Pipeline:
 
     def _heard_from(self, part: Slice) -> list[Gap]:
         """Note that the source spoke; if it had been away, noticed or not, the gap it leaves."""
-        if not part.records:
-            return []
+        if not part.records or part.records[0].kind in {RecordKind.TICK, RecordKind.CONFIG}:
+            return []  # the engine's own source says nothing of the plant
         received_ns = part.records[0].received_ns
         origin = Origin(part.source, part.first, received_ns)
         heard_ns = self._heard.get(part.source, received_ns)

@@ -1,7 +1,10 @@
 """Snapshots of the engine's state: arrays and JSON in one file, replaced by atomic rename, never pickle."""
 
 import json
+import logging
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import numpy as np
 
 from andon.events import Json
 from andon.ports import State
+
+log = logging.getLogger(__name__)
 
 
 def save(folder: Path, number: int, parts: Mapping[str, State], keep: int = 2) -> Path:
@@ -39,11 +44,17 @@ def save(folder: Path, number: int, parts: Mapping[str, State], keep: int = 2) -
 
 
 def load_latest(folder: Path) -> tuple[int, dict[str, State]] | None:
-    """The newest snapshot as (batch number, parts), None if there is none."""
-    files = sorted(folder.glob("*.npz"))
-    if not files:
-        return None
-    with np.load(files[-1], allow_pickle=False) as stored:
+    """The newest snapshot that can be read as (batch number, parts), None if there is none."""
+    for path in sorted(folder.glob("*.npz"), reverse=True):
+        try:
+            return _load(path)
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
+            log.exception("a snapshot is damaged; an older one is taken", extra={"path": str(path)})
+    return None
+
+
+def _load(path: Path) -> tuple[int, dict[str, State]]:
+    with np.load(path, allow_pickle=False) as stored:
         words = json.loads(bytes(stored["words"]))
         parts: dict[str, dict[str, Json]] = words["parts"]
         for key in stored.files:

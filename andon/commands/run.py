@@ -1,6 +1,7 @@
 """`andon run`: the installation that andon.toml describes, until Ctrl-C."""
 
 import argparse
+import importlib
 import json
 import threading
 from pathlib import Path
@@ -30,13 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_plant(path: Path) -> Plant:
-    """A plant document from its file; ConfigError says what is wrong with it."""
+    """A plant document from its file, its detectors' settings included; ConfigError says what is wrong with it."""
     try:
-        return check(Plant, json.loads(path.read_text("utf-8")), str(path))
+        plant = check(Plant, json.loads(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
+    importlib.import_module("andon.app").check_detectors(plant)  # loaded only if there is a document to check
+    return plant
 
 
 def _run(config: Config, plant: Plant | None) -> int:

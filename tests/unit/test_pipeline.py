@@ -194,6 +194,13 @@ def test_a_source_that_falls_silent_leaves_a_gap_and_another_when_it_returns() -
     assert [type(event) for event in line.built[0].heard if isinstance(event, Gap)] == [Gap, Gap]
 
 
+def test_a_hole_that_nobody_ticked_through_is_a_gap_too() -> None:
+    line = Line().configured()
+    line.takes("floor", value(10, 1))
+    found = line.takes("floor", value(90, 1), value(91, 1)).gaps
+    assert [(gap.from_ns, gap.to_ns) for gap in found] == [(10 * SECOND_NS, 90 * SECOND_NS)]
+
+
 def test_a_detector_that_raises_is_switched_off_and_that_is_one_finding() -> None:
     line = Line().configured()
     outcome = line.takes("floor", value(1, 13), value(2, 13), value(3, 50))

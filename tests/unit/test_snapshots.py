@@ -35,3 +35,13 @@ def test_only_the_newest_are_kept_and_an_unfinished_one_is_never_read(tmp_path: 
 def test_there_is_none_at_first(tmp_path: Path) -> None:
     assert snapshots.load_latest(tmp_path) is None
     assert snapshots.oldest(tmp_path) == 0
+
+
+def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    for number in (1, 2):
+        snapshots.save(tmp_path, number, {"pipeline": {"n": number}, "decoder": {"x": np.arange(1000)}})
+    newest = tmp_path / "000000000002.npz"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    newest.write_bytes(content)
+    assert (snapshots.load_latest(tmp_path) or (0, {}))[0] == 1

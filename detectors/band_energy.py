@@ -32,7 +32,7 @@ from detectors.running import STATE, Running
 from detectors.state import flatten, load
 
 _BAND = re.compile(r"band_(\d+)_(\d+)(?:\.(\d+))?")
-_LEAST_G = 1e-6  # far below any accelerometer's noise: keeps the logarithm finite
+_LEAST_G, _MOST_G = 1e-6, 1e6  # far beyond any accelerometer, so that logarithms and powers stay finite
 _MISFITS = 30  # rows in a row without the learned bands: the measurement itself has changed
 
 
@@ -159,7 +159,7 @@ class Detector:
         watch.judged, watch.misfits = True, 0
         if not self._state.running.runs_at(watch.row_ns, self._settle_ns):
             return []
-        levels = np.log(np.maximum([watch.row[band] for band in watch.channels], _LEAST_G))
+        levels = np.log(np.clip([watch.row[band] for band in watch.channels], _LEAST_G, _MOST_G))
         path = step(watch.onset, watch.row_ns, levels, _rms(watch.channels, levels), self._parameters)
         ratio = math.exp(watch.onset.rise)
         watch.trend.add(watch.row_ns, ratio)

@@ -11,7 +11,7 @@ from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.bearing import FaultOrders, fault_orders
 from detectors.comb import CombParameters, Verdict, explain
-from detectors.envelope import Envelope, envelope_of, refined_speed_hz
+from detectors.envelope import HOPS, WINDOW_REVOLUTIONS, Envelope, envelope_of, refined_speed_hz
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.features import centred_g, problem_of, spectrum_of
@@ -30,6 +30,9 @@ _LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _SHARP_HZ = 1000.0  # damage shows above it; shaft and gear lines lie below
 _SMOOTHING = 0.15
 _MOST_DECISIONS = 16
+_STANDING_BLOCKS = (
+    3  # a named element is followed at leisure: ten clean decisions take half an hour of 10-s blocks
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class _Watch:
     """One bearing: its energy against the frozen start, the averaged envelope, and what was decided lately."""
 
     last_ns: int = -1
+    nominal_hz: float = 0.0
     blocks: int = 0
     first_energy: list[float] = field(default_factory=list)
     baseline: float | None = None
@@ -152,7 +156,9 @@ class Detector:
         self._points = {point.id: point for point in asset.points if point.bearing is not None}
         self._orders = {p.id: fault_orders(p.bearing) for p in asset.points if p.bearing is not None}
         self._intake = Intake(lambda channel, _: channel if channel == STATE else None)
-        self._state = _State(Running(), {point_id: _Watch() for point_id in self._points})
+        self._state = _State(
+            Running(), {p.id: _Watch(nominal_hz=p.speed_hz or 0.0) for p in self._points.values()}
+        )
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Look at a waveform of a bearing."""
@@ -180,13 +186,11 @@ class Detector:
             return []
         watch.last_ns = waveform.at_ns
         self._weigh(watch, waveform)
-        learning = watch.blocks <= parameters.learn_blocks
-        risen = watch.rise > parameters.energy_rise
-        if not (learning or risen or watch.blocks % parameters.routine_blocks == 0):
+        if watch.blocks % self._every(watch):
             return []
         x = centred_g(waveform)
         speed_hz = refined_speed_hz(x[0], waveform.rate_hz, speed_hz)
-        nominal_hz = point.speed_hz or speed_hz
+        nominal_hz = self._nominal_hz(point, watch, speed_hz)
         self._average(watch, envelope_of(x, waveform.rate_hz, speed_hz, nominal_hz))
         watch.revolutions += x.shape[1] / waveform.rate_hz * speed_hz
         if watch.revolutions < parameters.decide_revolutions:
@@ -196,12 +200,29 @@ class Detector:
         verdict = explain(averaged, self._orders[point.id], nominal_hz, parameters)
         return self._decide(point, watch, verdict, waveform, nominal_hz)
 
+    def _nominal_hz(self, point: Point, watch: _Watch, speed_hz: float) -> float:
+        """The speed that fixes the order axis: the plant's, or the first one seen until it has moved by 5 %."""
+        if point.speed_hz is None and abs(speed_hz - watch.nominal_hz) > 0.05 * watch.nominal_hz:
+            watch.nominal_hz = speed_hz
+        return watch.nominal_hz
+
+    def _every(self, watch: _Watch) -> int:
+        """One block in how many is looked at."""
+        if watch.episode.stands:
+            return _STANDING_BLOCKS
+        risen = watch.rise > self._parameters.energy_rise
+        return (
+            1 if risen or watch.blocks <= self._parameters.learn_blocks else self._parameters.routine_blocks
+        )
+
     def _fits(self, watch: _Watch, waveform: Waveform, speed_hz: float | None) -> bool:
         if speed_hz is None or waveform.at_ns <= watch.last_ns or problem_of(waveform) is not None:
             return False
         revolutions = waveform.samples.shape[0] / waveform.rate_hz * speed_hz
         running = self._state.running.runs_at(waveform.at_ns, self._settle_ns)
-        return running and revolutions >= self._parameters.min_revolutions
+        fastest_hz = max(speed_hz, watch.nominal_hz)
+        resolved = WINDOW_REVOLUTIONS * waveform.rate_hz / fastest_hz >= 2 * HOPS
+        return running and resolved and revolutions >= self._parameters.min_revolutions
 
     def _weigh(self, watch: _Watch, waveform: Waveform) -> None:
         """Follow the energy above 1 kHz; its first blocks are the baseline."""
@@ -225,7 +246,7 @@ class Detector:
     def _average(self, watch: _Watch, envelope: Envelope) -> None:
         if watch.power.shape != envelope.power.shape or watch.step_order != envelope.step_order:
             watch.power, watch.flux = np.zeros_like(envelope.power), np.zeros_like(envelope.flux)
-            watch.step_order, watch.averaged = envelope.step_order, 0
+            watch.step_order, watch.averaged, watch.revolutions = envelope.step_order, 0, 0.0
         watch.averaged = min(watch.averaged + 1, self._parameters.blocks)
         weight = np.float32(1 / watch.averaged)
         watch.power = watch.power + weight * (envelope.power - watch.power)

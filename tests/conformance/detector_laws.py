@@ -1,0 +1,351 @@
+"""The laws of detectors, each a function that a detector class passes or fails, and the stream they are tried on."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from andon.events import (
+    SECOND_NS,
+    Action,
+    Event,
+    Finding,
+    Gap,
+    Origin,
+    PackMLState,
+    Quality,
+    Readings,
+    StopAlarm,
+    Tick,
+    Waveform,
+)
+from andon.plant import Asset, Point
+from andon.ports import Detector, State
+from detectors.features import features_of
+from detectors.state import size_bytes
+from tests.vibration import BEARING, PERIOD_NS, SPEED_HZ, T0, Shaking, samples, waveform
+
+Make = Callable[[], Detector]
+BLOCKS, FAULT, LOUD, QUIET, BACK = 240, 125, 150, 205, 218
+POINTS = (
+    Point(id="NDE", component="bearing_nde", kind="waveform", bearing=BEARING),
+    Point(id="DE", component="bearing_de", kind="waveform", period_s=10, bearing=BEARING, speed_hz=SPEED_HZ),
+    Point(id="VEL", component="bearing_nde", period_s=10, quantities={"velocity_rms": "mm/s"}),
+)
+ASSET = Asset(id="M1", name="M1", asset_class="pump", path="e/s/a/l/c", power_kw=75, points=POINTS)
+
+
+def scalars(k: int, velocity: float, state: int = 6, *, asset: str = "M1", rows: int = 3) -> Readings:
+    """One message of an asset: its state and some rows of velocity and temperature, received at once."""
+    channels, units = ("state", "VEL/velocity_rms", "VEL/temperature"), ("1", "mm/s", "Cel")
+    at_ns = T0 + k * PERIOD_NS + np.arange(rows) * (2 * SECOND_NS)
+    value = np.concatenate([[state], np.full(rows, velocity), np.full(rows, 40.0)])
+    return Readings(
+        asset=asset,
+        channels=channels,
+        units=units,
+        at_ns=np.concatenate([at_ns[:1], at_ns, at_ns]).astype(np.int64),
+        channel=np.array([0] + [1] * rows + [2] * rows, np.int32),
+        value=value,
+        quality=np.zeros(value.size, np.uint32),
+        origin=Origin("plc", k, T0 + k * PERIOD_NS + SECOND_NS),
+    )
+
+
+def stop(k: int, *, active: bool, asset: str = "M1", reason: str = "E7", severity: int = 700) -> StopAlarm:
+    at_ns = T0 + k * PERIOD_NS
+    state = PackMLState.STOPPED if active else PackMLState.RESETTING
+    origin = Origin("mes", k, at_ns)
+    return StopAlarm(asset, at_ns, state, reason, 7, "Guard open", "safety", active, severity, origin)
+
+
+def tick(k: int) -> Tick:
+    at_ns = T0 + k * PERIOD_NS + 2 * SECOND_NS
+    return Tick(at_ns, Origin("clock", k, at_ns))
+
+
+def gap(k: int, to_k: int | None, asset: str | None = None, source: str = "plc") -> Gap:
+    to_ns = None if to_k is None else T0 + to_k * PERIOD_NS
+    origin = Origin(source, k, T0 + k * PERIOD_NS)
+    return Gap(source, asset, None, T0 + k * PERIOD_NS, to_ns, "source_silent", False, origin)
+
+
+def shaken(rng: np.random.Generator, k: int, impact_g: float, asset: str = "M1") -> tuple[Readings, Waveform]:
+    """A waveform with its features, as the pipeline gives them."""
+    block = waveform(samples(rng, Shaking(impact_g=impact_g)), k, asset=asset)
+    return features_of(block, POINTS[1]), block
+
+
+def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
+    """Forty minutes of a machine: it stops once, wears, grows loud, falls silent and comes back."""
+    rng = np.random.default_rng(5)
+    events: list[Event] = []
+    for k in range(blocks):
+        worn = 0.0 if healthy else min(1.5, max(0.0, 0.05 * (k - FAULT)))
+        silent = not healthy and QUIET <= k < BACK
+        if not healthy and k in {60, 66}:
+            events.append(stop(k, active=k == 60))
+        events += shaken(rng, k, worn)
+        if not silent:
+            events.append(scalars(k, 1.1 if healthy or k < LOUD else 3.4))
+        events.append(tick(k))
+    if not healthy:
+        events.insert(30, gap(9, 10))
+    return events
+
+
+def run(detector: Detector, events: Sequence[Event]) -> list[Finding]:
+    return [finding for event in events for finding in detector.update(event)]
+
+
+def is_deterministic(make: Make, events: Sequence[Event]) -> None:
+    assert run(make(), events) == run(make(), events)
+
+
+def splits_do_not_matter(make: Make, events: Sequence[Event]) -> None:
+    """Blocks cut into single rows, or into pieces at random, give the same findings and the same state."""
+    rng = np.random.default_rng(1)
+    whole = make()
+    expected = run(whole, events)
+    for most in (1, 4):
+        cut = make()
+        pieces = [piece for event in events for piece in cut_up(event, rng, most)]
+        assert run(cut, pieces) == expected
+        assert same(cut.snapshot(), whole.snapshot())
+
+
+def cut_up(event: Event, rng: np.random.Generator, most: int) -> Iterator[Event]:
+    if not isinstance(event, Readings):
+        yield event
+        return
+    at, end = 0, event.at_ns.size
+    while at < end:
+        upto = at + int(rng.integers(1, most + 1))
+        yield replace(
+            event,
+            at_ns=event.at_ns[at:upto],
+            channel=event.channel[at:upto],
+            value=event.value[at:upto],
+            quality=event.quality[at:upto],
+        )
+        at = upto
+
+
+def goes_on_after_a_snapshot(make: Make, events: Sequence[Event]) -> None:
+    """Snapshot in mid-stream, through npz and JSON, into a fresh detector: the rest is the same, bit for bit."""
+    whole = make()
+    expected = run(whole, events)
+    for cut in np.random.default_rng(2).integers(1, len(events), 6).tolist():
+        first, second = make(), make()
+        before = run(first, events[:cut])
+        kept = through_files(first.snapshot())
+        run(first, events[cut : cut + 50])  # what goes on must not touch the snapshot
+        second.restore(kept)
+        assert before + run(second, events[cut:]) == expected
+        assert same(second.snapshot(), whole.snapshot())
+
+
+def through_files(state: State) -> State:
+    """The snapshot written as arrays and JSON, and read again."""
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as loaded:
+        read = {name: loaded[name] for name in arrays}
+    rest = {name: value for name, value in state.items() if name not in arrays}
+    return {**read, **json.loads(json.dumps(rest, allow_nan=False))}
+
+
+def same(one: State, other: State) -> bool:
+    def equal(a: object, b: object) -> bool:
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        return type(a) is type(b) and a == b
+
+    return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
+
+
+def minds_its_own_asset(make: Make, events: Sequence[Event]) -> None:
+    """What other assets do in between, faults and stops and gaps, changes nothing."""
+    rng = np.random.default_rng(3)
+    mixed: list[Event] = []
+    for i, event in enumerate(events):
+        mixed.append(event)
+        if i % 7 == 0:
+            mixed += shaken(rng, i // 4, 3.0, asset="M2")
+            mixed.append(scalars(i // 4, 9.0, state=2, asset="M2"))
+            mixed.append(stop(i // 4, active=i % 2 == 0, asset="M2"))
+            mixed.append(gap(i // 4, None, asset="M2"))
+    assert run(make(), mixed) == run(make(), events)
+
+
+def takes_late_data_in_its_stride(make: Make, events: Sequence[Event]) -> None:
+    """Readings and blocks that are repeated, or older than the point's last, are not judged."""
+    held: list[Event] = []
+    disturbed: list[Event] = []
+    for event in events:
+        disturbed.append(event)
+        if isinstance(event, Readings | Waveform):
+            held = [*held, event][-12:]
+            disturbed += [
+                replace(old, origin=event.origin) for old in held[::4] if of_one(old) == of_one(event)
+            ]
+            disturbed.append(event)
+    assert run(make(), disturbed) == run(make(), events)
+
+
+def of_one(event: Readings | Waveform) -> tuple[str, ...]:
+    return event.channels if isinstance(event, Readings) else (event.point,)
+
+
+def is_quiet_on_a_healthy_machine(make: Make, events: Sequence[Event]) -> None:
+    assert run(make(), story(healthy=True)) == []
+
+
+def hostile(k: int) -> list[Event]:
+    """What must never stop a detector, at block `k` of the story."""
+    good, origin = scalars(k, 1.1), Origin("x", k, T0)
+    none = {"at_ns": np.zeros(0, np.int64), "channel": np.zeros(0, np.int32)}
+    empty = replace(good, **none, value=np.zeros(0), quality=np.zeros(0, np.uint32))
+    wild = np.array([np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0])
+    bad = np.full(good.at_ns.size, Quality.BAD, np.uint32)
+    noise = np.random.default_rng(k).normal(size=4096).astype(np.float32)
+    blocks = [
+        noise[:0],
+        noise[:1],
+        noise[:300],
+        noise * 1e30,
+        noise * 0,
+        noise.clip(-0.5, 0.5),
+        noise * np.nan,
+    ]
+    blocks += [noise.reshape(-1, 2), noise.reshape(-1, 1)[:, :0]]
+    shaken = [waveform(x, k) for x in blocks] + [
+        waveform(noise, k, rate_hz=rate, speed_hz=speed, unit=unit)
+        for rate, speed, unit in (
+            (1e3, 1.0, "g"),
+            (np.nan, 25.0, "g"),
+            (12800.0, 0.0, "g"),
+            (12800.0, 1e9, "g"),
+            (12800.0, 1e-9, "g"),
+            (12800.0, np.nan, "g"),
+            (12800.0, 25.0, "furlong"),
+        )
+    ]
+    shaken += [replace(block, point="NDE") for block in shaken]
+    features = [features_of(block, POINTS[1]) for block in shaken]
+    return [
+        *shaken,
+        *features,
+        empty,
+        replace(empty, channels=(), units=()),
+        replace(good, value=wild),
+        replace(good, value=wild[::-1].copy()),
+        replace(good, quality=bad),
+        replace(good, units=("", "", "")),
+        replace(good, channels=("state", "DE/velocity_rms", "nowhere/at/all")),
+        replace(good, at_ns=good.at_ns[::-1].copy()),
+        replace(good, at_ns=np.zeros_like(good.at_ns)),
+        *(
+            replace(features[2], value=np.full(features[2].value.size, x), quality=features[2].quality * 0)
+            for x in wild
+        ),
+        Tick(T0 - SECOND_NS, origin),
+        Tick(0, origin),
+        gap(k, None),
+        gap(k, 0),
+        gap(k, k + 1, source="sensor"),
+        Gap("x", "M1", "DE", T0, None, "", True, origin),
+        replace(stop(k, active=True), at_ns=0),
+        stop(k, active=False, reason=""),
+        stop(k, active=False, reason="never raised"),
+    ]
+
+
+def survives_anything(make: Make, events: Sequence[Event]) -> None:
+    """Empty, NaN, absurd, late and disordered events neither raise nor leave a state that cannot be kept."""
+    rng = np.random.default_rng(4)
+    detector = make()
+    for k in range(0, 40, 2):
+        for event in (*events[4 * k : 4 * k + 8], *rng.permutation(np.array(hostile(k), dtype=object))):
+            for finding in detector.update(event):
+                json.dumps([finding.evidence, [n.value for n in finding.numbers]], allow_nan=False)
+    through_files(detector.snapshot())
+
+
+def keeps_its_state_small(make: Make, events: Sequence[Event]) -> None:
+    """64 KB for each measuring point, whatever came; and no more after a thousand different stops."""
+    detector = make()
+    run(detector, events)
+    for i in range(1000):
+        detector.update(stop(i, active=i % 3 == 0, reason=f"reason {i}"))
+        detector.update(replace(scalars(1000 + i, 1.0), channels=("state", f"P{i}/velocity_rms", f"Q{i}/x")))
+    assert size_bytes(detector.snapshot()) <= 64 * 1024 * len(POINTS)
+
+
+def speaks_in_whole_sentences(make: Make, events: Sequence[Event]) -> None:
+    """Ids are unique; an episode is raised once, updated, and cleared at most once; evidence can be drawn."""
+    findings = run(make(), events)
+    ids = [finding.id for finding in findings]
+    assert len(set(ids)) == len(ids)
+    standing: dict[str, int] = {}
+    for finding in findings:
+        episode = finding.id.split("-")[0]
+        if finding.action is Action.RAISE:
+            assert episode not in standing
+            standing[episode] = finding.onset_ns
+        assert standing[episode] == finding.onset_ns <= finding.at_ns
+        if finding.action is Action.CLEAR:
+            standing[episode] = -1
+        assert finding.asset == "M1"
+        assert finding.condition
+        assert 1 <= finding.severity <= 1000
+        assert 0 <= finding.confidence <= 1
+        json.dumps([finding.evidence, finding.text, [n.value for n in finding.numbers]], allow_nan=False)
+        can_be_drawn(finding)
+
+
+def can_be_drawn(finding: Finding) -> None:
+    trend = finding.evidence.get("trend")
+    if trend is not None:
+        assert 0 < len(trend["value"]) == len(trend["at_ns"]) <= 240
+        assert trend["at_ns"] == sorted(trend["at_ns"])
+    for part in ("spectrum", "envelope"):
+        shape = finding.evidence.get(part)
+        if shape is not None:
+            assert 0 < len(shape["value"]) <= 800
+            end_hz = shape["dx_hz"] * len(shape["value"])
+            assert all(0 < marker["hz"] <= end_hz for marker in shape["markers"])
+
+
+def finds_what_is_planted(make: Make, events: Sequence[Event]) -> None:
+    """The stream has something for every kind: without it the other laws would hold of silence."""
+    assert Action.RAISE in {finding.action for finding in run(make(), events)}
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law by name."""
+
+    name: str
+    check: Callable[[Make, Sequence[Event]], None]
+
+
+LAWS = [
+    Law(check.__name__, check)
+    for check in (
+        is_deterministic,
+        splits_do_not_matter,
+        goes_on_after_a_snapshot,
+        minds_its_own_asset,
+        takes_late_data_in_its_stride,
+        is_quiet_on_a_healthy_machine,
+        survives_anything,
+        keeps_its_state_small,
+        speaks_in_whole_sentences,
+        finds_what_is_planted,
+    )
+]

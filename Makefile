@@ -54,7 +54,7 @@ clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	    build dist api/web/vendor
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Set-up, one stamp per step: done again only if what it was made from has changed.
+# Set-up, one stamp per step, in this order: done again only if what it was made from has changed.
 
 $(MADE)/venv:
 	@echo "[1/4] a place for Python packages: $(VENV)"
@@ -66,22 +66,22 @@ $(MADE)/venv:
 	"$$python" -m venv --clear $(VENV)
 	@mkdir -p $(MADE) && echo "$(CURDIR)" > $(MADE)/place && touch $@
 
-$(MADE)/packages: $(MADE)/venv requirements.lock build.lock
+$(MADE)/packages: requirements.lock build.lock | $(MADE)/venv
 	@echo "[2/4] the packages that Andon runs on, as locked: $$(grep -c '==' requirements.lock), 140 MB, once"
 	@$(LOCKED) -r requirements.lock -r build.lock
 	@touch $@
 
-$(MADE)/web: $(MADE)/packages hatch_build.py package-lock.json
+$(MADE)/web: hatch_build.py package-lock.json | $(MADE)/packages
 	@echo "[3/4] the browser libraries of the console, from npm"
 	@$(PYTHON) hatch_build.py
 	@touch $@
 
-$(MADE)/project: $(MADE)/web pyproject.toml
+$(MADE)/project: pyproject.toml | $(MADE)/web
 	@echo "[4/4] Andon itself"
 	@$(PIP) --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
-$(MADE)/test: $(MADE)/project test.lock
+$(MADE)/test: test.lock | $(MADE)/project
 	@echo "[test] what tests and checks are made with: $$(grep -c '==' test.lock) packages, 100 MB, once"
 	@$(LOCKED) -r test.lock
 	@touch $@

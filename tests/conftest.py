@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = [
+    "*conftest.py"
+]  # read for their fixtures, not searched for doctests: their names clash
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
 

@@ -87,7 +87,8 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     full = _trend_summary(shape, name, words, time)
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
     rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
-    return Chart("trend", name, words("chart.trend_title", name=name), full, spec, columns, rows)
+    label = quantity_name(shape["channel"].rpartition("/")[2], words)
+    return Chart("trend", label, words("chart.trend_title", name=name), full, spec, columns, rows)
 
 
 def _trend_summary(shape: Mapping[str, Json], name: str, words: Words, time: PlantTime) -> str:

@@ -10,16 +10,8 @@ from api.catalogue import Words
 
 MISSING = "–"
 THIN = "\N{NARROW NO-BREAK SPACE}"
-_UNITS = {
-    "Cel": "°C",
-    "1": "",
-    "%": "%",
-    "[g]": "g",
-    "gn": "g",
-    "r/min": "rpm",
-    "{rpm}": "rpm",
-    "mm/s": "mm/s",
-}
+_UNITS = {"Cel": "°C", "1": "", "[g]": "g", "gn": "g", "r/min": "rpm", "{rpm}": "rpm"}
+"""UCUM code -> sign; every other unit is its own sign."""
 _STEPS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
@@ -42,8 +34,8 @@ def whole(value: int) -> str:
 
 
 def unit(ucum: str) -> str:
-    """The sign of a UCUM unit: `Cel` reads °C."""
-    return _UNITS.get(ucum, ucum)
+    """The sign of a UCUM unit: `Cel` reads °C; what is a multiple ("× background") reads ×."""
+    return "×" if ucum.startswith("×") else _UNITS.get(ucum, ucum)
 
 
 def quantity(value: float | None, ucum: str) -> str:

@@ -161,7 +161,7 @@ async def test_a_ticket_draws_its_evidence_in_each_tab(chromium: Browser, seen: 
         page = visitor.page
         await page.goto(f"{seen.address}/tickets/3")
         await drawn(page, "#tabs-3-envelope")
-        await page.get_by_role("tab", name="Velocity RMS, DE").click()
+        await page.get_by_role("tab", name="Velocity RMS").click()
         await drawn(page, "#tabs-3-trend")
         await page.keyboard.press("ArrowRight")
         await drawn(page, "#tabs-3-spectrum")

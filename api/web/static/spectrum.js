@@ -29,7 +29,7 @@ export function spectrumOption(spec, colour, width, view) {
   );
   const rows = 1 + Math.max(0, ...spots.map((spot) => spot.row));
   return {
-    grid: { left: LEFT, right: RIGHT, top: 26 + rows * ROW, bottom: 44 },
+    grid: { outerBoundsMode: "none", left: LEFT, right: RIGHT, top: 26 + rows * ROW, bottom: 44 },
     tooltip: tooltip(colour, (point) => [
       `${digits(point.value[0])} Hz`,
       `${digits(point.value[1])} ${spec.unit}`,
@@ -69,7 +69,7 @@ export function spectrumOption(spec, colour, width, view) {
 
 function telling(spec, end) {
   const main = spec.markers.filter((marker) => marker.main && marker.hz <= end).map((marker) => marker.hz);
-  return main.length ? Math.min(end, Math.max(...main) * 1.25) : end;
+  return main.length ? Math.min(end, Math.max(1.25 * Math.max(...main), 3.5 * Math.min(...main))) : end;
 }
 
 function mark(marker, spot, colour) {

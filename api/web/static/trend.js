@@ -25,7 +25,7 @@ export function trendOption(spec, colour, width) {
   const top = near ? high + 0.3 * (high - low) : high * 1.18;
   const bands = spec.zones.map((zone, index) => band(zone, spec.zones[index - 1]?.to ?? 0, top, colour));
   return {
-    grid: { left: 52, right: spec.zones.length ? 34 : 20, top: 30, bottom: 30 },
+    grid: { outerBoundsMode: "none", left: 52, right: spec.zones.length ? 34 : 20, top: 30, bottom: 30 },
     tooltip: tooltip(colour, (point) => [
       `${digits(point.value[1])} ${spec.unit}`,
       spec.times[point.dataIndex],

@@ -39,15 +39,19 @@ faults: $(MADE)/test ## kills, power cuts and full disks
 setup: $(MADE)/project ## .venv with everything that Andon runs on
 
 lock: $(MADE)/test ## resolve the dependencies anew (UPGRADE=1 takes newer ones)
-	@echo "requirements.lock" && $(RESOLVE) pyproject.toml --output-file requirements.lock
-	@echo "build.lock" && $(RESOLVE) --group build --constraints requirements.lock --output-file build.lock
-	@echo "test.lock" && $(RESOLVE) --group test --constraints requirements.lock --constraints build.lock \
-	    --output-file test.lock
+	@resolve() { \
+	    lock=$$1; shift; [ -f $$lock ] || : > $$lock; cp $$lock $$lock.new; \
+	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	        --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) --output-file $$lock.new "$$@" \
+	        || { rm $$lock.new; exit 1; }; \
+	    if cmp -s $$lock.new $$lock; then rm $$lock.new; echo "$$lock is as it was"; \
+	    else mv $$lock.new $$lock; echo "$$lock is new: look at its diff"; fi; \
+	}; \
+	resolve requirements.lock pyproject.toml; \
+	resolve build.lock --group build --constraints requirements.lock; \
+	resolve test.lock --group test --constraints requirements.lock --constraints build.lock
 	@! grep -nE '://|@ |^ *-(i|f|-index|-extra-index|-find-links|-trusted)' *.lock package-lock.json \
 	    || { echo "A lock file names an address: it would bind everyone to one machine's registry."; exit 1; }
-
-RESOLVE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-    --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov \

@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import Event, Family, Finding, Float32, Json, Number, Readings, StopAlarm, Waveform
+from andon.events import (
+    MINUTE_NS,
+    Event,
+    Family,
+    Finding,
+    Float32,
+    Json,
+    Number,
+    Readings,
+    StopAlarm,
+    Waveform,
+)
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.bearing import FaultOrders, fault_orders
@@ -30,9 +41,8 @@ _LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _SHARP_HZ = 1000.0  # damage shows above it; shaft and gear lines lie below
 _SMOOTHING = 0.15
 _MOST_DECISIONS = 16
-_STANDING_BLOCKS = (
-    3  # a named element is followed at leisure: ten clean decisions take half an hour of 10-s blocks
-)
+_PAUSE_NS = 10 * MINUTE_NS
+_STANDING_BLOCKS = 3  # a named element is followed at leisure: six clean decisions take 20 min of 10-s blocks
 
 
 @dataclass(slots=True)
@@ -73,7 +83,7 @@ class Detector:
 
     A block is looked at while the baseline is learned, when the energy above 1 kHz has risen, and now and
     then; so a healthy machine costs little. Raises when the same element was named twice running, updates
-    when the name changes, clears when no damage has been seen ten times. "Unknown" is said only of damage that
+    when the name changes, clears when no damage was seen six times. "Unknown" is said only of damage that
     lasts and has raised the energy. Blocks of less than 10 revolutions are never looked at.
     Source: R. B. Randall and J. Antoni, Rolling element bearing diagnostics: a tutorial, MSSP 25 (2011);
     thresholds measured on CWRU and MFPT recordings, where no wrong element is named.
@@ -134,7 +144,7 @@ class Detector:
             description="Times in a row that damage of no certain element must be seen.",
         )
         clear_confirm: int = Field(
-            default=10,
+            default=6,
             ge=1,
             le=_MOST_DECISIONS,
             description="Times in a row without any sign of damage needed to clear.",
@@ -184,6 +194,8 @@ class Detector:
         speed_hz = waveform.speed_hz or point.speed_hz
         if not self._fits(watch, waveform, speed_hz) or speed_hz is None:
             return []
+        if waveform.at_ns - watch.last_ns > _PAUSE_NS:
+            watch.averaged, watch.revolutions = 0, 0.0  # it may have been repaired meanwhile
         watch.last_ns = waveform.at_ns
         self._weigh(watch, waveform)
         if watch.blocks % self._every(watch):

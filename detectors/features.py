@@ -16,7 +16,9 @@ from andon.events import Float32, Float64, Quality, Readings, Waveform
 from andon.plant import Point
 
 BAND_EDGES_HZ = (20, 300, 700, 1500, 3000, 5000, 7500, 10000, 12700)
-EDGE_WIDTH = 0.06  # neighbouring bands blend over ±6 % so that a line does not jump when speed moves by 2 %
+EDGE_WIDTH = (
+    0.12  # bands blend over ±12 %: a line on an edge moves by less than 20 % when the speed moves by 2 %
+)
 VELOCITY_BAND_HZ = (10.0, 1000.0)
 USABLE = 0.497  # of the sampling rate: above it is the anti-aliasing filter
 SHORTEST = 256  # samples
@@ -209,18 +211,18 @@ def _above(hz: Float64, edge_hz: float, *, sharp: bool) -> Float64:
 def _clipped(x: Float32) -> bool:
     """Whether samples pile up at an extreme value.
 
-    Clipping leaves more than twice as many samples at the extreme as in the 2 % of amplitude next to it; a
-    resolved sine of any amplitude leaves fewer. A signal of less than 50 steps of its own resolution is not
+    Clipping leaves half as many again samples at the extreme as in the 2.5 % of amplitude next to it; a
+    resolved sine of any amplitude leaves fewer. A signal of less than 100 steps of its own resolution is not
     judged.
     """
     low, high = float(x.min()), float(x.max())
     half = (high - low) / 2
-    for extreme, inner in ((high, high - 0.02 * half), (low, low + 0.02 * half)):
+    for extreme, inner in ((high, high - 0.025 * half), (low, low + 0.025 * half)):
         at = int((x == extreme).sum())
         if at < 4:
             continue
         near = int(((x >= min(extreme, inner)) & (x <= max(extreme, inner))).sum()) - at
-        if at > 2 * near and half > 50 * _step(x):
+        if at > 1.5 * near and half > 100 * _step(x):
             return True
     return False
 

@@ -30,30 +30,32 @@ class Installation:
 
     def start_engine(self, plant: Mapping[str, Json] | None, sources: list[str]) -> None:
         """Start the engine on these sources; a plant document given here comes into force."""
-        self.supervisor.start("engine", self._job("engine", plant=plant, sources=sources), wait_s=120)
+        self.supervisor.start("engine", self._job("engine", plant=plant, sources=sources))
 
-    def start_source(self, name: str, source: Source) -> str:
-        """Start a collector or listener; gives the address it serves or reads."""
-        job = self._job(
-            "source", name=name, kind=source.kind, parameters=source.parameters, journal=dict(self.journal)
+    def start_source(self, name: str, source: Source) -> None:
+        """Start a collector or listener."""
+        journal, settings = dict(self.journal), source.parameters
+        self.supervisor.start(
+            name, self._job("source", name=name, kind=source.kind, parameters=settings, journal=journal)
         )
-        return self.supervisor.start(name, job)
 
-    def start_web(self, web: Web) -> str:
-        """Start the console; gives the link that signs the reader in."""
+    def start_web(self, web: Web) -> None:
+        """Start the console."""
         token = token_of(self.data)
-        address = self.supervisor.start("web", self._job("web", host=web.host, port=web.port, token=token))
-        self.supervisor.children["web"].job["port"] = self.port_of("web")
-        self.link = f"{address}/?token={token}"
-        return self.link
+        self.supervisor.start("web", self._job("web", host=web.host, port=web.port, token=token))
 
-    def port_of(self, name: str) -> int:
-        """The port that a part said it serves."""
-        return int(str(self.supervisor.children[name].said["ready"]).rpartition(":")[2])
-
-    def start_plant(self, **job: Json) -> str:
+    def start_plant(self, **job: Json) -> None:
         """Start the simulated plant."""
-        return self.supervisor.start("plant", self._job("plant", **job))
+        self.supervisor.start("plant", self._job("plant", **job))
+
+    def wait(self, name: str) -> str:
+        """Wait until a part is ready; gives the address that it serves or reads. A restart keeps the same port."""
+        said = self.supervisor.wait(name)
+        job = self.supervisor.children[name].job
+        if name == "web":
+            job["port"] = int(said.rpartition(":")[2])
+            self.link = f"{said}/?token={job['token']}"
+        return said
 
     def turn(self) -> list[str]:
         """Restart what died and publish every part's status; gives the names of parts that are down."""

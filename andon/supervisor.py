@@ -58,11 +58,13 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         self.children: dict[str, Child] = {}
 
-    def start(self, name: str, job: Mapping[str, Json], wait_s: float = 30.0) -> str:
-        """Start a part and wait until it says that it is ready; gives what it said. TimeoutError if it does not."""
-        child = self._launch(name, dict(job))
-        self.children[name] = child
-        deadline = time.monotonic() + wait_s
+    def start(self, name: str, job: Mapping[str, Json]) -> None:
+        """Start a part; `wait` tells when it is ready."""
+        self.children[name] = self._launch(name, dict(job))
+
+    def wait(self, name: str, wait_s: float = 60.0) -> str:
+        """What the part says once it is ready. ChildDied if it ends before, TimeoutError if it takes longer."""
+        child, deadline = self.children[name], time.monotonic() + wait_s
         while not child.ready.wait(0.05):
             if child.process.poll() is not None:
                 raise ChildDied(name, child.process.returncode, tail(child.log))

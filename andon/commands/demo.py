@@ -99,24 +99,9 @@ def _run(arguments: argparse.Namespace, data: Path) -> int:
 
 
 def _start(line: Installation, simulation: Simulation, story: Story, arguments: argparse.Namespace) -> None:
-    """What is spoken to before what speaks; the story stands still meanwhile."""
-    print("starting: MQTT listener", end="", flush=True)
-    password, opcua_port = secrets.token_urlsafe(18), free_port()
+    """Start all parts together and wait until each is ready; the story stands still meanwhile."""
+    password, mqtt_port, opcua_port = secrets.token_urlsafe(18), free_port(), free_port()
     users = {"plant": {"password": hash_password(password), "topics": ["andon/v1"]}}
-    line.start_source(
-        "plant_mqtt", Source.model_validate({"kind": "listener", "port": free_port(), "users": users})
-    )
-    print(", simulated plant", end="", flush=True)
-    line.start_plant(
-        seed=story.seed,
-        start_ns=story.start_ns,
-        healthy=story.healthy,
-        mqtt_port=line.port_of("plant_mqtt"),
-        username="plant",
-        password=password,
-        opcua_port=opcua_port,
-        progress=str(line.data / "plant.json"),
-    )
     items = [
         {"node": f"nsu={NAMESPACE};s={node}", "asset": asset, "channel": channel}
         for node, asset, channel, _ in simulation.variables()
@@ -127,12 +112,27 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         "allow_insecure": True,
         "items": items,
     }
-    print(", OPC UA collector", end="", flush=True)
+    line.start_source(
+        "plant_mqtt", Source.model_validate({"kind": "listener", "port": mqtt_port, "users": users})
+    )
+    line.start_plant(
+        seed=story.seed,
+        start_ns=story.start_ns,
+        healthy=story.healthy,
+        mqtt_port=mqtt_port,
+        username="plant",
+        password=password,
+        opcua_port=opcua_port,
+        progress=str(line.data / "plant.json"),
+    )
     line.start_source("plant_opcua", Source.model_validate(opcua))
-    print(", engine", end="", flush=True)
     line.start_engine(simulation.plant.model_dump(mode="json"), list(SOURCES))
-    print(", console", flush=True)
     line.start_web(Web(port=_web_port(arguments)))
+    print("starting", end="", flush=True)
+    for name in tuple(line.supervisor.children):
+        print(f" · {name}", end="", flush=True)
+        line.wait(name)
+    print()
     line.turn()
 
 

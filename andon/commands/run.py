@@ -49,8 +49,11 @@ def _run(config: Config, plant: Plant | None) -> int:
     try:
         installation.start_engine(plant.model_dump(mode="json") if plant else None, list(config.sources))
         for name, source in config.sources.items():
-            print(f"{name}: {installation.start_source(name, source)}")
-        print(f"console: {installation.start_web(config.web)}")
+            installation.start_source(name, source)
+        installation.start_web(config.web)
+        for name in tuple(installation.supervisor.children):
+            print(f"{name}: {installation.wait(name)}")
+        print(f"console: {installation.link}")
         while not stopping.wait(0.5):
             for name in installation.turn():
                 print(f"{name} is down and will be started again; see {config.data / 'logs' / name}.log")

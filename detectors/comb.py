@@ -268,6 +268,9 @@ def _combs(orders: FaultOrders, order: float, step_order: float, lines: int) -> 
     reach, finest = (CAGE_SLIP, 2e-3) if cage else (SLIP, 8e-4)
     each = max(finest, step_order / 25)
     slips: Float64 = np.arange(-round(reach / each), round(reach / each) + 1, dtype=np.float64) * each
+    slips = slips[
+        np.argsort(np.abs(slips), kind="stable")
+    ]  # of slips that fit equally well the smallest is taken
     fundamentals = np.array([order, *(_cage_nulls(orders) if cage else _nulls(orders))])
     k = np.arange(1, HARMONICS + 1)
     at = np.rint(k[:, None, None] * (1 + slips)[:, None] * fundamentals / step_order).astype(np.intp)

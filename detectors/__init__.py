@@ -11,16 +11,15 @@ from andon.ports import Detector
 
 def kinds() -> list[str]:
     """The kinds there are: every file of this folder that holds a `Detector`."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return [name for name in names if hasattr(importlib.import_module(f"{__name__}.{name}"), "Detector")]
+    return [name for name in _files() if hasattr(importlib.import_module(f"{__name__}.{name}"), "Detector")]
 
 
 def detector_class(kind: str) -> Any:
     """The class of a kind, loaded when it is asked for. ConfigError names the kinds there are."""
-    try:
-        return importlib.import_module(f"{__name__}.{kind}").Detector
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(f"there is no detector of kind {kind!r}; kinds: {', '.join(kinds())}") from error
+    module = importlib.import_module(f"{__name__}.{kind}") if kind in _files() else None
+    if not hasattr(module, "Detector"):
+        raise ConfigError(f"there is no detector of kind {kind!r}; kinds: {', '.join(kinds())}")
+    return module.Detector
 
 
 def build(asset: Asset, plant: Plant) -> list[Detector]:
@@ -31,3 +30,7 @@ def build(asset: Asset, plant: Plant) -> list[Detector]:
         where = f"asset {asset.id}, detector {setting.kind}"
         made.append(detector(asset, check(detector.Parameters, setting.parameters, where)))
     return made
+
+
+def _files() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]

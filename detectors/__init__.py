@@ -16,10 +16,12 @@ def kinds() -> list[str]:
 
 def detector_class(kind: str) -> Any:
     """The class of a kind, loaded when it is asked for. ConfigError names the kinds there are."""
-    module = importlib.import_module(f"{__name__}.{kind}") if kind in _files() else None
-    if not hasattr(module, "Detector"):
+    found = (
+        getattr(importlib.import_module(f"{__name__}.{kind}"), "Detector", None) if kind in _files() else None
+    )
+    if found is None:
         raise ConfigError(f"there is no detector of kind {kind!r}; kinds: {', '.join(kinds())}")
-    return module.Detector
+    return found
 
 
 def build(asset: Asset, plant: Plant) -> list[Detector]:

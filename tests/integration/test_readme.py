@@ -55,14 +55,26 @@ def folder(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
     (tmp_path / "plant.json").write_text(text_of(Simulation(1, 0).plant), "utf-8")
     andon("check", "--config", "andon.toml", cwd=tmp_path)
     words = [*ANDON, "run", "--config", "andon.toml", "--plant", "plant.json"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("console: "):
-                break
-        yield tmp_path, port, password
-        process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until_all_is_ready(tmp_path / "var/andon/run/status.json", process)
+            yield tmp_path, port, password
+            process.send_signal(signal.SIGINT)
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+
+
+def wait_until_all_is_ready(status: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Every part has said where it is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if status.exists() and all(
+            "ready" in said for said in json.loads(status.read_text())["parts"].values()
+        ):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"andon run is not ready: {process.returncode}")
 
 
 def test_a_message_of_the_readme_is_kept_and_a_broken_one_is_explained(folder: tuple[Path, int, str]) -> None:

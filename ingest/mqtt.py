@@ -33,8 +33,8 @@ from ingest.own_records import missing, oversized, too_large
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _DAY_S = 86_400
-_COMMIT_S = 3.0
-"""How long a clean stop waits for the disk."""
+_COMMIT_S, _SETTLE_S = 3.0, 1.0
+"""How long a clean stop waits for the disk, and then for the broker."""
 _STEADY_S = 10.0
 """A connection that lived this long was a good one: the next wait is short again."""
 _CONNECTIONS_PER_RECORD = 1 << 20
@@ -235,6 +235,7 @@ class Collector:
         if self._group.stalled is None and not connection.lost.done():
             with contextlib.suppress(TimeoutError):  # what is not durable stays with the broker
                 await asyncio.wait_for(self._group.drain(), _COMMIT_S)
+                await connection.settle(_SETTLE_S)
 
     async def _wait(self, seconds: float, stop: asyncio.Future[bool]) -> None:
         """Wait before the next try, and as long as there would be no room for what it brings."""

@@ -8,6 +8,7 @@ fails closes the connection.
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 _T = TypeVar("_T")
+_NO_TOPIC = "andon/v1/no/topic"
 _READ_AT_ONCE = 500
 """How many messages are read before others have their turn."""
 
@@ -64,9 +66,10 @@ class BrokerConnection:
         self._why = ""
         self._accepted: asyncio.Future[bool] = self._loop.create_future()
         self._granted: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
+        self._settled: asyncio.Future[bool] | None = None
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.session_present = False
-        self._client = _client(address)
+        self._client = _Client(address)
 
     async def open(self) -> None:
         """Connect; ConnectionLost if the broker cannot be reached or does not want us."""
@@ -90,7 +93,7 @@ class BrokerConnection:
         self._file = sock.fileno()
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
-        client.on_socket_close = self._on_socket_close
+        client.on_unsubscribe, client.on_socket_close = self._on_unsubscribe, self._on_socket_close
         self.read(on=True)
         self._write()
         self.session_present = await self._answer(self._accepted, "CONNECT")
@@ -121,6 +124,21 @@ class BrokerConnection:
             for packet in packets:
                 self._client.ack(packet, 1)
         self._write()
+
+    async def settle(self, within_s: float) -> None:
+        """Take no more, and wait until the broker has taken in our acknowledgements: else it would send those again.
+
+        Brokers answer in order, so the answer to any question will do; this one changes nothing.
+        """
+        self._settled = self._loop.create_future()
+        self._client.unsubscribe(_NO_TOPIC)
+        self.read(on=True)
+        self._write()
+        await asyncio.wait(
+            cast("set[asyncio.Future[object]]", {self._settled, self.lost}),
+            timeout=within_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
 
     def look_after(self) -> None:
         """Ping, and notice a broker that has gone silent; to be called about once a second."""
@@ -218,9 +236,16 @@ class BrokerConnection:
         if not self._granted.done():
             self._granted.set_result(codes)
 
+    def _on_unsubscribe(
+        self, _client: paho.Client, _: object, _mid: int, _codes: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(True)
+
     def _on_message(self, _client: paho.Client, _: object, message: paho.MQTTMessage) -> None:
         self._taken += 1
-        self._take(message)
+        if self._settled is None:  # what comes after that is not acknowledged, and stays with the broker
+            self._take(message)
 
     def _on_disconnect(
         self,
@@ -236,22 +261,40 @@ class BrokerConnection:
         self._let_go()
 
 
-def _client(address: Address) -> paho.Client:
-    five = address.version == MQTTProtocolVersion.MQTTv5
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        address.client_id,
-        clean_session=None if five else False,
-        protocol=address.version,
-        reconnect_on_failure=False,
-        manual_ack=True,
-    )
-    client.connect_timeout = address.timeout_s
-    if address.user is not None:
-        client.username_pw_set(address.user, address.password)
-    if address.tls is not None:
-        client.tls_set_context(address.tls)
-    return client
+class _Client(paho.Client):
+    """paho's client, which leaves its socket open where a handshake fails."""
+
+    def __init__(self, address: Address) -> None:
+        five = address.version == MQTTProtocolVersion.MQTTv5
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            address.client_id,
+            clean_session=None if five else False,
+            protocol=address.version,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        self.connect_timeout = address.timeout_s
+        if address.user is not None:
+            self.username_pw_set(address.user, address.password)
+        self._address = address
+        if address.tls is not None:
+            self.tls_set_context(address.tls)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        address = self._address
+        if address.tls is None:
+            raise ConnectionLost("TLS without its settings")
+        wrapped = address.tls.wrap_socket(
+            tcp_sock, server_hostname=address.host, do_handshake_on_connect=False
+        )
+        try:
+            wrapped.settimeout(address.timeout_s)
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()
+            raise
+        return wrapped
 
 
 def _connect_properties(address: Address) -> Properties:

@@ -54,8 +54,8 @@ async def collecting(journal: Journal, port: int, **settings: object) -> AsyncIt
     try:
         yield collector
     finally:
-        if not task.done():
-            await collector.stop()
+        task.cancel()  # as if killed; `stop` is for tests that mean it
+        await asyncio.wait({task})
         ready.cancel()
 
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from ingest.mqtt_packets import Connect, Kind, Packet, Reason, connack, suback
+from ingest.mqtt_packets import Connect, Kind, Packet, Reason, connack, suback, unsuback
 from ingest.mqtt_wire import AnyPacket, Limits, PacketParser
 from tests.mqtt_client import publish
 
@@ -79,6 +79,13 @@ class Visit:
         assert subscribe.kind == Kind.SUBSCRIBE
         self.say(suback(int.from_bytes(subscribe.body[:2], "big"), self.version, codes))
         return connect
+
+    async def settled(self) -> None:
+        """Answer the UNSUBSCRIBE with which a collector makes sure that it was heard."""
+        heard = await self.hear()
+        assert isinstance(heard, Packet)
+        assert heard.kind == Kind.UNSUBSCRIBE
+        self.say(unsuback(int.from_bytes(heard.body[:2], "big"), self.version, 1))
 
     def drop(self) -> None:
         """End the connection without a word."""

@@ -322,8 +322,11 @@ async def test_a_clean_stop_acknowledges_what_was_read_and_says_goodbye(journal:
         assert await visit.silent()
         journal.gate.set()
         assert await visit.acknowledged(1) == [1]
+        visit.publish(TOPIC, b"too late", 2)
+        await visit.settled()
         assert await visit.hear() == Packet(Kind.DISCONNECT, b"")
         assert await stopped < 5
+    assert bodies(journal) == [b"1"]
 
 
 async def test_a_failing_journal_ends_the_collector_and_nothing_is_acknowledged(tmp_path: Path) -> None:

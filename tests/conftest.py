@@ -12,6 +12,7 @@ import pytest
 collect_ignore_glob = [
     "*conftest.py"
 ]  # read for their fixtures, not searched for doctests: their names clash
+os.environ.pop("PYTHONUNBUFFERED", None)  # what is said must be heard on a user's machine too
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
 

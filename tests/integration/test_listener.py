@@ -415,7 +415,53 @@ async def test_more_in_flight_than_agreed_is_refused_in_mqtt_5_and_held_in_mqtt_
             assert [found for found, _ in await client.acknowledged(1000)] == list(range(1, 1001))
 
 
+async def test_a_client_of_mqtt_3_is_not_read_while_it_has_too_much_in_flight(journal: GatedJournal) -> None:
+    async with listening(journal, receive_maximum=5) as listener, Client(listener.port) as client:
+        await client.connected()
+        journal.gate.clear()
+        client.say(*(publish(TOPIC, b"", n) for n in range(1, 21)))
+        await asyncio.to_thread(journal.asked.wait, 10)
+        client.say(PINGREQ)
+        assert await client.silent()
+        journal.gate.set()
+        assert len(await client.acknowledged(20)) == 20
+        assert said(await client.hear()) == (Kind.PINGRESP, b"")
+
+
+async def test_nobody_is_read_while_the_queue_is_full_and_everybody_after(journal: GatedJournal) -> None:
+    async with listening(journal, queue_max_records=10) as listener, Client(listener.port) as client:
+        await client.connected("one")
+        async with Client(listener.port) as idle:
+            await idle.connected("idle")
+            journal.gate.clear()
+            client.say(*(publish(TOPIC, b"", n) for n in range(1, 21)))
+            await asyncio.to_thread(journal.asked.wait, 10)
+            async with Client(listener.port) as late:
+                await late.connected("late")
+                everybody = (client, idle, late)
+                for each in everybody:
+                    each.say(PINGREQ)
+                assert [await each.silent(0.1) for each in everybody] == [True, True, True]
+                journal.gate.set()
+                assert len(await client.acknowledged(20)) == 20
+                for each in everybody:
+                    assert said(await each.hear()) == (Kind.PINGRESP, b"")
+
+
 # Clients that hurt
+
+
+async def test_whoever_waits_longest_without_a_name_makes_room(journal: GatedJournal) -> None:
+    async with listening(journal, connecting_max=3, connect_timeout_s=60) as listener:
+        waiting = [Client(listener.port) for _ in range(5)]
+        for client in waiting:
+            await client.__aenter__()
+        assert [await client.hear() for client in waiting[:2]] == [None, None]
+        async with Client(listener.port) as late:
+            await late.connected("late")
+        await waiting[-1].connected("patient")
+        for client in waiting:
+            client.drop()
 
 
 async def test_a_silent_client_is_closed_after_one_and_a_half_keep_alives_and_a_pinging_one_is_not(

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words == ["_part"]:
         return run_part()
     parsed = _parser().parse_args(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what is said is heard at once, through a pipe too
     try:
         return int(importlib.import_module(f"andon.commands.{parsed.verb}").run(parsed))
     except (ConfigError, Refused) as error:

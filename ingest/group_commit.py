@@ -1,11 +1,14 @@
 """Many messages, one fsync: collects what connections bring and makes it durable together, in order.
 
-A commit begins as soon as the one before has ended. The event loop never waits for the disk: appending happens
-on one thread of its own, and what became durable is told back on the loop, in the order it was added.
+A commit begins as soon as the one before has ended, but not within 2 ms of that one's beginning: at 5,000 messages/s
+a fast disk was synced 1,450 times a second otherwise, and a message cost 87 to 102 µs of CPU instead of 50
+(measured); flash wears out by it too. An alarm does not wait. The event loop never waits for the disk: appending
+happens on one thread of its own, and what became durable is told back on the loop, in the order it was added.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -16,6 +19,9 @@ from andon.ports import Journal, Record
 from ingest.errors import JournalFull
 from ingest.own_records import missing
 
+PACE_S = 0.002
+"""The least time between the beginnings of two commits without an alarm."""
+_ALARM = b"/_event/"
 _log = logging.getLogger(__name__)
 
 
@@ -39,20 +45,23 @@ class GroupCommit:
         on_change: Callable[[bool], None],
         bound_records: int = 20_000,
         bound_bytes: int = 32 * 1024 * 1024,
+        pace_s: float = PACE_S,
         retry_s: float = 1.0,
     ) -> None:
         self._journal = journal
         self._now = now
         self._on_change = on_change
         self._bound_records, self._bound_bytes = bound_records, bound_bytes
-        self._retry_s = retry_s
+        self._pace_s, self._retry_s = pace_s, retry_s
         self._pending: list[Record] = []
         self._waiting: list[Callable[[], None]] = []
         self._committing: list[Record] = []
         self._told: list[Callable[[], None]] = []
         self._bytes = 0
         self._committing_bytes = 0
-        self._starting = False
+        self._start_at: asyncio.Handle | None = None
+        self._began_s = -math.inf
+        self._urgent = False
         self._lost = 0
         self._lost_from_ns = 0
         self._retry: asyncio.TimerHandle | None = None
@@ -71,8 +80,9 @@ class GroupCommit:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._start_at):
+            if timer is not None:
+                timer.cancel()
         # A commit on its way is waited for: its records are unacknowledged, not lost.
         await self._loop.run_in_executor(None, self._thread.shutdown)
         self.failure.cancel()
@@ -92,24 +102,41 @@ class GroupCommit:
         self._lost += count
         self.overflow += count
 
-    def add(self, records: Sequence[Record], durable: Callable[[], None] | None = None) -> None:
-        """Commit these records with what else is waiting; `durable` is called on the loop once they are on disk."""
+    def add(
+        self, records: Sequence[Record], durable: Callable[[], None] | None = None, *, urgent: bool = False
+    ) -> None:
+        """Commit these records with what else is waiting; `durable` is called on the loop once they are on disk.
+
+        An alarm (an `_event` topic), or what is `urgent` for another reason, is committed without a wait.
+        """
         self._pending += records
         self._bytes += sum(len(record.body) for record in records)
+        self._urgent = self._urgent or urgent or any(_ALARM in record.topic for record in records)
         if durable is not None:
             self._waiting.append(durable)
         self._idle.clear()
-        if not self._committing and not self._starting:
-            self._starting = True
-            self._loop.call_soon(self._start)  # after all sockets that are ready now were read
+        self._plan()
         self._judge()
 
     async def drain(self) -> None:
         """Wait until all that was added is durable and told; for ever while the disk is full."""
         await self._idle.wait()
 
+    def _plan(self) -> None:
+        """Begin the next commit when it is time; those who were read in this turn of the loop are all in it."""
+        if self._committing:
+            return
+        wait_s = 0.0 if self._urgent else self._began_s + self._pace_s - self._loop.time()
+        if self._start_at is not None:
+            if not self._urgent or not isinstance(self._start_at, asyncio.TimerHandle):
+                return
+            self._start_at.cancel()
+        later = self._loop.call_later
+        self._start_at = later(wait_s, self._start) if wait_s > 0 else self._loop.call_soon(self._start)
+
     def _start(self) -> None:
-        self._starting = False
+        self._start_at, self._urgent = None, False
+        self._began_s = self._loop.time()
         if self._lost:
             self._pending.append(missing(self._lost_from_ns, self._now(), "qos0_overflow", self._lost))
             self._lost = 0
@@ -139,7 +166,7 @@ class GroupCommit:
         for durable in told:
             durable()
         if self._pending:
-            self._start()
+            self._plan()
         else:
             self._idle.set()
         self._judge()

@@ -78,6 +78,23 @@ async def test_nothing_is_told_before_its_own_commit(journal: SteppedJournal) ->
     assert told == ["first", "second"]
 
 
+async def test_commits_keep_their_distance_but_an_alarm_does_not_wait(journal: SteppedJournal) -> None:
+    journal.let_go()
+    alarm = Record(RecordKind.MESSAGE, 9, b"andon/v1/a/b/c/d/e/m7/_event/stop", b"")
+    async with GroupCommit(journal, clock, on_change=lambda full: None, pace_s=60) as group:  # noqa: ARG005
+        group.add([message(0)])
+        await asyncio.wait_for(group.drain(), 5)  # nothing was before it
+        group.add([message(1)])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(group.drain(), 0.1)
+        assert journal.end() == 1
+        group.add([alarm])
+        await asyncio.wait_for(group.drain(), 5)
+        group.add([message(2)], urgent=True)
+        await asyncio.wait_for(group.drain(), 5)
+    assert journal.end() == 4
+
+
 async def test_reading_stops_when_it_is_full_and_goes_on_when_half_is_free(journal: SteppedJournal) -> None:
     changes: list[bool] = []
     async with GroupCommit(journal, clock, on_change=changes.append, bound_records=10) as group:

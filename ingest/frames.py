@@ -76,36 +76,53 @@ def encode(
     return b"".join(parts), elsewhere
 
 
-def decode(
-    frames: bytes, first: int, count: int, *, start: int, limit: int, body_at: Callable[[Place], bytes | None]
-) -> tuple[list[Record], Fault | None]:
-    """Up to `limit` records from position `start` on, out of a row of `count` frames beginning at `first`.
+class Row:
+    """One row of frames on its way through being read: frames up to `end`, the next of them at `position`."""
 
-    `body_at` fetches a body kept elsewhere, None if it is not as written. Gives the records up to the first
-    one that is not as written, and that one as a Fault.
-    """
-    records: list[Record] = []
-    unpack, crc32, size = _HEADER.unpack_from, zlib.crc32, len(frames)
-    at, end = 0, first + count
-    for position in range(first, end):
-        if len(records) >= limit:
-            break
-        if at + HEADER_BYTES > size:
-            return records, Fault(max(position, start), end)
-        crc, received_ns, connection, body_length, packet, topic_length, kind, flags = unpack(frames, at)
-        topic_end = at + HEADER_BYTES + topic_length
-        stop = topic_end + body_length
-        if stop > size:  # its length is gone, and with it all that follow
-            return records, Fault(max(position, start), end)
-        if position >= start:
+    __slots__ = ("_at", "_frames", "end", "position")
+
+    def __init__(self, frames: bytes, position: int, count: int) -> None:
+        self.position, self.end = position, position + count
+        self._frames = frames
+        self._at = 0
+
+    def skip_to(self, position: int) -> bool:
+        """Go on to `position`, by the lengths of the frames alone; False if a length on the way is damaged."""
+        frames, at = self._frames, self._at
+        for _ in range(self.position, position):
+            at = _frame_end(frames, at)
+            if not at:
+                return False
+        self._at, self.position = at, position
+        return True
+
+    def take(self, limit: int, body_at: Callable[[Place], bytes | None]) -> tuple[list[Record], Fault | None]:
+        """Up to `limit` records, and as a Fault the first one that is not as written, which ends them.
+
+        `body_at` fetches a body that is kept elsewhere, None if it is not as written.
+        """
+        records: list[Record] = []
+        frames, at, end = self._frames, self._at, min(self.end, self.position + limit)
+        unpack, crc32, size = _HEADER.unpack_from, zlib.crc32, len(frames)
+        for position in range(self.position, end):
+            stop = 0
+            if at + HEADER_BYTES <= size:
+                crc, received_ns, connection, body_length, packet, topic_length, kind, flags = unpack(
+                    frames, at
+                )
+                topic_end = at + HEADER_BYTES + topic_length
+                stop = topic_end + body_length
+            if not 0 < stop <= size:  # its length is gone, and with it all that follow
+                return records, Fault(position, self.end)
             sound = crc32(frames[at + _CRC.size : stop], position & 0xFFFF_FFFF) == crc
             body = _body(frames[topic_end:stop], kind, body_at) if sound else None
             if body is None:
-                return records, Fault(position, _resume(frames, stop, position + 1, end))
+                return records, Fault(position, _resume(frames, stop, position + 1, self.end))
             topic = frames[at + HEADER_BYTES : topic_end]
             records.append(Record(_KINDS[kind & 0x7F], received_ns, topic, body, connection, packet, flags))
-        at = stop
-    return records, None
+            self._at = at = stop
+            self.position = position + 1
+        return records, None
 
 
 def count_frames(frames: bytes) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from andon.ports import Record
 from ingest.errors import Damaged, JournalFailed, JournalFull
-from ingest.frames import HEADER_BYTES, Fault, Place, count_frames, decode, encode
+from ingest.frames import HEADER_BYTES, Fault, Place, Row, count_frames, encode
 
 READ_BYTES = 32 * 1024 * 1024
 """A read ends early once its records hold this much: memory stays bounded where bodies are large."""
@@ -56,6 +56,7 @@ class Volume:
                 check_same_thread=False,
                 timeout=5,
             )
+        self._row: Row | None = None
         self._segment: int | None = None
         self._segment_end = 0
         self.size_bytes = 0
@@ -122,24 +123,38 @@ class Volume:
         The statement ends before this returns, so that no reader holds back the writer's checkpoints.
         """
         records: list[Record] = []
-        size = 0
+        fault: Fault | None = None
+        row = self._row
+        if row is not None and row.position <= position < row.end and row.skip_to(position):
+            records, fault = row.take(limit, self._body)
+        if fault or len(records) >= limit:
+            return records, fault
+        position += len(records)
         try:
-            with contextlib.closing(self._rows_from(position)) as rows:
-                for first, count, frames in rows:
-                    if first > position:
-                        return records, Fault(position, first)
-                    found, fault = decode(
-                        frames, first, count, start=position, limit=limit - len(records), body_at=self._body
-                    )
-                    records += found
-                    size += sum(len(record.body) for record in found)
-                    position += len(found)
-                    if fault or len(records) >= limit or size >= READ_BYTES:
-                        return records, fault
+            return self._read_rows(position, limit, records)
         except (sqlite3.DatabaseError, TypeError) as error:  # TypeError: a column has lost its type
             if not isinstance(told := _told(self._folder, error), Damaged):
                 raise told from error
             return records, Fault(position, self._next_row(position))
+
+    def _read_rows(
+        self, position: int, limit: int, records: list[Record]
+    ) -> tuple[list[Record], Fault | None]:
+        """Add to `records` what stands in the rows from `position` on."""
+        size = 0
+        with contextlib.closing(self._rows_from(position)) as rows:
+            for first, count, frames in rows:
+                if first > position:
+                    return records, Fault(position, first)
+                self._row = row = Row(frames, first, count)  # rows never change: the next read goes on in it
+                if not row.skip_to(position):
+                    return records, Fault(position, row.end)
+                found, fault = row.take(limit - len(records), self._body)
+                records += found
+                size += sum(len(record.body) for record in found)
+                position += len(found)
+                if fault or len(records) >= limit or size >= READ_BYTES:
+                    return records, fault
         return records, None
 
     def end(self) -> int:

@@ -61,14 +61,15 @@ def verdicts(
     return left_out, wrong
 
 
-_reasons: list[str] = []
+_reasons: dict[str, str] = {}  # by the test or module that was left out
 
 
 def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not report.skipped:
         return
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    _reasons.append("expected to fail" if hasattr(report, "wasxfail") else text.removeprefix("Skipped: "))
+    expected = hasattr(report, "wasxfail")
+    _reasons[report.nodeid] = "expected to fail" if expected else text.removeprefix("Skipped: ")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -82,7 +83,9 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def _judged() -> tuple[list[str], list[str]]:
-    return verdicts(_reasons, allowances(ALLOWED.read_text("utf-8")), ci=bool(os.environ.get("CI")))
+    return verdicts(
+        list(_reasons.values()), allowances(ALLOWED.read_text("utf-8")), ci=bool(os.environ.get("CI"))
+    )
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     BAD_WAVEFORM_HEADER = "bad_waveform_header"
     WAVEFORM_CRC = "waveform_crc"
     TOO_LARGE = "too_large"
+    NOT_AUTHORISED = "not_authorised"
     ID_CONFLICT = "id_conflict"  # an identity came again with another payload; the first one was kept
     SEQUENCE_FORGOTTEN = "sequence_forgotten"  # too old to tell whether it is a duplicate
     RECORD_CORRUPT = "record_corrupt"  # a record of our own journal cannot be read

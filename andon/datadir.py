@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine as Database
 
 from andon import manifest, plants
-from andon.database import open_database
+from andon.database import open_database, writing
 from ingest import deadletters, gaps
 from ticketing import store
 
@@ -41,8 +41,15 @@ def open_store(data: Path) -> Database:
     """The database of a data directory with all tables in place."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = open_database(data / "andon.sqlite")
-    for metadata in (manifest.metadata, plants.metadata, deadletters.metadata, gaps.metadata, store.metadata):
-        metadata.create_all(database)
+    with writing(database) as conn:  # parts start together: the second waits for the first
+        for metadata in (
+            manifest.metadata,
+            plants.metadata,
+            deadletters.metadata,
+            gaps.metadata,
+            store.metadata,
+        ):
+            metadata.create_all(conn)
     return database
 
 

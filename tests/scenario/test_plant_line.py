@@ -38,20 +38,20 @@ def digests(data: Path) -> list[str]:
 
 def test_a_killed_engine_repeats_itself_exactly_and_goes_on(tmp_path: Path) -> None:
     simulation = Simulation(2, START_NS)
-    whole = VirtualLine(tmp_path / "whole", simulation).runs(0, 16)
-    first = VirtualLine(tmp_path / "cut", simulation).runs(0, 6)
+    whole = VirtualLine(tmp_path / "whole", simulation).runs(0, 11)
+    first = VirtualLine(tmp_path / "cut", simulation).runs(0, 4)
     first.engine.snapshot()
-    first.runs(6, 10).closed()
+    first.runs(4, 7).closed()
     second = VirtualLine(tmp_path / "cut", simulation)
-    assert second.repeated > 10
+    assert second.repeated > 30
     assert second.engine.differs == []
-    second.runs(10, 16)
+    second.runs(7, 11)
     tickets = [
-        [(t["asset"], t["component"], t["opened_ns"], t["occurrences"]) for t in x.report(16)["tickets"]]
+        [(t["asset"], t["component"], t["opened_ns"], t["occurrences"]) for t in x.report(11)["tickets"]]
         for x in (whole, second)
     ]
     assert tickets[0] == tickets[1]
-    assert len(tickets[0]) >= 2
+    assert len(tickets[0]) >= 1
     assert digests(tmp_path / "whole")[-50:] == digests(tmp_path / "cut")[-50:]
 
 

@@ -1,11 +1,12 @@
 """andon.toml: how Andon runs. The plant itself lives in the database (`andon plant export|import`)."""
 
 import difflib
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 T = TypeVar("T", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -36,6 +37,18 @@ class Web(_Frozen):
 
     host: str = Field(default="127.0.0.1", description="loopback only until TLS is configured")
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port")
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        """Nobody signs in with a name of their own yet, so nobody else's machine may reach it."""
+        try:
+            loopback = ipaddress.IPv4Address(host).is_loopback
+        except ValueError:
+            loopback = host == "localhost"
+        if not loopback:
+            raise ValueError(f"{host} is no loopback address; use 127.0.0.1")
+        return host
 
 
 class Config(_Frozen):

@@ -55,7 +55,7 @@ def test_an_empty_configuration_is_good(tmp_path: Path) -> None:
             "source floor",
             "security is none",
         ),
-        ("[web]\nhost = '0.0.0.0'\nport = 0", "web", "no loopback address"),
+        ("[web]\nhost = '0.0.0.0'\nport = 0", "configuration", "no loopback address"),
     ],
 )
 def test_a_planted_fault_is_found_and_its_cure_named(tmp_path: Path, text: str, name: str, said: str) -> None:

@@ -26,6 +26,8 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("dta = 'x'", "did you mean 'data'"),
         ("zzzz = 1", "known keys: data, sources, web"),
         ("[web]\nport = 99999", "web.port"),
+        ("[web]\nhost = '0.0.0.0'", "no loopback address"),
+        ("[web]\nhost = 'plant.example'", "no loopback address"),
         ("[sources.Floor]\nkind = 'mqtt'", "sources"),
         ("[sources.floor]\nport = 1883", "kind"),
         ("[web", "not valid TOML"),

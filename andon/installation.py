@@ -19,7 +19,6 @@ class Installation:
 
     data: Path
     story: SharedStory | None = None
-    journal: Mapping[str, Json] = field(default_factory=dict)
     supervisor: Supervisor = field(init=False)
     nudge: int = field(init=False)
     link: str = ""
@@ -34,9 +33,8 @@ class Installation:
 
     def start_source(self, name: str, source: Source) -> None:
         """Start a collector or listener."""
-        journal, settings = dict(self.journal), source.parameters
         self.supervisor.start(
-            name, self._job("source", name=name, kind=source.kind, parameters=settings, journal=journal)
+            name, self._job("source", name=name, kind=source.kind, parameters=source.parameters)
         )
 
     def start_web(self, web: Web) -> None:

@@ -26,7 +26,7 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     parameters = check(kind.Parameters, job["parameters"], f"source {job['name']}")
     folder = Path(job["data"]) / "journal" / job["name"]
     with Nudger(job["nudge"]) as nudge:
-        journal = SqliteJournal(folder, on_commit=nudge, **job.get("journal", {}))
+        journal = SqliteJournal(folder, on_commit=nudge)
         try:
             threading.Thread(target=_drop_what_is_done, args=(journal, folder, stopping), daemon=True).start()
             asyncio.run(

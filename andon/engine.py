@@ -120,11 +120,6 @@ class TakeAndCommit:
             needed.update({part.source: part.first for part in taken})
         return needed
 
-    @property
-    def plant(self) -> Plant:
-        """The plant in force."""
-        return self._pipeline.plant
-
     def _turn(self, sources: Iterable[str]) -> Outcome | None:
         slices = tuple(
             part for source in sources if (part := self._read(source, self._at.get(source, 0))).records

@@ -6,31 +6,23 @@ connection, and each item that fails is retried by itself. Every loss that can b
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
-import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Self
 
-from asyncua import ua
-from asyncua.client.client import Client
-from asyncua.crypto import security_policies
-from asyncua.ua.uaerrors import UaError
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon.clock import Now
 from andon.events import Json
-from andon.ports import CorruptRecord, Journal, RecordKind
+from andon.ports import CorruptRecord, Journal, RecordKind, SourceContext
 from ingest.errors import IngestError
+from ingest.opcua_connection import Server, connected, said
 from ingest.opcua_intake import Intake
 from ingest.opcua_items import Address, Board, Item, Watched
 from ingest.opcua_subscription import Subscription, is_set_within
 
-CLOSE_S = 3.0
 STOP_S = 3.0
 FIRST_WAIT_S = 1.0
 REPORT_S = 1.0
@@ -70,52 +62,18 @@ class Events(BaseModel):
         }
 
 
-class Parameters(BaseModel):
+class Parameters(Server):
     """One OPC UA server and what is wanted of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str = Field(pattern=r"^opc\.tcp://.+$")
     items: tuple[Item, ...] = ()
     events: Events | None = Events()
-    security: Literal["none", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "none"
-    mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
-    allow_insecure: bool = Field(default=False, description="permits security none, to this machine only")
-    certificate: Path | None = None
-    private_key: Path | None = None
-    server_certificate: Path | None = Field(default=None, description="the one certificate that is trusted")
-    application_uri: str = Field(
-        default="urn:andon:collector", description="as in our certificate's alternative names"
-    )
-    user: str | None = None
-    password: SecretStr | None = None
     publishing_ms: float = Field(default=250, gt=0)
     sampling_ms: float = Field(default=100, gt=0)
-    keepalive_s: float = Field(default=10, gt=0)
-    timeout_s: float = Field(default=5, gt=0, description="for each call to the server")
     retry_s: float = Field(default=60, gt=0, description="between two tries of items that failed")
     watch_s: float = Field(default=10, gt=0, description="between two looks at silent items")
     back_off_s: float = Field(default=30, gt=0, description="longest wait between two connections")
     items_per_call: int = Field(default=100, ge=1, description="small controllers take few at once")
     queue: int = Field(default=10_000, ge=1, description="records that may wait for the journal")
-
-    @model_validator(mode="after")
-    def _secure(self) -> Self:
-        if self.security == "none":
-            if not (self.allow_insecure and _is_loopback(self.url)):
-                raise ValueError(
-                    "security is none: set security (Basic256Sha256) with certificate, private_key and "
-                    "server_certificate, or allow_insecure = true for a server on this machine (127.0.0.1)"
-                )
-            return self
-        missing = [
-            name
-            for name in ("certificate", "private_key", "server_certificate")
-            if getattr(self, name) is None
-        ]
-        if missing:
-            raise ValueError(f"security {self.security} needs {', '.join(missing)}")
-        return self
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:
@@ -126,28 +84,21 @@ class Parameters(BaseModel):
         return self
 
 
-async def run(  # noqa: PLR0917 - the same for every kind of source
-    parameters: Parameters,
-    journal: Journal,
-    now: Now,
-    stopping: asyncio.Event,
-    ready: Callable[[str], None],
-    status: Callable[[Mapping[str, Json]], None],
-) -> None:
+async def run(parameters: Parameters, at: SourceContext) -> None:
     """Collect until `stopping`; what was received is in the journal when this returns. OSError if the journal fails."""
     logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
-    intake = Intake(journal, now, parameters.queue)
+    intake = Intake(at.journal, at.now, parameters.queue)
     board = Board([Watched(item, handle) for handle, item in enumerate(parameters.items, 1)])
-    collector = Collector(parameters, intake, board, now, missing_since_ns=_collected_until(journal))
+    collector = Collector(parameters, intake, board, at.now, missing_since_ns=_collected_until(at.journal))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(intake.write(), name="opcua journal")
-        reporting = tasks.create_task(_report(board, intake, status), name="opcua status")
+        reporting = tasks.create_task(_report(board, intake, at.status), name="opcua status")
         try:
-            await collector.collect(stopping, ready)
+            await collector.collect(at.stopping, at.ready)
         finally:
             intake.close()
             reporting.cancel()
-    status(board.facts() | intake.facts())
+    at.status(board.facts() | intake.facts())
 
 
 class Collector:
@@ -172,20 +123,20 @@ class Collector:
         while not stopping.is_set():
             try:
                 async with _ended_by(stopping):
-                    await self._stay_connected(stopping, ready)
+                    await self._stayconnected(stopping, ready)
             except Exception as error:  # noqa: BLE001 - whatever a server does, the collector tries again
-                if _said(error) != reason:
+                if said(error) != reason:
                     log.warning(
                         "no OPC UA data: %s; trying again", error, extra={"url": self._parameters.url}
                     )
-                reason = _said(error)
+                reason = said(error)
                 self._board.lost(reason)
                 await is_set_within(stopping, self._wait_s * (0.5 + secrets.randbelow(1000) / 1000))
                 self._wait_s = min(2 * self._wait_s, self._parameters.back_off_s)
         self._board.lost(reason)
 
-    async def _stay_connected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
-        async with _connected(self._parameters) as client:
+    async def _stayconnected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
+        async with connected(self._parameters) as client:
             subscription = Subscription(client, self._parameters, self._intake, self._board, self._now)
             await subscription.open()
             if self._missing_since_ns is not None:
@@ -198,7 +149,7 @@ class Collector:
             try:
                 await subscription.stay(stopping)
             except Exception as error:
-                self._board.lost(_said(error))  # said before the session is closed: that may take its time
+                self._board.lost(said(error))  # said before the session is closed: that may take its time
                 self._missing_since_ns = subscription.heard_ns
                 self._intake.gap(subscription.heard_ns, None, "connection")
                 raise
@@ -218,54 +169,6 @@ async def _ended_by(stopping: asyncio.Event) -> AsyncIterator[None]:
             yield
         finally:
             waiting.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _connected(parameters: Parameters) -> AsyncIterator[Client]:
-    """A client with an active session, closed on the way out with its subscriptions: controllers allow few."""
-    client = Client(parameters.url, timeout=parameters.timeout_s, watchdog_intervall=2 * parameters.timeout_s)
-    client.application_uri = parameters.application_uri
-    client.session_timeout = 1000 * max(60, math.ceil(4 * parameters.keepalive_s))
-    if parameters.user is not None:
-        client.set_user(parameters.user)
-        client.set_password(parameters.password.get_secret_value() if parameters.password else "")
-    try:
-        async with asyncio.timeout(4 * parameters.timeout_s):
-            await _secure(client, parameters)
-            await client.connect()
-        yield client
-    finally:
-        await _close(client)
-
-
-async def _secure(client: Client, parameters: Parameters) -> None:
-    if parameters.security == "none":
-        return
-    policy: type[security_policies.SecurityPolicy] = getattr(
-        security_policies, f"SecurityPolicy{parameters.security}"
-    )
-    await client.set_security(
-        policy,
-        certificate=str(parameters.certificate),
-        private_key=str(parameters.private_key),
-        server_certificate=str(parameters.server_certificate),
-        mode=ua.MessageSecurityMode[parameters.mode],
-    )
-
-
-async def _close(client: Client) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            if client.uaclient.has_session:
-                await client.close_session()  # with its subscriptions
-                await client.close_secure_channel()
-    except (OSError, TimeoutError, UaError) as error:
-        log.info("the session was not closed in order", extra={"reason": _said(error)})
-    finally:
-        protocol = client.uaclient.protocol
-        if protocol is not None and protocol.transport is not None:
-            protocol.transport.abort()  # close() would wait for a peer that no longer reads
-        client.disconnect_socket()
 
 
 async def _report(board: Board, intake: Intake, status: Callable[[Mapping[str, Json]], None]) -> None:
@@ -288,15 +191,3 @@ def _collected_until(journal: Journal) -> int | None:
         if gap["to_ns"] is None:  # still open: this run is the one to close it
             return int(gap["from_ns"])
     return last[0].received_ns
-
-
-def _said(error: Exception) -> str:
-    text = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-    return f"{type(error).__name__}: {text}"[:300]
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

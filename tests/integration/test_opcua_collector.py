@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from andon import clock
 from andon.events import SECOND_NS, Event, Gap, Json, Readings, StopAlarm
 from andon.ports import Record, RecordKind
-from ingest import opcua
+from ingest import opcua, opcua_connection
 from ingest.decode import MessageDecoder
 from ingest.journal import SqliteJournal
 from ingest.opcua import Parameters
@@ -183,7 +183,7 @@ def wanted(url: str, names: Mapping[str, str], **more: Json) -> Parameters:
 def _often_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opcua, "REPORT_S", 0.02)
     monkeypatch.setattr(opcua, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(opcua, "CLOSE_S", 0.5)
+    monkeypatch.setattr(opcua_connection, "CLOSE_S", 0.5)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

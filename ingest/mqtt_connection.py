@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeVar, cast
 
 import paho.mqtt.client as paho
@@ -19,11 +20,19 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 _T = TypeVar("_T")
 _NO_TOPIC = "andon/v1/no/topic"
 _READ_AT_ONCE = 500
 """How many messages are read before others have their turn."""
+
+
+class Retained(IntEnum):
+    """Which retained messages a subscription brings (MQTT 5, 3.8.3.1): those of every SUBSCRIBE, or of a new one."""
+
+    ALWAYS = 0
+    NEW = 1
 
 
 class ConnectionLost(OSError):
@@ -65,8 +74,8 @@ class BrokerConnection:
         self._taken = 0
         self._why = ""
         self._accepted: asyncio.Future[bool] = self._loop.create_future()
-        self._granted: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
-        self._settled: asyncio.Future[bool] | None = None
+        self._answers: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._settling = False
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.session_present = False
         self._client = _Client(address)
@@ -92,18 +101,38 @@ class BrokerConnection:
             raise ConnectionLost(f"{address.host}:{address.port}: closed at once")
         self._file = sock.fileno()
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
-        client.on_unsubscribe, client.on_socket_close = self._on_unsubscribe, self._on_socket_close
+        client.on_subscribe = client.on_unsubscribe = self._on_answer
+        client.on_message, client.on_socket_close = self._on_message, self._on_socket_close
         self.read(on=True)
         self._write()
         self.session_present = await self._answer(self._accepted, "CONNECT")
 
-    async def subscribe(self, topics: Sequence[str], qos: int) -> list[str]:
-        """Subscribe to these filters; gives those that the broker refuses."""
-        self._client.subscribe([(topic, qos) for topic in topics])
-        self._write()
-        codes = await self._answer(self._granted, "SUBSCRIBE")
+    async def subscribe(
+        self, topics: Sequence[str], qos: int, *, retained: Retained = Retained.NEW
+    ) -> list[str]:
+        """Subscribe to these filters; gives those that the broker refuses. `retained` holds with MQTT 5 only."""
+        if self._address.version == MQTTProtocolVersion.MQTTv5:
+            options = SubscribeOptions(qos, retainHandling=retained)
+            _, packet = self._client.subscribe([(topic, options) for topic in topics])
+        else:
+            _, packet = self._client.subscribe([(topic, qos) for topic in topics])
+        codes = await self._codes(packet, "SUBSCRIBE")
+        if len(codes) != len(topics):
+            self._lose(f"the broker answered {len(codes)} of {len(topics)} subscriptions")
+            raise ConnectionLost(self.lost.result())
         return [topic for topic, code in zip(topics, codes, strict=True) if code.is_failure]
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """End these subscriptions; one that the broker does not know is none."""
+        _, packet = self._client.unsubscribe(list(topics))
+        await self._codes(packet, "UNSUBSCRIBE")
+
+    async def _codes(self, packet: int | None, to: str) -> list[ReasonCode]:
+        if packet is None:
+            raise ConnectionLost("the connection ended")
+        answer = self._answers[packet] = self._loop.create_future()
+        self._write()
+        return await self._answer(answer, to)
 
     def read(self, *, on: bool) -> None:
         """Read what the broker sends, or let it wait."""
@@ -130,15 +159,10 @@ class BrokerConnection:
 
         Brokers answer in order, so the answer to any question will do; this one changes nothing.
         """
-        self._settled = self._loop.create_future()
-        self._client.unsubscribe(_NO_TOPIC)
+        self._settling = True
         self.read(on=True)
-        self._write()
-        await asyncio.wait(
-            cast("set[asyncio.Future[object]]", {self._settled, self.lost}),
-            timeout=within_s,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        with contextlib.suppress(TimeoutError, ConnectionLost):
+            await asyncio.wait_for(self.unsubscribe([_NO_TOPIC]), within_s)
 
     def look_after(self) -> None:
         """Ping, and notice a broker that has gone silent; to be called about once a second."""
@@ -230,21 +254,16 @@ class BrokerConnection:
         elif not self._accepted.done():
             self._accepted.set_result(flags.session_present)
 
-    def _on_subscribe(
-        self, _client: paho.Client, _: object, _mid: int, codes: list[ReasonCode], _p: Properties | None
+    def _on_answer(
+        self, _client: paho.Client, _: object, packet: int, codes: list[ReasonCode], _p: Properties | None
     ) -> None:
-        if not self._granted.done():
-            self._granted.set_result(codes)
-
-    def _on_unsubscribe(
-        self, _client: paho.Client, _: object, _mid: int, _codes: list[ReasonCode], _p: Properties | None
-    ) -> None:
-        if self._settled is not None and not self._settled.done():
-            self._settled.set_result(True)
+        answer = self._answers.pop(packet, None)
+        if answer is not None and not answer.done():
+            answer.set_result(codes)
 
     def _on_message(self, _client: paho.Client, _: object, message: paho.MQTTMessage) -> None:
         self._taken += 1
-        if self._settled is None:  # what comes after that is not acknowledged, and stays with the broker
+        if not self._settling:  # what comes after that is not acknowledged, and stays with the broker
             self._take(message)
 
     def _on_disconnect(

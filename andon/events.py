@@ -177,7 +177,24 @@ class ConfigChanged:
     origin: Origin
 
 
-Event = Readings | Waveform | StopAlarm | Gap | Tick | ConfigChanged
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about Andon's own line that a person has to know: a full disk, a source that keeps dying.
+
+    `code` is stable ("disk_full"), `subject` what it is about (a source, a folder), `severity` 1..1000.
+    `active` is false once it is over.
+    """
+
+    at_ns: int
+    code: str
+    subject: str
+    active: bool
+    severity: int
+    detail: str
+    origin: Origin
+
+
+Event = Readings | Waveform | StopAlarm | Gap | Tick | ConfigChanged | Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from andon.events import (
     Gap,
     Int64,
     Json,
+    Notice,
     Origin,
     Readings,
     StopAlarm,
@@ -63,6 +64,7 @@ class Outcome:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
+    redriven: list[tuple[str, int]] = field(default_factory=list)
     config: ConfigChanged | None = None
 
     def digest(self) -> str:
@@ -89,6 +91,9 @@ class Pipeline:
         self._latest: dict[str, int] = {}  # asset/channel -> the latest event time seen there
         self._heard: dict[str, int] = {}  # source -> when its last record was received
         self._away: dict[str, int] = {}  # source -> since when it is silent
+        self._noticed: dict[
+            str, tuple[str, int]
+        ] = {}  # code.subject -> finding id and onset while it is active
         self._fed_by: dict[str, set[str]] = {}  # asset -> the sources it was heard from
 
     @property
@@ -102,11 +107,8 @@ class Pipeline:
         for part in batch.slices:
             for gap in self._heard_from(part):
                 self._take(gap, outcome)
-            decoded = self._decoder.decode(part.source, part.first, part.records)
-            outcome.counts.setdefault(part.source, Counter()).update(decoded.counts)
-            outcome.dead_letters.extend(decoded.dead_letters)
-            for event in decoded.events:
-                self._take(event, outcome)
+            for place, again in groupby(enumerate(part.records), lambda at: at[1].kind == RecordKind.REDRIVE):
+                pass
         return outcome
 
     def _take(self, event: Event, outcome: Outcome) -> None:
@@ -122,6 +124,10 @@ class Pipeline:
             case Gap():
                 outcome.gaps.append(event)
                 self._spread(event, outcome)
+            case Notice():
+                finding = _of_our_own(event, self._noticed)
+                if finding is not None:
+                    outcome.findings.append(finding)
             case Readings():
                 self._feeds(event)
                 outcome.readings.append(event)
@@ -256,6 +262,7 @@ class Pipeline:
             "latest": self._latest,
             "heard": self._heard,
             "away": self._away,
+            "noticed": self._noticed,
             "fed_by": {asset: sorted(sources) for asset, sources in self._fed_by.items()},
             "failed": sorted(self._failed),
             "config": config
@@ -282,6 +289,7 @@ class Pipeline:
             self._configure(ConfigChanged(at_ns, version, document, Origin(source, position, received_ns)))
         self._latest, self._heard = dict(own["latest"]), dict(own["heard"])
         self._away = dict(own["away"])
+        self._noticed = {key: (str(known[0]), int(known[1])) for key, known in own.get("noticed", {}).items()}
         fed_by: dict[str, list[str]] = own["fed_by"]
         self._fed_by = {asset: set(sources) for asset, sources in fed_by.items()}
         self._failed = {(asset_id, index) for asset_id, index in own["failed"]}
@@ -289,6 +297,45 @@ class Pipeline:
         for asset_id, detectors in self._detectors.items():
             for index, detector in enumerate(detectors):
                 detector.restore(parts[f"detector/{asset_id}/{index}"])
+
+
+OWN_ASSET = "andon"
+"""What findings about Andon's own line name as their asset."""
+
+
+def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> Finding | None:
+    """The finding of a notice: raised once, updated while it is said again, cleared once; None if it never was active."""
+    component = f"{notice.code}.{notice.subject}"
+    known = active.get(component)
+    if known is None and not notice.active:
+        return None
+    identity = hashlib.sha256(f"{component}|{notice.origin.trace_id}".encode()).hexdigest()[:32]
+    finding_id, onset_ns = known or (identity, notice.at_ns)
+    if notice.active:
+        active[component] = (finding_id, onset_ns)
+        action = Action.RAISE if known is None else Action.UPDATE
+    else:
+        del active[component]
+        action = Action.CLEAR
+    return Finding(
+        id=finding_id,
+        asset=OWN_ASSET,
+        component=component,
+        family=Family.DATA_QUALITY,
+        condition=notice.code,
+        action=action,
+        at_ns=notice.at_ns,
+        onset_ns=onset_ns,
+        severity=notice.severity,
+        confidence=1.0,
+        numbers=(),
+        evidence={},
+        detector="pipeline",
+        version="1",
+        parameters_hash="",
+        origin=notice.origin,
+        text={"subject": notice.subject, "detail": notice.detail},
+    )
 
 
 def _failure(asset_id: str, detector: Detector, event: Event, error: Exception) -> Finding:

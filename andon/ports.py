@@ -1,12 +1,15 @@
 """The seams: a Protocol only where two real implementations ship, in our own types only."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from typing import Protocol
 
 from numpy.typing import NDArray
 
+from andon.clock import Now
 from andon.events import Event, Finding, Json, Readings
 
 State = Mapping[str, "NDArray[Json] | Json"]
@@ -23,6 +26,8 @@ class RecordKind(IntEnum):
     GAP = 3  # body is JSON {asset, point, from_ns, to_ns, cause, backfilled, count}
     TICK = 4  # empty body
     CONFIG = 5  # body is JSON {version, document}
+    NOTICE = 6  # body is JSON {code, subject, active, severity, detail}
+    REDRIVE = 7  # a refused message to decode anew, see andon.redrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Release files; appending after this raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What a source is given to work with: each kind is `async def run(parameters, at: SourceContext)`.
+
+    `ready` is told the address once data can come; `status` how it stands, at most once a second. `words` is
+    what it is told while it runs: `{"word": "reload", "parameters": {...}}`, `{"word": "rebirth", "edge": ...}`.
+    In `folder` it keeps what it has to remember over restarts.
+    """
+
+    journal: Journal
+    now: Now
+    stopping: asyncio.Event
+    ready: Callable[[str], None]
+    status: Callable[[Mapping[str, Json]], None]
+    folder: Path
+    words: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
 
 
 class Detector(Protocol):
@@ -119,7 +142,10 @@ class SeriesSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be used, kept whole in the journal: `reason` is a stable code, `head` its first 4 KiB."""
+    """A message that could not be used, kept whole in the journal: `reason` is a stable code, `head` its first 4 KiB.
+
+    `identified`: its identity was taken before it was refused, so that it counts as having been here.
+    """
 
     source: str
     position: int
@@ -130,6 +156,7 @@ class DeadLetter:
     head: bytes
     length: int
     sha256: str
+    identified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One process per part, each on a line of its own: started with a job on standard input, restarted when it dies.
 
 A child ends when its standard input closes, so that nothing outlives a killed supervisor. It speaks JSON lines
-on standard output (`{"ready": ...}`, `{"status": {...}}`); what it logs goes to a file.
+on standard output (`{"ready": ...}`, `{"status": {...}}`, `{"tell": {"to": ...}}`); what it logs goes to a file.
 """
 
 import json
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,13 +22,15 @@ STEADY_S = 30.0  # a process that ran this long starts again without delay
 
 @dataclass(slots=True)
 class Child:
-    """A running part and the last it said of itself."""
+    """A running part and the last it said of itself. `forward` takes what it wants another part to be told."""
 
     name: str
     job: dict[str, Json]
     log: Path
     process: subprocess.Popen[str]
     started_s: float
+    forward: Callable[[dict[str, Json]], None]
+    speaking: threading.Lock = field(default_factory=threading.Lock)
     ready: threading.Event = field(default_factory=threading.Event)
     said: dict[str, Json] = field(default_factory=dict)
     restarts: int = 0
@@ -44,6 +46,9 @@ class Child:
             try:
                 word = json.loads(line)
             except ValueError:
+                continue
+            if "tell" in word:
+                self.forward(dict(word["tell"]))
                 continue
             self.said.update(word)
             if "ready" in word:
@@ -71,6 +76,19 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} was not ready within {wait_s:.0f} s; see {child.log}")
         return str(child.said["ready"])
+
+    def tell(self, name: str, word: Mapping[str, Json]) -> bool:
+        """Tell a part something; whether it could be told."""
+        child = self.children.get(name)
+        if child is None or child.process.stdin is None:
+            return False
+        with child.speaking:
+            try:
+                child.process.stdin.write(json.dumps(word) + "\n")
+                child.process.stdin.flush()
+            except (OSError, ValueError):  # it has died, or is being stopped
+                return False
+        return True
 
     def watch(self) -> list[str]:
         """Start again what has died, with a growing delay; gives the names of parts that are down now."""
@@ -126,7 +144,7 @@ class Supervisor:
                 env=os.environ
                 | {"PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
-        child = Child(name, job, log, process, time.monotonic())
+        child = Child(name, job, log, process, time.monotonic(), self._forward)
         assert process.stdin is not None  # noqa: S101 - opened with a pipe
         try:
             process.stdin.write(json.dumps(job) + "\n")
@@ -135,6 +153,9 @@ class Supervisor:
             pass  # it died at once: watch() or start() says so
         threading.Thread(target=child.listen, name=f"listen-{name}", daemon=True).start()
         return child
+
+    def _forward(self, word: dict[str, Json]) -> None:
+        self.tell(str(word.pop("to")), word)
 
     def _again(self, child: Child) -> None:
         fresh = self._launch(child.name, child.job)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from pydantic import ValidationError
 
-from andon.events import ConfigChanged, Gap, Json, PackMLState, Quality, StopAlarm, Tick, Waveform
+from andon.events import ConfigChanged, Gap, Json, Notice, PackMLState, Quality, StopAlarm, Tick, Waveform
 from andon.plant import Plant
 from andon.ports import Decoded, Record, RecordKind, State
 from ingest import envelope as words
@@ -48,6 +48,7 @@ class MessageDecoder:
             RecordKind.GAP: _gap,
             RecordKind.TICK: _tick,
             RecordKind.CONFIG: self._config,
+            RecordKind.NOTICE: _notice,
         }
         self._messages: dict[str, tuple[int, Callable[[Run], None]]] = {
             TELEMETRY: (MAX_BYTES, self._telemetry),
@@ -232,6 +233,20 @@ def _gap(run: Run) -> None:
         origin=run.origin(),
     )
     run.put(gap, body.asset)
+
+
+def _notice(run: Run) -> None:
+    body = _own(run, words.NOTICE)
+    said = Notice(
+        at_ns=run.received_ns,
+        code=body.code,
+        subject=body.subject,
+        active=body.active,
+        severity=body.severity,
+        detail=body.detail,
+        origin=run.origin(),
+    )
+    run.put(said, None)
 
 
 def _refused(run: Run) -> None:

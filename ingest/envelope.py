@@ -119,6 +119,16 @@ class GapBody(Struct, frozen=True, gc=False):
     count: Annotated[int, Meta(ge=0)] = 0
 
 
+class NoticeBody(Struct, frozen=True, gc=False):
+    """The body of a NOTICE record: something about our own line."""
+
+    code: _Name
+    subject: _Name
+    active: bool
+    severity: Annotated[int, Meta(ge=1, le=1000)]
+    detail: str = ""
+
+
 class RefusedBody(Struct, frozen=True, gc=False):
     """The body of a REFUSED record: what is left of a message that was refused before parsing."""
 
@@ -145,6 +155,7 @@ STOP = msgspec.json.Decoder(StopMessage)
 OPCUA = msgspec.json.Decoder(OpcUaData | OpcUaEvent)
 GAP = msgspec.json.Decoder(GapBody)
 REFUSED = msgspec.json.Decoder(RefusedBody)
+NOTICE = msgspec.json.Decoder(NoticeBody)
 CONFIG = msgspec.json.Decoder(ConfigBody)
 _TYPED = msgspec.json.Decoder(_Typed)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon.clock import Now
 from andon.events import Json
-from andon.ports import Journal
+from andon.ports import Journal, SourceContext
 from ingest.credentials import Doorkeeper, User
 from ingest.desk import Desk
 from ingest.group_commit import GroupCommit
@@ -105,14 +105,7 @@ class Parameters(BaseModel):
         return self
 
 
-async def run(  # noqa: PLR0917 -- the signature of every source
-    parameters: Parameters,
-    journal: Journal,
-    now: Now,
-    stopping: asyncio.Event,
-    ready: Callable[[str], None],
-    status: Callable[[Mapping[str, Json]], None],
-) -> None:
+async def run(parameters: Parameters, at: SourceContext) -> None:
     """Listen until `stopping` is set, then commit what was read, acknowledge it and close, within 5 s.
 
     `ready` is told `mqtt://host:port` (or `mqtts://`). Raises OSError if the address or a certificate cannot be
@@ -123,13 +116,13 @@ async def run(  # noqa: PLR0917 -- the signature of every source
     async with contextlib.AsyncExitStack() as stack:
         checker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="doorkeeper"))
         group = GroupCommit(
-            journal,
-            now,
+            at.journal,
+            at.now,
             bound_records=parameters.queue_max_records,
             bound_bytes=parameters.queue_max_bytes,
             on_change=lambda full: _turn(desk, full=full),
         )
-        desk = _desk(parameters, journal, group, now, checker)
+        desk = _desk(parameters, at.journal, group, at.now, checker)
         await stack.enter_async_context(group)
         server = await loop.create_server(
             lambda: Session(desk),
@@ -141,9 +134,9 @@ async def run(  # noqa: PLR0917 -- the signature of every source
         )
         stack.callback(checker.shutdown, wait=False, cancel_futures=True)
         port = server.sockets[0].getsockname()[1]
-        ready(f"{'mqtts' if tls else 'mqtt'}://{parameters.host}:{port}")
+        at.ready(f"{'mqtts' if tls else 'mqtt'}://{parameters.host}:{port}")
         try:
-            await _serve(desk, stopping, status)
+            await _serve(desk, at.stopping, at.status)
         finally:
             server.close()
             await _say_goodbye(desk)

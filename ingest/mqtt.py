@@ -20,9 +20,8 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon import ports
-from andon.clock import Now
 from andon.events import Json
-from andon.ports import Journal, Record, RecordKind
+from andon.ports import Journal, Record, RecordKind, SourceContext
 from ingest.errors import JournalError
 from ingest.group_commit import GroupCommit
 from ingest.mqtt_connection import Address, BrokerConnection, ConnectionLost
@@ -121,50 +120,36 @@ class Parameters(BaseModel):
         return self
 
 
-async def run(  # noqa: PLR0917 -- the signature of every source
-    parameters: Parameters,
-    journal: Journal,
-    now: Now,
-    stopping: asyncio.Event,
-    ready: Callable[[str], None],
-    status: Callable[[Mapping[str, Json]], None],
-) -> None:
+async def run(parameters: Parameters, at: SourceContext) -> None:
     """Collect until `stopping` is set, connecting anew with growing waits; then commit and acknowledge what was read.
 
     `ready` is told `mqtt://host:port` (or `mqtts://`) at the first subscription. Raises OSError if the password
     or a certificate cannot be read, or if the journal fails; nothing that was not durable has been acknowledged.
     """
-    collector = Collector(parameters, journal, now, ready, status)
+    collector = Collector(parameters, at)
     group = GroupCommit(
-        journal,
-        now,
+        at.journal,
+        at.now,
         bound_records=parameters.queue_max_records,
         bound_bytes=parameters.queue_max_bytes,
         on_change=collector.turn,
     )
     async with group:
-        await collector.collect(group, stopping)
+        await collector.collect(group, at.stopping)
 
 
 class Collector:
     """Keeps one connection after another to the broker, and hands what comes to the group commit."""
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        journal: Journal,
-        now: Now,
-        ready: Callable[[str], None],
-        status: Callable[[Mapping[str, Json]], None],
-    ) -> None:
+    def __init__(self, parameters: Parameters, at: SourceContext) -> None:
         self._parameters = parameters
-        self._now = now
-        self._ready: Callable[[str], None] | None = ready
-        self._status = status
+        self._now = at.now
+        self._ready: Callable[[str], None] | None = at.ready
+        self._status = at.status
         self._limits = Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes)
         # Connections that left no record need no number of their own: so none is given twice in one journal.
-        self._number = journal.end() * _CONNECTIONS_PER_RECORD
-        self._alive_ns = _last_received_ns(journal)
+        self._number = at.journal.end() * _CONNECTIONS_PER_RECORD
+        self._alive_ns = _last_received_ns(at.journal)
         self._connection: BrokerConnection | None = None
         self._records: list[Record] = []
         self._packets: list[int] = []

@@ -123,7 +123,7 @@ class Collector:
         while not stopping.is_set():
             try:
                 async with _ended_by(stopping):
-                    await self._stayconnected(stopping, ready)
+                    await self._stay_connected(stopping, ready)
             except Exception as error:  # noqa: BLE001 - whatever a server does, the collector tries again
                 if said(error) != reason:
                     log.warning(
@@ -135,7 +135,7 @@ class Collector:
                 self._wait_s = min(2 * self._wait_s, self._parameters.back_off_s)
         self._board.lost(reason)
 
-    async def _stayconnected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
+    async def _stay_connected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
         async with connected(self._parameters) as client:
             subscription = Subscription(client, self._parameters, self._intake, self._board, self._now)
             await subscription.open()

@@ -1,4 +1,4 @@
-"""The records that a source writes in its own words: what it refused before parsing, and what it knows to be missing."""
+"""The records that a source writes in its own words: what it refused, what it knows to be missing, what a person has to know."""
 
 import base64
 import hashlib
@@ -42,6 +42,15 @@ def missing(from_ns: int, to_ns: int, cause: str, count: int = 0) -> Record:
         "count": count,
     }
     return Record(RecordKind.GAP, to_ns, b"", json.dumps(gap).encode())
+
+
+def notice(code: str, subject: str, at_ns: int, *, active: bool, severity: int, detail: str) -> Record:
+    """A NOTICE record: something about our own line that a person has to know, or that it is over.
+
+    `severity` 1..1000; from 900 on the ticket that it opens is of critical priority.
+    """
+    said = {"code": code, "subject": subject, "active": active, "severity": severity, "detail": detail}
+    return Record(RecordKind.NOTICE, at_ns, b"", json.dumps(said).encode())
 
 
 def _refused(reason: str, length: int, sha256: str, head: bytes) -> bytes:

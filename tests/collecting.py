@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from andon.clock import wall
 from andon.events import Json
-from andon.ports import Journal, Record
+from andon.ports import Journal, Record, SourceContext
 from ingest.journal import SqliteJournal
 from ingest.mqtt import Parameters, run
 
@@ -25,6 +26,7 @@ class Collecting:
     stopping: asyncio.Event
     ready: "asyncio.Future[str]"
     status: list[Mapping[str, Json]]
+    at: SourceContext
 
     async def stop(self) -> float:
         """Stop it cleanly; gives how many seconds that took."""
@@ -35,7 +37,9 @@ class Collecting:
 
 
 @contextlib.asynccontextmanager
-async def collecting(journal: Journal, port: int, **settings: object) -> AsyncIterator[Collecting]:
+async def collecting(
+    journal: Journal, port: int, *, folder: Path | None = None, **settings: object
+) -> AsyncIterator[Collecting]:
     """A collector of the broker on this port, which tries again soon."""
     settings = {
         "host": "127.0.0.1",
@@ -47,16 +51,17 @@ async def collecting(journal: Journal, port: int, **settings: object) -> AsyncIt
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping, status = asyncio.Event(), list[Mapping[str, Json]]()
     parameters = Parameters.model_validate({"port": port, **settings})
-    task = asyncio.create_task(
-        run(parameters, journal, wall, stopping, ready.set_result, status.append), name="collector"
-    )
-    collector = Collecting(task, stopping, ready, status)
-    try:
-        yield collector
-    finally:
-        task.cancel()  # as if killed; `stop` is for tests that mean it
-        await asyncio.wait({task})
-        ready.cancel()
+    keeping = contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory()
+    with keeping as kept:
+        at = SourceContext(journal, wall, stopping, ready.set_result, status.append, Path(kept))
+        task = asyncio.create_task(run(parameters, at), name="collector")
+        collector = Collecting(task, stopping, ready, status, at)
+        try:
+            yield collector
+        finally:
+            task.cancel()  # as if killed; `stop` is for tests that mean it
+            await asyncio.wait({task})
+            ready.cancel()
 
 
 class SteppedJournal(SqliteJournal):

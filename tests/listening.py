@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from andon.clock import wall
 from andon.events import Json
-from andon.ports import Journal, Record
+from andon.ports import Journal, Record, SourceContext
 from ingest.credentials import hash_password
 from ingest.journal import SqliteJournal
 from ingest.listener import Parameters, run
@@ -44,8 +45,9 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping, status = asyncio.Event(), list[Mapping[str, Json]]()
     parameters = Parameters.model_validate(settings)
-    serving = run(parameters, journal, wall, stopping, address.set_result, status.append)
-    task = asyncio.create_task(serving, name="listener")
+    keeping = tempfile.TemporaryDirectory()
+    at = SourceContext(journal, wall, stopping, address.set_result, status.append, Path(keeping.name))
+    task = asyncio.create_task(run(parameters, at), name="listener")
     await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
     if not address.done():
         await task
@@ -55,6 +57,7 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
     finally:
         if not task.done():
             await listener.stop()
+        keeping.cleanup()
 
 
 class GatedJournal(SqliteJournal):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from andon.clock import wall
-from andon.ports import Record
+from andon.ports import Record, SourceContext
 from ingest.group_commit import GroupCommit
 from ingest.journal import SqliteJournal
 
@@ -52,9 +52,15 @@ async def main(kind: str, folder: str, parameters: str, manner: str) -> None:
     module = importlib.import_module(f"ingest.{kind}")
     checked = module.Parameters.model_validate(json.loads(parameters))
     journal = SlowJournal(Path(folder), 0.5 if manner == "hasty" else 0.02)
-    await module.run(
-        checked, journal, wall, asyncio.Event(), lambda address: print(address, flush=True), lambda _: None
+    at = SourceContext(
+        journal,
+        wall,
+        asyncio.Event(),
+        lambda address: print(address, flush=True),
+        lambda _: None,
+        Path(folder),
     )
+    await module.run(checked, at)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from andon.database import reading
 from andon.datadir import Busy, only_instance, open_store
 from andon.engine import OWN, TakeAndCommit
 from andon.events import HOUR_NS, SECOND_NS, Json
+from andon.ports import SourceContext
 from ingest import listener
 from ingest.credentials import hash_password
 from ingest.journal import SqliteJournal
@@ -83,9 +84,10 @@ async def _send(recording: recordings.Recording, data: Path) -> None:
         {"port": 0, "users": {"sensor": {"password": hash_password(password)}}}
     )
     async with asyncio.TaskGroup() as tasks:
-        serving = listener.run(
-            parameters, journals[SOURCE], now, stopping, address.set_result, lambda _: None
+        at = SourceContext(
+            journals[SOURCE], now, stopping, address.set_result, lambda _: None, data / "journal" / SOURCE
         )
+        serving = listener.run(parameters, at)
         tasks.create_task(serving, name="listener")
         port = int((await address).rpartition(":")[2])
         async with Publisher(

@@ -1,13 +1,14 @@
 """What each process of an installation does: one file per role, each with `run(job, now, stopping)`.
 
-A part gets its job as one JSON line on standard input, says `ready` and `status` as JSON lines on standard
-output, and ends when its standard input closes.
+A part gets its job as one JSON line on standard input and further words as lines after it (`heard`), says `ready`,
+`status` and `tell` as JSON lines on standard output, and ends when its standard input closes.
 """
 
 import asyncio
 import importlib
 import json
 import logging
+import queue
 import signal
 import sys
 import threading
@@ -27,7 +28,7 @@ def run_part() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     job: Job = json.loads(sys.stdin.readline())
     stopping = threading.Event()
-    threading.Thread(target=_until_closed, args=(stopping,), name="stdin", daemon=True).start()
+    threading.Thread(target=_listen, args=(stopping,), name="stdin", daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     importlib.import_module(f"andon.parts.{job['role']}").run(job, now_of(job), stopping)
     return 0
@@ -37,6 +38,15 @@ def now_of(job: Mapping[str, Json]) -> Now:
     """The wall clock, or the clock of the story that the job tells."""
     story = job.get("clock")
     return SharedStory(Path(story)) if story else clock.wall
+
+
+heard: "queue.SimpleQueue[Mapping[str, Json]]" = queue.SimpleQueue()
+"""What the supervisor has told this part since it got its job, in order."""
+
+
+def tell(to: str, word: Mapping[str, Json]) -> None:
+    """Have the supervisor tell another part something, if that part runs."""
+    _say({"tell": {"to": to, **word}})
 
 
 def ready(text: str) -> None:
@@ -63,9 +73,13 @@ async def until(stopping: threading.Event, work: Callable[[asyncio.Event], Await
     stopping.set()
 
 
-def _until_closed(stopping: threading.Event) -> None:
-    while sys.stdin.readline():
-        pass
+def _listen(stopping: threading.Event) -> None:
+    while line := sys.stdin.readline():
+        try:
+            word: Mapping[str, Json] = json.loads(line)
+        except ValueError:
+            continue  # half a line: the supervisor was killed while it spoke
+        heard.put(word)
     stopping.set()
 
 

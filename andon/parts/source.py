@@ -6,12 +6,15 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from andon.clock import Now
 from andon.config import check
-from andon.parts import Job, ready, status, until
+from andon.events import Json
+from andon.parts import Job, heard, ready, status, until
+from andon.ports import SourceContext
 from ingest.journal import SqliteJournal
 
 KEEP_FILE = "keep.json"
@@ -29,11 +32,27 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
         journal = SqliteJournal(folder, on_commit=nudge)
         try:
             threading.Thread(target=_drop_what_is_done, args=(journal, folder, stopping), daemon=True).start()
-            asyncio.run(
-                until(stopping, lambda event: kind.run(parameters, journal, now, event, ready, status))
-            )
+
+            async def collect(event: asyncio.Event) -> None:
+                at = SourceContext(journal, now, event, ready, status, folder)
+                _hand_on_words(at.words)
+                await kind.run(parameters, at)
+
+            asyncio.run(until(stopping, collect))
         finally:
             journal.close()
+
+
+def _hand_on_words(words: asyncio.Queue[Mapping[str, Json]]) -> None:
+    """Put what the supervisor tells this part into the queue of the running loop."""
+    loop = asyncio.get_running_loop()
+
+    def hand_on() -> None:
+        while True:
+            word = heard.get()
+            loop.call_soon_threadsafe(words.put_nowait, word)
+
+    threading.Thread(target=hand_on, name="words", daemon=True).start()
 
 
 class Nudger:

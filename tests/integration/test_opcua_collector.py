@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from andon import clock
 from andon.events import SECOND_NS, Event, Gap, Json, Readings, StopAlarm
-from andon.ports import Record, RecordKind
+from andon.ports import Record, RecordKind, SourceContext
 from ingest import opcua, opcua_connection
 from ingest.decode import MessageDecoder
 from ingest.journal import SqliteJournal
@@ -101,7 +101,15 @@ class Run:
         self._reader = SqliteJournal(self._folder, read_only=True)
         self._task = asyncio.create_task(
             opcua.run(
-                self.parameters, self._journal, clock.wall, self._stopping, self.ready.append, self._note
+                self.parameters,
+                SourceContext(
+                    self._journal,
+                    clock.wall,
+                    self._stopping,
+                    self.ready.append,
+                    self._note,
+                    self._folder,
+                ),
             )
         )
         return self

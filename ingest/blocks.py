@@ -1,23 +1,34 @@
 """What a run of records becomes, in stream order: neighbouring values of one asset are gathered into one block."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from andon.events import Event, Gap, Origin, Readings
+from andon.events import Event, Gap, Origin, Quality, Readings
 from andon.ports import DeadLetter, Decoded, Record, RecordKind
-from ingest.mapping import NOWHERE
+from andon.redrive import IDENTIFIED
+from ingest.identity import Identity
+from ingest.mapping import NOWHERE, Equipment, Routes
 from ingest.refusal import Refused
 from ingest.sequence import Hole
 from ingest.times import event_ns
 
 HEAD_BYTES = 4096
+_BAD = int(Quality.BAD)
 _NOTHING = Record(RecordKind.TICK, 0, b"", b"")
 Row = tuple[int, tuple[str, str], float, int]
 """Event time in ns, (channel, unit), value, OPC UA StatusCode."""
+
+
+def row(at_ns: int, channel: tuple[str, str], value: float | None, quality: int) -> Row:
+    """One value; where there is none, that is kept as such, and never of good quality."""
+    if value is None:
+        return at_ns, channel, math.nan, max(quality, _BAD)
+    return at_ns, channel, value, quality
 
 
 @dataclass(slots=True)
@@ -64,7 +75,11 @@ def readings_of(blocks: Sequence[Rows]) -> list[Readings]:
 
 
 class Run:
-    """One call of the decoder: the record it stands at, and what has come of the ones before."""
+    """One call of the decoder: the record it stands at, and what has come of the ones before.
+
+    `identified` says whether the record's identity is taken. If it is from the beginning, the record was refused
+    after that, and nothing of its identity was ever let through.
+    """
 
     __slots__ = (
         "_events",
@@ -72,22 +87,28 @@ class Run:
         "_letters",
         "_open",
         "duplicates",
+        "identified",
+        "identity",
         "overflow",
         "position",
         "received",
         "received_ns",
         "record",
         "route",
+        "routes",
         "source",
         "stored",
     )
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, identity: Identity, routes: Routes) -> None:
         self.source = source
+        self.identity = identity
+        self.routes = routes
         self.position = 0
         self.received_ns = 0
         self.record = _NOTHING
         self.route = NOWHERE
+        self.identified = False
         self.received = self.stored = self.duplicates = self.overflow = 0
         self._extra: Counter[str] = Counter()
         self._events: list[Event | Rows] = []
@@ -99,6 +120,7 @@ class Run:
         self.position = position
         self.record = record
         self.received_ns = record.received_ns
+        self.identified = bool(record.flags & IDENTIFIED)
 
     def origin(self) -> Origin:
         """Where the record stands."""
@@ -110,6 +132,12 @@ class Run:
         if at_ns != source_ns:
             self._extra["clock_skew"] += 1
         return at_ns
+
+    def equipment(self) -> Equipment:
+        """The asset that the route leads to; Refused if it leads to none."""
+        if self.route.equipment is None:
+            raise self.route.refusal()
+        return self.route.equipment
 
     def add(self, asset: str, rows: list[Row]) -> None:
         """Add values of one asset to its open block."""
@@ -162,6 +190,7 @@ class Run:
                 head=head,
                 length=length,
                 sha256=sha256,
+                identified=self.identified,
             )
         )
 

@@ -4,7 +4,6 @@ import zlib
 
 from ingest.blocks import Run
 from ingest.envelope import Envelope
-from ingest.identity import Identity
 from ingest.refusal import Reason, Refused
 from ingest.sequence import Verdict
 
@@ -18,17 +17,15 @@ _REFUSALS = {
 }
 
 
-def is_new(
-    identity: Identity, run: Run, message: Envelope, *, sent_ns: int | None, at_ns: int, timed: bool
-) -> bool:
+def is_new(run: Run, message: Envelope, *, sent_ns: int | None, at_ns: int, timed: bool) -> bool:
     """Judge a JSON message: numbered, named, timed (`timed`: its values say when), re-sent, or none of these.
 
     `sent_ns` is the sender's time. A duplicate is counted; a conflict is Refused; what has no identity is new.
     """
-    body = run.record.body
+    body, identity = run.record.body, run.identity
     if message.seq is not None and message.producer is not None and message.boot is not None:
         key = f"{message.producer}\x00{message.boot}"
-        return follows(identity, run, key=key, number=message.seq, sent_ns=sent_ns or 0, at_ns=at_ns)
+        return follows(run, key=key, number=message.seq, sent_ns=sent_ns or 0, at_ns=at_ns)
     if message.id is not None:
         scope = run.record.topic if message.source is None else message.source.encode()
         said = scope + b"\x00" + message.id.encode()
@@ -46,7 +43,6 @@ def is_new(
 
 
 def follows(
-    identity: Identity,
     run: Run,
     *,
     key: str,
@@ -56,7 +52,7 @@ def follows(
     point: str | None = None,
 ) -> bool:
     """Judge a numbered message of the producer and boot in `key`; holes that stand too long become gaps."""
-    sequence = identity.sequence(key)
+    sequence = run.identity.sequence(key)
     verdict = sequence.take(
         number,
         zlib.crc32(run.record.body),
@@ -71,7 +67,7 @@ def follows(
     if sequence.holes:
         for hole, filled in sequence.news(run.received_ns):
             run.gap(hole, filled=filled)
-        identity.wait(run.source, key, sequence)
+        run.identity.wait(run.source, key, sequence)
     return True
 
 

@@ -11,11 +11,10 @@ import logging
 import os
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self, cast
 
-import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,9 +24,10 @@ from andon.ports import Journal, Record, RecordKind, SourceContext
 from ingest.errors import JournalError
 from ingest.group_commit import GroupCommit
 from ingest.mqtt_connection import Address, BrokerConnection, ConnectionLost
-from ingest.mqtt_packets import Publish
+from ingest.mqtt_packets import Oversized
+from ingest.mqtt_paho import Message
 from ingest.mqtt_wire import Limits
-from ingest.own_records import missing, oversized, too_large
+from ingest.own_records import missing, too_large
 
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
@@ -151,8 +151,6 @@ class Collector:
         self._number = at.journal.end() * _CONNECTIONS_PER_RECORD
         self._alive_ns = _last_received_ns(at.journal)
         self._connection: BrokerConnection | None = None
-        self._records: list[Record] = []
-        self._packets: list[int] = []
         self._received = self._refused = self._connections = 0
         self._refused_topics: list[str] = []
         self._error: str | None = None
@@ -185,7 +183,7 @@ class Collector:
     async def _connected(self, stop: asyncio.Future[bool]) -> str:
         """One connection, from its beginning to its end; gives why it ended."""
         parameters = self._parameters
-        connection = BrokerConnection(_address(parameters), self._take, self._took)
+        connection = BrokerConnection(_address(parameters), self._limits, self._take)
         self._number += 1
         self._connection = connection
         try:
@@ -253,27 +251,26 @@ class Collector:
             self._ready(f"{scheme}://{parameters.host}:{parameters.port}")
             self._ready = None
 
-    def _take(self, message: paho.MQTTMessage) -> None:
-        """Only remember the message: whatever could fail comes later."""
-        self._received += 1
-        if not message.qos and self._group.may_lose:
-            self._group.lose()
-            return
-        topic, body = message._topic, bytes(message.payload)  # noqa: SLF001 -- `topic` raises where it is not UTF-8
-        flags = message.dup | message.retain << 1 | message.qos << 2
-        kind = RecordKind.MESSAGE
-        if len(body) > self._limits.of(topic):
-            self._refused += 1
-            kind, body = RecordKind.REFUSED, too_large(oversized(Publish(topic, body, message.mid, flags)))
-        self._records.append(Record(kind, self._now(), topic, body, self._number, message.mid, flags))
-        if message.qos:
-            self._packets.append(message.mid)
-
-    def _took(self) -> None:
-        """Hand on what was read; it is acknowledged on this connection, or never, once it is durable."""
-        records, packets = self._records, self._packets
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Hand on what was read; it is acknowledged on this connection, or never, once all of it is durable."""
+        at_ns, number, may_lose = self._now(), self._number, self._group.may_lose
+        records: list[Record] = []
+        packets: list[int] = []
+        self._received += len(messages)
+        for message in messages:
+            qos = message.flags >> 2
+            if not qos and may_lose:
+                self._group.lose()
+                continue
+            if isinstance(message, Oversized):
+                self._refused += 1
+                kind, body = RecordKind.REFUSED, too_large(message)
+            else:
+                kind, body = RecordKind.MESSAGE, message.body
+            records.append(Record(kind, at_ns, message.topic, body, number, message.packet, message.flags))
+            if qos:
+                packets.append(message.packet)
         if records and self._connection is not None:
-            self._records, self._packets = [], []
             durable = functools.partial(self._connection.acknowledge, packets) if packets else None
             self._group.add(records, durable)
 

@@ -16,16 +16,17 @@ from enum import IntEnum
 from typing import TypeVar, cast
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.mqtt_paho import BatchClient, Message
+from ingest.mqtt_wire import Limits
+
 _T = TypeVar("_T")
 _NO_TOPIC = "andon/v1/no/topic"
-_READ_AT_ONCE = 500
-"""How many messages are read before others have their turn."""
 
 
 class Retained(IntEnum):
@@ -57,28 +58,25 @@ class Address:
 
 
 class BrokerConnection:
-    """One connection. `take` is called on the event loop for each message, `took` after each run of them.
+    """One connection. `take` is called on the event loop with the messages that were read together.
 
     `session_present` says whether the broker had kept our session; `lost` is done when the connection is, with
     the reason.
     """
 
-    def __init__(
-        self, address: Address, take: Callable[[paho.MQTTMessage], None], took: Callable[[], None]
-    ) -> None:
+    def __init__(self, address: Address, limits: Limits, take: Callable[[Sequence[Message]], None]) -> None:
         self._address = address
-        self._take, self._took = take, took
+        self._take = take
         self._loop = asyncio.get_running_loop()
         self._file: int | None = None
         self._reading = self._writing = False
-        self._taken = 0
         self._why = ""
         self._accepted: asyncio.Future[bool] = self._loop.create_future()
         self._answers: dict[int, asyncio.Future[list[ReasonCode]]] = {}
         self._settling = False
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.session_present = False
-        self._client = _Client(address)
+        self._client = _Client(address, limits, self._hand_on)
 
     async def open(self) -> None:
         """Connect; ConnectionLost if the broker cannot be reached or does not want us."""
@@ -102,7 +100,7 @@ class BrokerConnection:
         self._file = sock.fileno()
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe = client.on_unsubscribe = self._on_answer
-        client.on_message, client.on_socket_close = self._on_message, self._on_socket_close
+        client.on_socket_close = self._on_socket_close
         self.read(on=True)
         self._write()
         self.session_present = await self._answer(self._accepted, "CONNECT")
@@ -150,8 +148,7 @@ class BrokerConnection:
         if self.lost.done():
             return
         with self._closing_on_failure():
-            for packet in packets:
-                self._client.ack(packet, 1)
+            self._client.acknowledge(packets)
         self._write()
 
     async def settle(self, within_s: float) -> None:
@@ -189,23 +186,15 @@ class BrokerConnection:
         return answer.result()
 
     def _readable(self) -> None:
-        """Read a run of messages; paho reads one packet at a time."""
         with self._closing_on_failure():
-            for _ in range(_READ_AT_ONCE):
-                if not self._reading:
-                    break
-                before = self._taken
-                self._client.loop_read()
-                if self._taken == before and not self._holds_more():
-                    break
-            else:
+            self._client.loop_read()
+            if self._reading and self._client.holds_more():
                 self._loop.call_soon(self._readable)
-        self._took()
         self._write()
 
-    def _holds_more(self) -> bool:
-        sock = self._client.socket()
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+    def _hand_on(self, messages: Sequence[Message]) -> None:
+        if not self._settling:  # what comes after that is not acknowledged, and stays with the broker
+            self._take(messages)
 
     def _write(self) -> None:
         with self._closing_on_failure():
@@ -261,11 +250,6 @@ class BrokerConnection:
         if answer is not None and not answer.done():
             answer.set_result(codes)
 
-    def _on_message(self, _client: paho.Client, _: object, message: paho.MQTTMessage) -> None:
-        self._taken += 1
-        if not self._settling:  # what comes after that is not acknowledged, and stays with the broker
-            self._take(message)
-
     def _on_disconnect(
         self,
         _client: paho.Client,
@@ -280,19 +264,11 @@ class BrokerConnection:
         self._let_go()
 
 
-class _Client(paho.Client):
-    """paho's client, which leaves its socket open where a handshake fails."""
+class _Client(BatchClient):
+    """The client of one address, which leaves no socket open where a handshake fails."""
 
-    def __init__(self, address: Address) -> None:
-        five = address.version == MQTTProtocolVersion.MQTTv5
-        super().__init__(
-            CallbackAPIVersion.VERSION2,
-            address.client_id,
-            clean_session=None if five else False,
-            protocol=address.version,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
+    def __init__(self, address: Address, limits: Limits, take: Callable[[Sequence[Message]], None]) -> None:
+        super().__init__(address.client_id, address.version, limits, take)
         self.connect_timeout = address.timeout_s
         if address.user is not None:
             self.username_pw_set(address.user, address.password)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from ingest.journal import SqliteJournal
 from ingest.mqtt import Collector, Parameters, wait_s
 from ingest.mqtt_connection import BrokerConnection
 from ingest.mqtt_packets import V3, V5, Connect, Kind, Packet, Reason, connack
+from ingest.mqtt_paho import Message
 from tests.collecting import SteppedJournal, collecting
 from tests.listening import GatedJournal, until
 from tests.scripted_broker import scripted_broker
@@ -56,15 +57,14 @@ async def test_messages_are_acknowledged_in_order_and_only_when_they_are_durable
 async def test_acknowledging_before_the_commit_would_be_found(
     journal: GatedJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Collector._took
+    honest = Collector._take
 
-    def hasty(self: Collector) -> None:
+    def hasty(self: Collector, messages: Sequence[Message]) -> None:
         if self._connection is not None:
-            self._connection.acknowledge(self._packets)
-        self._packets.clear()
-        honest(self)
+            self._connection.acknowledge([message.packet for message in messages])
+        honest(self, messages)
 
-    monkeypatch.setattr(Collector, "_took", hasty)
+    monkeypatch.setattr(Collector, "_take", hasty)
     assert not await silent_until_durable(journal, "3.1.1")
 
 

@@ -81,7 +81,7 @@ class SourceContext:
 
     `ready` is told the address once data can come; `status` how it stands, at most once a second. `words` is
     what it is told while it runs: `{"word": "reload", "parameters": {...}}`, `{"word": "rebirth", "edge": ...}`.
-    In `folder` it keeps what it has to remember over restarts.
+    In `folder` it keeps what it has to remember over restarts; `pki` holds the installation's certificates.
     """
 
     journal: Journal
@@ -91,6 +91,7 @@ class SourceContext:
     status: Callable[[Mapping[str, Json]], None]
     folder: Path
     words: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
+    pki: Path | None = None
 
 
 class Detector(Protocol):

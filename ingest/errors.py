@@ -8,6 +8,7 @@
     │   ├── RecordDropped    the record was dropped with its file
     │   ├── CorruptRecord    the record is not what was written (the spine's CorruptRecord too)
     │   └── Damaged          SQLite cannot make sense of a journal file any more
+    ├── CertificateRefused   the other side's certificate is not accepted, and why
     └── ProtocolError        bytes that are not MQTT, or MQTT that is not spoken here
 
 Every class has a stable `code`.
@@ -91,6 +92,16 @@ class Damaged(JournalError):
     """SQLite cannot make sense of a journal file any more; the journal leaves it as it is and goes on in a new one."""
 
     code: ClassVar[str] = "volume_damaged"
+
+
+class CertificateRefused(IngestError):
+    """The other side's certificate is not accepted. `reason`: untrusted, changed, expired, wrong_host and so on."""
+
+    code: ClassVar[str] = "untrusted_certificate"
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class ProtocolError(IngestError):

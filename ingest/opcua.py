@@ -18,14 +18,18 @@ from andon.clock import Now
 from andon.events import Json
 from andon.ports import CorruptRecord, Journal, RecordKind, SourceContext
 from ingest.errors import IngestError
-from ingest.opcua_connection import Server, connected, said
+from ingest.notices import Notices
+from ingest.opcua_connection import Door, Server, said
 from ingest.opcua_intake import Intake
 from ingest.opcua_items import Address, Board, Item, Watched
 from ingest.opcua_subscription import Subscription, is_set_within
+from ingest.pki import Pki
 
 STOP_S = 3.0
 FIRST_WAIT_S = 1.0
 REPORT_S = 1.0
+LOOK_BACK = 50
+"""So many notices may stand at the end of a journal, after what was collected last."""
 log = logging.getLogger(__name__)
 
 
@@ -89,16 +93,19 @@ async def run(parameters: Parameters, at: SourceContext) -> None:
     logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
     intake = Intake(at.journal, at.now, parameters.queue)
     board = Board([Watched(item, handle) for handle, item in enumerate(parameters.items, 1)])
-    collector = Collector(parameters, intake, board, at.now, missing_since_ns=_collected_until(at.journal))
+    notices = Notices(at.folder, at.now, intake.note)
+    door = Door(parameters, Pki(at.pki or at.folder / "pki"), at.now, notices)
+    missing_since_ns = _collected_until(at.journal)
+    collector = Collector(parameters, door, intake, board, at.now, missing_since_ns=missing_since_ns)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(intake.write(), name="opcua journal")
-        reporting = tasks.create_task(_report(board, intake, at.status), name="opcua status")
+        reporting = tasks.create_task(_report(board, intake, door, at.status), name="opcua status")
         try:
             await collector.collect(at.stopping, at.ready)
         finally:
             intake.close()
             reporting.cancel()
-    at.status(board.facts() | intake.facts())
+    at.status(board.facts() | intake.facts() | door.look())
 
 
 class Collector:
@@ -108,9 +115,17 @@ class Collector:
     """
 
     def __init__(
-        self, parameters: Parameters, intake: Intake, board: Board, now: Now, *, missing_since_ns: int | None
+        self,
+        parameters: Parameters,
+        door: Door,
+        intake: Intake,
+        board: Board,
+        now: Now,
+        *,
+        missing_since_ns: int | None,
     ) -> None:
         self._parameters = parameters
+        self._door = door
         self._intake = intake
         self._board = board
         self._now = now
@@ -136,7 +151,7 @@ class Collector:
         self._board.lost(reason)
 
     async def _stay_connected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
-        async with connected(self._parameters) as client:
+        async with self._door.connected() as client:
             subscription = Subscription(client, self._parameters, self._intake, self._board, self._now)
             await subscription.open()
             if self._missing_since_ns is not None:
@@ -171,23 +186,27 @@ async def _ended_by(stopping: asyncio.Event) -> AsyncIterator[None]:
             waiting.cancel()
 
 
-async def _report(board: Board, intake: Intake, status: Callable[[Mapping[str, Json]], None]) -> None:
+async def _report(
+    board: Board, intake: Intake, door: Door, status: Callable[[Mapping[str, Json]], None]
+) -> None:
     while True:
-        status(board.facts() | intake.facts())
+        status(board.facts() | intake.facts() | door.look())
         await asyncio.sleep(REPORT_S)
 
 
 def _collected_until(journal: Journal) -> int | None:
     """Up to when an earlier run had collected everything: what came after is missing. None for an empty journal."""
     end = journal.end()
-    try:
-        last = journal.read(end - 1, 1) if end else ()
-    except (IngestError, CorruptRecord):
-        return None
-    if not last:
-        return None
-    if last[0].kind is RecordKind.GAP:
-        gap = json.loads(last[0].body)
-        if gap["to_ns"] is None:  # still open: this run is the one to close it
-            return int(gap["from_ns"])
-    return last[0].received_ns
+    for position in range(end - 1, max(end - LOOK_BACK, 0) - 1, -1):
+        try:
+            (last,) = journal.read(position, 1)
+        except (IngestError, CorruptRecord):
+            return None
+        if last.kind is RecordKind.NOTICE:
+            continue  # it says nothing of what was collected
+        if last.kind is RecordKind.GAP:
+            gap = json.loads(last.body)
+            if gap["to_ns"] is None:  # still open: this run is the one to close it
+                return int(gap["from_ns"])
+        return last.received_ns
+    return None

@@ -55,6 +55,10 @@ class Intake:
             self.gaps += 1
             self._put(gap_record(from_ns, to_ns, cause, self._now(), asset=asset, point=point))
 
+    def note(self, record: Record) -> None:
+        """Take a notice; they are few, and there is always room."""
+        self._put(record)
+
     def facts(self) -> dict[str, Json]:
         """The counts, for people."""
         return {

@@ -109,6 +109,7 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
     opcua = {
         "kind": "opcua",
         "url": f"opc.tcp://127.0.0.1:{opcua_port}",
+        "security": "none",
         "allow_insecure": True,
         "items": items,
     }

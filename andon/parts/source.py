@@ -34,7 +34,8 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
             threading.Thread(target=_drop_what_is_done, args=(journal, folder, stopping), daemon=True).start()
 
             async def collect(event: asyncio.Event) -> None:
-                at = SourceContext(journal, now, event, ready, status, folder)
+                pki = Path(job["data"]) / "pki"
+                at = SourceContext(journal, now, event, ready, status, folder, pki=pki)
                 _hand_on_words(at.words)
                 await kind.run(parameters, at)
 

@@ -25,6 +25,7 @@ from ingest.opcua_subscription import Subscription
 from ingest.opcua_words import BAD, event_record, gap_record, node_id, value_of, value_record
 
 URL = "opc.tcp://127.0.0.1:4840"
+FAR = "opc.tcp://192.0.2.7:4840"
 NAMED = Events().properties()
 
 
@@ -144,12 +145,29 @@ def test_a_node_is_found_by_the_uri_of_its_namespace() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"url": URL}, "allow_insecure = true"),
-        ({"url": "opc.tcp://10.0.0.7:4840", "allow_insecure": True}, "on this machine"),
-        ({"url": "opc.tcp://localhost.example.org:4840", "allow_insecure": True}, "on this machine"),
+        ({"url": URL, "security": "none"}, "allow_insecure = true"),
+        ({"url": FAR, "security": "none", "allow_insecure": True}, "over_the_network"),
         (
-            {"url": URL, "security": "Basic256Sha256", "certificate": "a"},
-            "needs private_key, server_certificate",
+            {"url": "opc.tcp://localhost.example.org:4840", "security": "none", "allow_insecure": True},
+            "over_the_network",
+        ),
+        ({"url": FAR, "security": "Basic256"}, "Basic256Sha256"),
+        ({"url": FAR, "security": "Basic128Rsa15"}, "Basic256Sha256"),
+        ({"url": FAR, "mode": "None"}, "SignAndEncrypt"),
+        ({"url": FAR, "password": "p"}, "a password needs a user"),
+        ({"url": FAR, "user": "u", "password": "p", "password_file": "f"}, "not both"),
+        ({"url": FAR, "user": "u", "password": "p", "mode": "Sign"}, "it could be read"),
+        ({"url": FAR, "user_certificate": "c"}, "go together"),
+        ({"url": FAR, "user": "u", "user_certificate": "c", "user_private_key": "k"}, "not both"),
+        (
+            {
+                "url": FAR,
+                "security": "none",
+                "allow_insecure_over_the_network": True,
+                "user": "u",
+                "password": "p",
+            },
+            "given away",
         ),
         ({"url": "http://x", "allow_insecure": True}, "pattern"),
         (
@@ -179,7 +197,7 @@ def test_settings_that_cannot_be_meant_are_refused_with_the_cure(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.8.8"])
 def test_an_insecure_server_on_this_machine_may_be_allowed(host: str) -> None:
-    assert Parameters(url=f"opc.tcp://{host}:4840", allow_insecure=True).security == "none"
+    Parameters(url=f"opc.tcp://{host}:4840", security="none", allow_insecure=True)
 
 
 # on the way to the journal

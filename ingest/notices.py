@@ -1,0 +1,52 @@
+"""What a source says of itself that a person has to know: once while it holds, and taken back once it is over.
+
+A notice stands until it is taken back, and a source may die in between. So it is written down beside the journal
+that it was once said; a later run that finds all well takes it back again, which changes nothing if it was over.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from andon.clock import Now
+from andon.ports import Record
+from ingest.own_records import notice
+
+FILE = "notices.json"
+
+
+class Notices:
+    """The notices of one source, kept in its `folder`; `put` takes the records, `subject` is the source."""
+
+    def __init__(self, folder: Path, now: Now, put: Callable[[Record], None]) -> None:
+        self._path = folder / FILE
+        self._subject = folder.name
+        self._now = now
+        self._put = put
+        self._standing: dict[str, str] = {}
+        try:
+            self._unsure: set[str] = set(json.loads(self._path.read_text()))
+        except (OSError, ValueError):
+            self._unsure = set()
+
+    def say(self, code: str, severity: int, detail: str) -> None:
+        """It holds; said again only if the detail is another."""
+        if self._standing.get(code) == detail:
+            return
+        if code not in self._standing:
+            self._remember({*self._standing, *self._unsure, code})
+        self._standing[code] = detail
+        self._put(notice(code, self._subject, self._now(), active=True, severity=severity, detail=detail))
+
+    def over(self, code: str) -> None:
+        """It does not hold, or no longer."""
+        if code not in self._standing and code not in self._unsure:
+            return
+        self._standing.pop(code, None)
+        self._unsure.discard(code)
+        self._put(notice(code, self._subject, self._now(), active=False, severity=1, detail=""))
+
+    def _remember(self, codes: set[str]) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(sorted(codes)))
+        partial.rename(self._path)

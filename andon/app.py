@@ -12,7 +12,7 @@ from andon.plant import Plant
 from andon.ports import Journal, Notifier
 from detectors import build
 from detectors.features import features_of
-from ingest import deadletters, gaps
+from ingest import deadletters, freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.series import SeriesStore
 from ticketing.notify import log
@@ -52,6 +52,7 @@ def make_engine(
         apply_findings=make_tickets(data, database, notify=notify).apply,
         save_dead_letters=deadletters.save,
         save_gaps=gaps.save,
+        save_heard=freshness.save,
         snapshot_folder=data / "snapshots",
         now=now,
     )

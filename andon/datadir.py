@@ -11,7 +11,7 @@ from sqlalchemy import Engine as Database
 
 from andon import manifest, plants
 from andon.database import open_database, writing
-from ingest import deadletters, gaps
+from ingest import deadletters, freshness, gaps
 from ticketing import store
 
 
@@ -47,6 +47,7 @@ def open_store(data: Path) -> Database:
             plants.metadata,
             deadletters.metadata,
             gaps.metadata,
+            freshness.metadata,
             store.metadata,
         ):
             metadata.create_all(conn)

@@ -6,6 +6,7 @@ repeats the batches after it, comparing instead of writing, before it goes on li
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +26,13 @@ OWN = "engine"
 """The engine's own source: ticks and changes of configuration."""
 
 TAKE_AT_MOST = 256  # records per source and batch: a waveform batch stays near 4 MB
+HEARD_EVERY_S = 1.0
 log = logging.getLogger(__name__)
 
 ApplyFindings = Callable[[Connection, Sequence[Finding], Plant, int], Mapping[str, int]]
 SaveDeadLetters = Callable[[Connection, Sequence[DeadLetter]], None]
 SaveGaps = Callable[[Connection, Sequence[Gap]], None]
+SaveHeard = Callable[[Connection, Mapping[tuple[str, str], tuple[int, str]]], None]
 
 
 class TakeAndCommit:
@@ -45,6 +48,7 @@ class TakeAndCommit:
         apply_findings: ApplyFindings,
         save_dead_letters: SaveDeadLetters,
         save_gaps: SaveGaps,
+        save_heard: SaveHeard,
         snapshot_folder: Path,
         now: Now,
     ) -> None:
@@ -55,11 +59,14 @@ class TakeAndCommit:
         self._apply_findings = apply_findings
         self._save_dead_letters = save_dead_letters
         self._save_gaps = save_gaps
+        self._save_heard = save_heard
         self._snapshot_folder = snapshot_folder
         self._now = now
         self._number = 0
         self._at: dict[str, int] = {}
         self._last_tick_ns = 0
+        self._heard: dict[tuple[str, str], tuple[int, str]] = {}
+        self._heard_s = 0.0
         self.differs: list[int] = []
 
     def recover(self) -> int:
@@ -80,6 +87,7 @@ class TakeAndCommit:
                 self.differs.append(number)
                 log.error("batch gave another outcome when it was repeated", extra={"batch": number})
             self._series.write(number, outcome.readings)
+            self._heard.update(outcome.heard)
         return len(todo)
 
     def configure(self, plant: Plant) -> None:
@@ -139,6 +147,7 @@ class TakeAndCommit:
                 plants.save(conn, outcome.config)
             self._save_dead_letters(conn, outcome.dead_letters)
             self._save_gaps(conn, outcome.gaps)
+            self._keep_heard(conn, outcome)
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())
             for stage, counts in self._counts(outcome, folded).items():
                 manifest.count(conn, stage, counts)
@@ -147,6 +156,14 @@ class TakeAndCommit:
                 manifest.count(conn, f"source.{part.source}", {"gap_records": gap_records})
         self._number = outcome.batch
         self._at.update({part.source: part.after for part in taken})
+
+    def _keep_heard(self, conn: Connection, outcome: Outcome) -> None:
+        """Keep which points were heard, once a second: between two looks only the last word of each matters."""
+        self._heard.update(outcome.heard)
+        now_s = time.monotonic()
+        if now_s - self._heard_s >= HEARD_EVERY_S:
+            self._save_heard(conn, self._heard)
+            self._heard, self._heard_s = {}, now_s
 
     def _counts(self, outcome: Outcome, folded: Mapping[str, int]) -> dict[str, Mapping[str, int]]:
         stages: dict[str, Mapping[str, int]] = {

@@ -32,7 +32,9 @@ from andon.events import (
 )
 from andon.plant import Asset, Plant, Point
 from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
+from andon.redrive import Redriven, unwrap
 
+_HEARD = frozenset({RecordKind.MESSAGE, RecordKind.REFUSED, RecordKind.GAP})
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
 FeaturesOf = Callable[[Waveform, Point | None], Readings]
 
@@ -66,6 +68,8 @@ class Outcome:
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     redriven: list[tuple[str, int]] = field(default_factory=list)
     config: ConfigChanged | None = None
+    heard: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """(asset, point) -> when it was last received and from which source."""
 
     def digest(self) -> str:
         """What a repeat of this batch has to give again: counts, and every finding's words and numbers."""
@@ -107,9 +111,33 @@ class Pipeline:
         for part in batch.slices:
             for gap in self._heard_from(part):
                 self._take(gap, outcome)
-            for place, again in groupby(enumerate(part.records), lambda at: at[1].kind == RecordKind.REDRIVE):
-                pass
+            first = 0
+            for at, record in enumerate(part.records):
+                redriven = unwrap(record) if record.kind is RecordKind.REDRIVE else None
+                if redriven is not None:
+                    self._run(Slice(part.source, part.first + first, part.records[first:at]), outcome)
+                    self._again(redriven, outcome)
+                    first = at + 1
+            self._run(Slice(part.source, part.first + first, part.records[first:]), outcome)
         return outcome
+
+    def _run(self, part: Slice, outcome: Outcome) -> None:
+        decoded = self._decoder.decode(part.source, part.first, part.records)
+        outcome.counts.setdefault(part.source, Counter()).update(decoded.counts)
+        outcome.dead_letters.extend(decoded.dead_letters)
+        for event in decoded.events:
+            self._take(event, outcome)
+
+    def _again(self, redriven: Redriven, outcome: Outcome) -> None:
+        """A refused message as if it came now; it was counted when it came, so that count is taken back."""
+        before = len(outcome.dead_letters)
+        self._run(Slice(redriven.source, redriven.position, [redriven.record]), outcome)
+        counts = outcome.counts[redriven.source]
+        counts["received"] -= 1
+        counts[f"refused.{redriven.reason}"] -= 1
+        if len(outcome.dead_letters) == before:
+            counts["redriven"] += 1
+            outcome.redriven.append((redriven.source, redriven.position))
 
     def _take(self, event: Event, outcome: Outcome) -> None:
         counts = outcome.counts.setdefault(event.origin.source, Counter())
@@ -129,7 +157,7 @@ class Pipeline:
                 if finding is not None:
                     outcome.findings.append(finding)
             case Readings():
-                self._feeds(event)
+                self._feeds(event, outcome, event.channels)
                 outcome.readings.append(event)
                 in_order = self._in_order(event, counts)
                 if in_order is not None:
@@ -137,11 +165,11 @@ class Pipeline:
             case Waveform():
                 self._waveform(event, outcome, counts)
             case _:
-                self._feeds(event)
+                self._feeds(event, outcome)
                 self._detect(event.asset, event, outcome)
 
     def _waveform(self, event: Waveform, outcome: Outcome, counts: Counter[str]) -> None:
-        self._feeds(event)
+        self._feeds(event, outcome, (event.point,))
         asset = self._plant.asset(event.asset)
         features = self._features_of(event, asset.point(event.point) if asset else None)
         outcome.readings.append(features)
@@ -151,8 +179,14 @@ class Pipeline:
         self._detect(event.asset, features, outcome)
         self._detect(event.asset, event, outcome)
 
-    def _feeds(self, event: Readings | Waveform | StopAlarm) -> None:
+    def _feeds(
+        self, event: Readings | Waveform | StopAlarm, outcome: Outcome, channels: Sequence[str] = ()
+    ) -> None:
+        """Note which source speaks of the asset, and that the points of these channels were heard."""
         self._fed_by.setdefault(event.asset, set()).add(event.origin.source)
+        for channel in channels:
+            point = channel.partition("/")[0]
+            outcome.heard[event.asset, point] = (event.origin.received_ns, event.origin.source)
 
     def _is_newest(self, asset: str, channel: str, at_ns: int) -> bool:
         key = f"{asset}/{channel}"
@@ -224,12 +258,15 @@ class Pipeline:
 
     def _heard_from(self, part: Slice) -> list[Gap]:
         """Note that the source spoke; if it had been away, noticed or not, the gap it leaves."""
-        if not part.records or part.records[0].kind in {RecordKind.TICK, RecordKind.CONFIG}:
+        heard = next((record for record in part.records if _is_heard(record)), None)
+        if heard is None:
             return []  # the engine's own source says nothing of the plant
-        received_ns = part.records[0].received_ns
+        received_ns = heard.received_ns
         origin = Origin(part.source, part.first, received_ns)
         heard_ns = self._heard.get(part.source, received_ns)
-        self._heard[part.source] = part.records[-1].received_ns
+        self._heard[part.source] = next(
+            record.received_ns for record in reversed(part.records) if _is_heard(record)
+        )
         from_ns = self._away.pop(part.source, None)
         if from_ns is None and received_ns - heard_ns >= self._silent_ns:
             from_ns = heard_ns  # nobody ticked meanwhile: the engine was away as well
@@ -297,6 +334,11 @@ class Pipeline:
         for asset_id, detectors in self._detectors.items():
             for index, detector in enumerate(detectors):
                 detector.restore(parts[f"detector/{asset_id}/{index}"])
+
+
+def _is_heard(record: Record) -> bool:
+    """Whether the record says that its source is alive; nobody knows when a corrupt one was received."""
+    return record.kind in _HEARD and record.received_ns > 0
 
 
 OWN_ASSET = "andon"

@@ -153,9 +153,7 @@ class Pipeline:
                 outcome.gaps.append(event)
                 self._spread(event, outcome)
             case Notice():
-                finding = _of_our_own(event, self._noticed)
-                if finding is not None:
-                    outcome.findings.append(finding)
+                outcome.findings += _of_our_own(event, self._noticed)
             case Readings():
                 self._feeds(event, outcome, event.channels)
                 outcome.readings.append(event)
@@ -345,12 +343,12 @@ OWN_ASSET = "andon"
 """What findings about Andon's own line name as their asset."""
 
 
-def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> Finding | None:
-    """The finding of a notice: raised once, updated while it is said again, cleared once; None if it never was active."""
+def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> list[Finding]:
+    """The finding of a notice: raised once, updated while it is said again, cleared once; none if it never was active."""
     component = f"{notice.code}.{notice.subject}"
     known = active.get(component)
     if known is None and not notice.active:
-        return None
+        return []
     identity = hashlib.sha256(f"{component}|{notice.origin.trace_id}".encode()).hexdigest()[:32]
     finding_id, onset_ns = known or (identity, notice.at_ns)
     if notice.active:
@@ -359,7 +357,7 @@ def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> Finding |
     else:
         del active[component]
         action = Action.CLEAR
-    return Finding(
+    finding = Finding(
         id=finding_id,
         asset=OWN_ASSET,
         component=component,
@@ -378,6 +376,7 @@ def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> Finding |
         origin=notice.origin,
         text={"subject": notice.subject, "detail": notice.detail},
     )
+    return [finding]
 
 
 def _failure(asset_id: str, detector: Detector, event: Event, error: Exception) -> Finding:

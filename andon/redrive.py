@@ -47,16 +47,19 @@ def wrap(letter: DeadLetter, original: Record, now_ns: int) -> Record:
     )
 
 
-def unwrap(record: Record) -> Redriven:
-    """What a REDRIVE record holds."""
-    (length,) = _LENGTH.unpack_from(record.body)
-    end = _LENGTH.size + length
-    head = json.loads(record.body[_LENGTH.size : end])
-    original = replace(
-        record,
-        kind=RecordKind.MESSAGE,
-        received_ns=head["received_ns"],
-        body=record.body[end:],
-        flags=record.flags | REDRIVEN | (IDENTIFIED if head["identified"] else 0),
-    )
-    return Redriven(head["source"], head["position"], head["reason"], original)
+def unwrap(record: Record) -> Redriven | None:
+    """What a REDRIVE record holds; None if `wrap` did not write it."""
+    try:
+        (length,) = _LENGTH.unpack_from(record.body)
+        end = _LENGTH.size + length
+        head = json.loads(record.body[_LENGTH.size : end])
+        original = replace(
+            record,
+            kind=RecordKind.MESSAGE,
+            received_ns=head["received_ns"],
+            body=record.body[end:],
+            flags=record.flags | REDRIVEN | (IDENTIFIED if head["identified"] else 0),
+        )
+        return Redriven(head["source"], head["position"], head["reason"], original)
+    except (struct.error, ValueError, KeyError, TypeError):
+        return None

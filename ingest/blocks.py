@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from andon.events import Event, Gap, Origin, Quality, Readings
+from andon.events import Event, Gap, Notice, Origin, Quality, Readings
 from andon.ports import DeadLetter, Decoded, Record, RecordKind
 from andon.redrive import IDENTIFIED
 from ingest.identity import Identity
@@ -168,6 +168,23 @@ class Run:
             self.origin(),
         )
         self.put(gap, hole.asset)
+
+    def remark(self, code: str, subject: str, severity: int, detail: str) -> None:
+        """Say something about the line itself that a person has to know; said once, however often it is so."""
+        if self.identity.remarks.begins(code, subject, self.received_ns):
+            self._note(code, subject, severity, detail, active=True)
+
+    def remarks_over(self) -> None:
+        """Say which remarks are over by now."""
+        for code, subject in self.identity.remarks.over(self.received_ns):
+            self._note(code, subject, 1, "not seen for an hour", active=False)
+
+    def _note(self, code: str, subject: str, severity: int, detail: str, *, active: bool) -> None:
+        self.put(Notice(self.received_ns, code, subject, active, severity, detail, self.origin()), None)
+
+    def tally(self, name: str, count: int) -> None:
+        """Count something beside the balance."""
+        self._extra[name] += count
 
     def refuse(self, refusal: Refused) -> None:
         """The record becomes a dead letter."""

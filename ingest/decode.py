@@ -39,6 +39,7 @@ class MessageDecoder:
             RecordKind.TICK: take_own.tick,
             RecordKind.CONFIG: self._config,
             RecordKind.NOTICE: take_own.notice,
+            RecordKind.REDRIVE: take_own.unreadable,
         }
         self._messages: dict[str, tuple[int, Take]] = {
             TELEMETRY: (MAX_BYTES, take_telemetry.take),
@@ -50,15 +51,18 @@ class MessageDecoder:
     def decode(self, source: str, position: int, records: Sequence[Record]) -> Decoded:
         """Decode records of one source, the first of them at `position`. Bad input is data: it never raises.
 
-        Beside the balance of `Decoded`, `counts` holds `clock_skew`: stamps from the future that were replaced.
+        Beside the balance of `Decoded`, `counts` holds `clock_skew`: stamps from the future that were replaced, and
+        `identities_forgotten`: producers beyond what can be remembered.
         """
         run = Run(source, self._identity, self._routes)
-        due_ns = self._identity.due_ns
+        due_ns, remarks = self._identity.due_ns, self._identity.remarks
         for place, record in enumerate(records, position):
             run.stand_at(place, record)
             if record.received_ns >= due_ns.get(source, NEVER_NS):
                 for hole, filled in self._identity.overdue(source, record.received_ns):
                     run.gap(hole, filled=filled)
+            if record.received_ns >= remarks.due_ns:
+                run.remarks_over()
             try:
                 self._records[record.kind](run)
             except Refused as refusal:

@@ -4,6 +4,7 @@ import zlib
 
 from ingest.blocks import Run
 from ingest.envelope import Envelope
+from ingest.identity import MAX_SEQUENCES, Identity
 from ingest.refusal import Reason, Refused
 from ingest.sequence import Verdict
 
@@ -22,6 +23,8 @@ def is_new(run: Run, message: Envelope, *, sent_ns: int | None, at_ns: int, time
 
     `sent_ns` is the sender's time. A duplicate is counted; a conflict is Refused; what has no identity is new.
     """
+    if run.identified:
+        return True
     body, identity = run.record.body, run.identity
     if message.seq is not None and message.producer is not None and message.boot is not None:
         key = f"{message.producer}\x00{message.boot}"
@@ -52,7 +55,11 @@ def follows(
     point: str | None = None,
 ) -> bool:
     """Judge a numbered message of the producer and boot in `key`; holes that stand too long become gaps."""
+    if run.identified:
+        return True
     sequence = run.identity.sequence(key)
+    if run.identity.forgotten:
+        _say_what_was_forgotten(run.identity, run)
     verdict = sequence.take(
         number,
         zlib.crc32(run.record.body),
@@ -68,15 +75,31 @@ def follows(
         for hole, filled in sequence.news(run.received_ns):
             run.gap(hole, filled=filled)
         run.identity.wait(run.source, key, sequence)
+    run.identified = True
     return True
 
 
 def accept(run: Run, verdict: Verdict, what: str) -> bool:
     """Whether to go on with a message judged so: a duplicate is counted, a conflict is Refused."""
-    if verdict is Verdict.NEW:
+    if verdict is Verdict.NEW or run.identified:
+        run.identified = True
         return True
     if verdict is Verdict.DUPLICATE:
         run.duplicates += 1
         return False
     reason, detail = _REFUSALS[verdict]
+    if verdict is Verdict.CONFLICT:
+        run.remark(reason, run.source, 600, f"{run.record.topic.decode('utf-8', 'replace')}: {what} {detail}")
     raise Refused(reason, f"{what} {detail}")
+
+
+def _say_what_was_forgotten(identity: Identity, run: Run) -> None:
+    run.tally("identities_forgotten", identity.forgotten)
+    identity.forgotten = 0
+    run.remark(
+        "identity_overflow",
+        "andon",
+        500,
+        f"more than {MAX_SEQUENCES:,} producers and boots: those longest unheard are forgotten, so that a "
+        "message of theirs that comes twice is taken twice",
+    )

@@ -65,3 +65,9 @@ def refused(run: Run) -> None:
     said = body(words.REFUSED, run)
     run.received += 1
     run.letter(said.reason, said.detail, head=said.head, length=said.length, sha256=said.sha256)
+
+
+def unreadable(run: Run) -> None:
+    """A record of ours that holds nothing readable."""
+    run.received += 1
+    raise Refused(Reason.RECORD_CORRUPT, f"a {run.record.kind.name.lower()} record without its content")

@@ -1,11 +1,11 @@
 """Dead letters and gaps in the store: kept whole, listed newest first, valid for both databases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from andon.database import open_database, reading, writing
@@ -54,18 +54,35 @@ def test_dead_letters_are_listed_newest_first_and_counted_by_reason(store: Engin
         assert deadletters.counts(conn) == {"schema": 2, "waveform_crc": 3}
 
 
-def test_dead_letters_of_one_transaction_that_fails_are_not_kept(store: Engine) -> None:
-    with pytest.raises(IntegrityError), writing(store) as conn:
-        deadletters.save(conn, [letter(1), letter(2), letter(1)])
-    with reading(store) as conn:
-        assert deadletters.recent(conn, 10) == []
+def test_a_later_word_about_the_same_record_replaces_the_former(store: Engine) -> None:
+    with writing(store) as conn:
+        deadletters.save(conn, [letter(1)])
+        deadletters.ask(conn, deadletters.ALL, 5)
+        deadletters.save(conn, [replace(letter(1), reason="unknown_point", identified=True)])
+        assert deadletters.asked(conn, 10) == []
+        assert deadletters.recent(conn, 10) == [replace(letter(1), reason="unknown_point", identified=True)]
 
 
-def test_old_dead_letters_can_be_dropped(store: Engine) -> None:
+def test_what_has_been_used_after_all_is_no_longer_refused_nor_asked_for(store: Engine) -> None:
+    with writing(store) as conn:
+        deadletters.save(conn, [letter(1), letter(2, reason="unknown_asset"), letter(3, received_ns=9)])
+        assert deadletters.ask(conn, deadletters.Which(reason="schema"), 5) == 2
+        assert [found.position for found in deadletters.asked(conn, 10)] == [1, 3]
+        deadletters.settle(conn, [("s", 1)], 6)
+        assert [found.position for found in deadletters.asked(conn, 10)] == [3]
+        assert deadletters.counts(conn) == {"schema": 1, "unknown_asset": 1}
+        assert deadletters.ask(conn, deadletters.Which(position=1, source="s"), 7) == 0
+        assert deadletters.ask(conn, deadletters.Which(since_ns=9), 7) == 1
+        assert deadletters.one(conn, "s", 1) == (letter(1), 6)
+        assert deadletters.one(conn, "s", 4) is None
+
+
+def test_only_so_many_of_the_newest_dead_letters_are_kept(store: Engine) -> None:
     with writing(store) as conn:
         deadletters.save(conn, [letter(n, received_ns=n) for n in range(5)])
-        assert deadletters.drop_before(conn, 3) == 3
-        assert len(deadletters.recent(conn, 10)) == 2
+        assert deadletters.keep_newest(conn, 5) == 0
+        assert deadletters.keep_newest(conn, 2) == 3
+        assert [found.position for found in deadletters.recent(conn, 9)] == [4, 3]
 
 
 def test_a_gap_opens_and_is_closed_by_the_next_word_about_it(store: Engine) -> None:

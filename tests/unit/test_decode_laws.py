@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from andon import snapshots
 from andon.events import SECOND_NS
 from andon.ports import Decoded, Record, RecordKind
-from ingest import decode as decode_module
+from ingest import take_telemetry
 from ingest.decode import MessageDecoder
 
 GOOD = st.builds(
@@ -92,7 +92,7 @@ def test_every_message_is_counted_once_whatever_it_is(records: list[Record]) -> 
 
 
 def test_a_duplicate_that_is_not_counted_breaks_the_balance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "is_new", lambda *_, **__: False)
+    monkeypatch.setattr(take_telemetry, "is_new", lambda *_, **__: False)
     assert not is_balanced(decoder().decode("s", 0, [telemetry(1), telemetry(1)]))
 
 

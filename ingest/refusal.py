@@ -19,6 +19,8 @@ class Reason(StrEnum):
     NOT_AUTHORISED = "not_authorised"
     ID_CONFLICT = "id_conflict"  # an identity came again with another payload; the first one was kept
     SEQUENCE_FORGOTTEN = "sequence_forgotten"  # too old to tell whether it is a duplicate
+    SPARKPLUG_NO_BIRTH = "sparkplug_no_birth"  # an edge node or device that has not said what its data means
+    SPARKPLUG_UNKNOWN_ALIAS = "sparkplug_unknown_alias"  # a metric that its birth did not name
     RECORD_CORRUPT = "record_corrupt"  # a record of our own journal cannot be read
 
 

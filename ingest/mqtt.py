@@ -8,165 +8,111 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
-import random
-import ssl
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Literal, Self, cast
-
-from paho.mqtt.enums import MQTTProtocolVersion
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import cast
 
 from andon import ports
+from andon.config import ConfigError, check
 from andon.events import Json
 from andon.ports import Journal, Record, RecordKind, SourceContext
+from ingest.broker_drops import DropWatch
 from ingest.errors import JournalError
 from ingest.group_commit import GroupCommit
-from ingest.mqtt_connection import Address, BrokerConnection, ConnectionLost
+from ingest.mqtt_connection import BrokerConnection, ConnectionLost, Retained
 from ingest.mqtt_packets import Oversized
 from ingest.mqtt_paho import Message
+from ingest.mqtt_parameters import Parameters, Tls, address, wait_s
+from ingest.mqtt_subscriptions import Arrivals, Kept, Subscriptions, shared
 from ingest.mqtt_wire import Limits
-from ingest.own_records import missing, too_large
+from ingest.own_records import missing, notice, too_large
+
+__all__ = ["Collector", "Parameters", "Tls", "run"]
 
 _log = logging.getLogger(__name__)
-_MIB = 1024 * 1024
-_DAY_S = 86_400
 _COMMIT_S, _SETTLE_S = 3.0, 1.0
 """How long a clean stop waits for the disk, and then for the broker."""
 _STEADY_S = 10.0
 """A connection that lived this long was a good one: the next wait is short again."""
 _CONNECTIONS_PER_RECORD = 1 << 20
-
-
-class Tls(BaseModel):
-    """How the broker proves itself, and we to it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    ca: Path | None = Field(
-        default=None, description="PEM file of the broker's CA; none: those of the system"
-    )
-    certificate: Path | None = Field(
-        default=None, description="PEM file with our certificate, if the broker asks"
-    )
-    key: Path | None = Field(default=None, description="PEM file with its private key")
-
-
-class Parameters(BaseModel):
-    """Which broker, and what to take from it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    host: str = Field(min_length=1, description="name or address of the broker")
-    port: int = Field(default=1883, ge=1, le=65535, description="TCP port; 8883 is usual with tls")
-    client_id: str = Field(
-        min_length=1,
-        max_length=256,
-        description="name of our session at the broker: keep it, and give no other client the same",
-    )
-    topics: tuple[str, ...] = Field(
-        default=("andon/v1/#",), min_length=1, description="topic filters to subscribe to"
-    )
-    qos: Literal[0, 1] = Field(
-        default=1, description="1: nothing is lost; 0: no acknowledgement, bounded loss"
-    )
-    protocol: Literal["3.1.1", "5"] = Field(default="3.1.1", description="version of MQTT")
-    user: str | None = Field(default=None, description="user name")
-    password_file: Path | None = Field(default=None, description="file that holds the password")
-    password_env: str | None = Field(default=None, description="environment variable that holds the password")
-    tls: Tls | None = Field(default=None, description="encryption; there is no falling back to plain text")
-    keep_alive_s: int = Field(
-        default=15, ge=1, le=3600, description="seconds of silence after which the connection is tried"
-    )
-    connect_timeout_s: float = Field(
-        default=5.0, gt=0, le=60, description="seconds that connecting and each answer may take"
-    )
-    session_expiry_s: int = Field(
-        default=7 * _DAY_S, ge=1, le=0xFFFF_FFFF, description="MQTT 5: seconds the broker keeps our session"
-    )
-    receive_maximum: int = Field(
-        default=500, ge=1, le=65535, description="MQTT 5: messages on their way to us unacknowledged"
-    )
-    retry_min_s: float = Field(
-        default=0.5, gt=0, le=60, description="first wait before connecting anew, seconds"
-    )
-    retry_max_s: float = Field(default=30.0, gt=0, le=600, description="longest wait, seconds")
-    payload_max_bytes: int = Field(
-        default=_MIB,
-        ge=64,
-        le=64 * _MIB,
-        description="largest payload, in bytes; beyond it a message is refused",
-    )
-    waveform_max_bytes: int = Field(
-        default=8 * _MIB, ge=64, le=64 * _MIB, description="largest payload on /_wave/ topics, in bytes"
-    )
-    queue_max_records: int = Field(
-        default=20_000,
-        ge=10,
-        le=10_000_000,
-        description="messages that may wait to be written before reading stops",
-    )
-    queue_max_bytes: int = Field(
-        default=32 * _MIB, ge=1024, description="bytes that may wait to be written before reading stops"
-    )
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.password_file is not None and self.password_env is not None:
-            raise ValueError("give password_file or password_env, not both")
-        if self.user is None and (self.password_file is not None or self.password_env is not None):
-            raise ValueError("a password needs a user")
-        if self.tls is not None and (self.tls.certificate is None) != (self.tls.key is None):
-            raise ValueError("tls.certificate and tls.key belong together")
-        return self
+_LIVE = ("topics", "qos", "shared_group", "drop_counters", "retry_min_s", "retry_max_s")
+"""The parameters that change without another connection."""
+_COUNTER_TRIES = 2
+"""Some brokers end the connection of whoever asks for $SYS: they are not asked a third time."""
+REFUSED_CONFIGURATION = "configuration_refused"
 
 
 async def run(parameters: Parameters, at: SourceContext) -> None:
     """Collect until `stopping` is set, connecting anew with growing waits; then commit and acknowledge what was read.
 
-    `ready` is told `mqtt://host:port` (or `mqtts://`) at the first subscription. Raises OSError if the password
-    or a certificate cannot be read, or if the journal fails; nothing that was not durable has been acknowledged.
+    `ready` is told `mqtt://host:port` (or `mqtts://`) at the first subscription. `{"word": "reload"}` changes the
+    topics on the connection that there is, and everything else by a new one. Raises OSError if the password or
+    a certificate cannot be read, or if the journal fails; nothing that was not durable has been acknowledged.
     """
     collector = Collector(parameters, at)
-    group = GroupCommit(
-        at.journal,
-        at.now,
-        bound_records=parameters.queue_max_records,
-        bound_bytes=parameters.queue_max_bytes,
-        on_change=collector.turn,
-    )
-    async with group:
-        await collector.collect(group, at.stopping)
+    while not at.stopping.is_set():
+        async with collector.commits() as group:
+            await collector.collect(group, at)
 
 
 class Collector:
     """Keeps one connection after another to the broker, and hands what comes to the group commit."""
 
     def __init__(self, parameters: Parameters, at: SourceContext) -> None:
-        self._parameters = parameters
+        self._at = at
         self._now = at.now
-        self._ready: Callable[[str], None] | None = at.ready
-        self._status = at.status
-        self._limits = Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes)
+        self._is_ready = False
         # Connections that left no record need no number of their own: so none is given twice in one journal.
         self._number = at.journal.end() * _CONNECTIONS_PER_RECORD
-        self._alive_ns = _last_received_ns(at.journal)
+        self._alive_ns = _last_ns(at.journal, set(RecordKind))
         self._connection: BrokerConnection | None = None
         self._received = self._refused = self._connections = 0
         self._refused_topics: list[str] = []
         self._error: str | None = None
         self._told: Mapping[str, Json] = {}
         self._told_s = 0.0
+        self._next: Parameters | None = None
+        self._configuration_error: str | None = None
+        self._arrivals = Arrivals(parameters.topics)
+        self._arrivals.last_received_ns = _last_ns(at.journal, {RecordKind.MESSAGE, RecordKind.REFUSED})
+        self._begin(parameters)
+
+    def _begin(self, parameters: Parameters) -> None:
+        """Take parameters into force that are for a connection of their own."""
+        self._parameters, self._next = parameters, None
+        self._limits = Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes)
+        session = f"{parameters.client_id}@{parameters.host}:{parameters.port}"
+        self._subscriptions = Subscriptions(Kept(self._at.folder / "subscriptions.json", session))
+        kept = Kept(self._at.folder / "broker_drops.json", session)
+        self._drops = DropWatch(parameters.drop_counters, self._at.folder.name, kept)
+        self._drop_counter, self._counter_failures = "off", 0
+        self._arrivals.now_of(parameters.topics)
+
+    def commits(self) -> GroupCommit:
+        """The queue before the journal, as large as the parameters say."""
+        return GroupCommit(
+            self._at.journal,
+            self._now,
+            bound_records=self._parameters.queue_max_records,
+            bound_bytes=self._parameters.queue_max_bytes,
+            on_change=self.turn,
+        )
 
     def turn(self, full: bool) -> None:
         """Let the broker wait while the queue is full; its window or its queue keeps what it has."""
         if self._connection is not None:
             self._connection.read(on=not full)
 
-    async def collect(self, group: GroupCommit, stopping: asyncio.Event) -> None:
-        """Connect, stay, connect anew after a wait that grows with each failure, until told to stop."""
+    async def collect(self, group: GroupCommit, at: SourceContext) -> None:
+        """Connect, stay, connect anew after a wait that grows with each failure.
+
+        Ends when told to stop, or with other parameters in force that need a new beginning.
+        """
         self._group = group
         loop = asyncio.get_running_loop()
-        stop: asyncio.Future[bool] = loop.create_task(stopping.wait(), name="stop of the collector")
+        self._stirred: asyncio.Future[bool] = loop.create_future()
+        stop: asyncio.Future[bool] = loop.create_task(at.stopping.wait(), name="stop of the collector")
+        heeding = loop.create_task(self._heed(at.words), name="words to the collector")
         failures = 0
         try:
             while not stop.done():
@@ -174,25 +120,32 @@ class Collector:
                 self._error = await self._connected(stop)
                 steady = loop.time() - began_s >= _STEADY_S
                 failures = 0 if steady else failures + 1
-                if not stop.done():
+                if not stop.done() and self._next is None:
                     _log.warning("no connection to the broker; trying again", extra={"why": self._error})
                     await self._wait(wait_s(self._parameters, failures), stop)
+                if self._next is not None:
+                    await self._until_durable(stop)
+                    self._begin(self._next)
+                    return
         finally:
             stop.cancel()
+            heeding.cancel()
 
     async def _connected(self, stop: asyncio.Future[bool]) -> str:
         """One connection, from its beginning to its end; gives why it ended."""
-        parameters = self._parameters
-        connection = BrokerConnection(_address(parameters), self._limits, self._take)
+        connection = BrokerConnection(address(self._parameters), self._limits, self._take)
         self._number += 1
         self._connection = connection
         try:
             await connection.open()
             self._note_what_is_missing(session_present=connection.session_present)
-            self._refused_topics = await connection.subscribe(parameters.topics, parameters.qos)
-            if len(self._refused_topics) == len(parameters.topics):
-                return f"the broker refuses to let us subscribe to {', '.join(parameters.topics)}"
+            if not connection.session_present:
+                self._subscriptions.forget()
+            await self._subscribe(connection)
+            if len(self._refused_topics) == len(self._parameters.topics):
+                return f"the broker refuses to let us subscribe to {', '.join(self._refused_topics)}"
             self._welcome()
+            await self._watch_drops(connection)
             await self._stay(connection, stop)
         except ConnectionLost as error:
             return str(error)
@@ -201,37 +154,132 @@ class Collector:
             self._connection = None
         return connection.lost.result()
 
+    async def _subscribe(self, connection: BrokerConnection) -> None:
+        """Subscribe to what is wanted, then unsubscribe what no longer is: between the two nothing is missed."""
+        parameters = self._parameters
+        wanted = {shared(parameters.shared_group, topic): topic for topic in parameters.topics}
+        asked = [*wanted, *parameters.drop_counters]
+        self._subscriptions.ask(asked)
+        refused = await connection.subscribe(list(wanted), parameters.qos)
+        self._refused_topics = [wanted[name] for name in refused]
+        if surplus := self._subscriptions.surplus(asked):
+            await connection.unsubscribe(surplus)
+        self._subscriptions.settled(asked)
+
+    async def _watch_drops(self, connection: BrokerConnection) -> None:
+        """Ask for the broker's counters of what it dropped; a broker that does not tell is no worse a broker."""
+        counters = self._parameters.drop_counters
+        if not counters or self._counter_failures >= _COUNTER_TRIES:
+            self._drop_counter = "refused" if counters else "off"
+            return
+        self._drops.begin(self._alive_ns)
+        self._counter_failures += 1
+        refused = await connection.subscribe(counters, 0, retained=Retained.ALWAYS)
+        self._counter_failures = 0
+        self._drop_counter = "refused" if len(refused) == len(counters) else "watched"
+
     async def _stay(self, connection: BrokerConnection, stop: asyncio.Future[bool]) -> None:
-        """Keep the connection alive until it is lost or we stop; then acknowledge what was read."""
+        """Keep the connection alive until it is lost or we have to leave it; then acknowledge what was read."""
         while not stop.done() and not connection.lost.done():
             self._alive_ns = self._now()
+            if calm := self._drops.stand(self._alive_ns):
+                self._group.add(calm)
             self._tell(connected=True)
-            await asyncio.wait(
-                cast("set[asyncio.Future[object]]", {stop, connection.lost, self._group.failure}),
-                timeout=1.0,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if self._group.failure.done():
-                self._group.failure.result()
+            await self._first_of(stop, connection.lost, timeout_s=1.0)
             connection.look_after()
+            if self._next is not None and not self._group.full and not await self._adopt(connection):
+                break
         connection.read(on=False)
         if self._group.stalled is None and not connection.lost.done():
             with contextlib.suppress(TimeoutError):  # what is not durable stays with the broker
                 await asyncio.wait_for(self._group.drain(), _COMMIT_S)
                 await connection.settle(_SETTLE_S)
 
+    async def _until_durable(self, stop: asyncio.Future[bool]) -> None:
+        """Wait for the disk before this queue is given up for another, unless we are told to stop."""
+        drained = asyncio.ensure_future(self._drained())
+        try:
+            while not stop.done() and not drained.done():
+                await self._first_of(stop, drained, timeout_s=None)
+        finally:
+            drained.cancel()
+
+    async def _drained(self) -> bool:
+        await self._group.drain()
+        return True
+
     async def _wait(self, seconds: float, stop: asyncio.Future[bool]) -> None:
         """Wait before the next try, and as long as there would be no room for what it brings."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + seconds
-        while not stop.done() and (self._group.full or loop.time() < until_s):
+        while not stop.done() and self._next is None and (self._group.full or loop.time() < until_s):
             self._tell(connected=False)
             left_s = max(0.05, until_s - loop.time())
-            await asyncio.wait(
-                {stop, self._group.failure}, timeout=min(1.0, left_s), return_when=asyncio.FIRST_COMPLETED
-            )
-            if self._group.failure.done():
-                self._group.failure.result()
+            await self._first_of(stop, timeout_s=min(1.0, left_s))
+
+    async def _first_of(
+        self, *futures: asyncio.Future[bool] | asyncio.Future[str], timeout_s: float | None
+    ) -> None:
+        """Wait for the first of these, or for new parameters; raises what the journal raised."""
+        waited = cast("set[asyncio.Future[object]]", {*futures, self._stirred, self._group.failure})
+        await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._group.failure.done():
+            self._group.failure.result()
+        if self._stirred.done():
+            self._stirred = asyncio.get_running_loop().create_future()
+
+    # New parameters
+
+    async def _heed(self, words: "asyncio.Queue[Mapping[str, Json]]") -> None:
+        """Listen for words while we collect; parameters that cannot work leave the old ones in force."""
+        while True:
+            word = await words.get()
+            if word.get("word") == "reload":
+                self._judge(word.get("parameters"))
+
+    def _judge(self, document: object) -> None:
+        try:
+            parameters = check(Parameters, document, "new configuration")
+            address(
+                parameters
+            )  # whether its files can be read is found now, not when the old connection is gone
+        except (ConfigError, OSError) as error:
+            self._say_of_configuration(str(error))
+            return
+        if self._configuration_error is not None:
+            self._say_of_configuration(None)
+        self._next = parameters if parameters != self._parameters else None
+        if not self._stirred.done():
+            self._stirred.set_result(True)
+
+    def _say_of_configuration(self, error: str | None) -> None:
+        self._configuration_error = error
+        if error is not None:
+            _log.error("the new configuration is refused; the old one stays", extra={"why": error})
+        said = notice(
+            REFUSED_CONFIGURATION,
+            self._at.folder.name,
+            self._now(),
+            active=error is not None,
+            severity=600,
+            detail=error or "a new configuration is in force",
+        )
+        self._group.add([said], urgent=True)
+
+    async def _adopt(self, connection: BrokerConnection) -> bool:
+        """Take new parameters into force on this connection; False if they need another one."""
+        new, old = self._next, self._parameters
+        if new is None:
+            return True
+        if new.model_copy(update={name: getattr(old, name) for name in _LIVE}) != old:
+            return False
+        self._parameters, self._next = new, None
+        self._arrivals.now_of(new.topics)
+        await self._subscribe(connection)
+        if new.drop_counters != old.drop_counters:
+            self._drops.watch(new.drop_counters)
+            await self._watch_drops(connection)
+        return True
 
     def _note_what_is_missing(self, *, session_present: bool) -> None:
         """Say so in the journal when the broker cannot have kept what was published since we were last here."""
@@ -245,20 +293,22 @@ class Collector:
         self._error = None
         if self._refused_topics:
             _log.error("the broker refuses topics", extra={"topics": self._refused_topics})
-        if self._ready is not None:
+        if not self._is_ready:
             parameters = self._parameters
             scheme = "mqtts" if parameters.tls else "mqtt"
-            self._ready(f"{scheme}://{parameters.host}:{parameters.port}")
-            self._ready = None
+            self._at.ready(f"{scheme}://{parameters.host}:{parameters.port}")
+            self._is_ready = True
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Hand on what was read; it is acknowledged on this connection, or never, once all of it is durable."""
         at_ns, number, may_lose = self._now(), self._number, self._group.may_lose
         records: list[Record] = []
         packets: list[int] = []
-        self._received += len(messages)
         for message in messages:
             qos = message.flags >> 2
+            if message.topic[:1] == b"$" and not qos and self._counted(message, at_ns):
+                continue
+            self._received += 1
             if not qos and may_lose:
                 self._group.lose()
                 continue
@@ -271,8 +321,17 @@ class Collector:
             if qos:
                 packets.append(message.packet)
         if records and self._connection is not None:
+            self._arrivals.note(records)
             durable = functools.partial(self._connection.acknowledge, packets) if packets else None
             self._group.add(records, durable)
+
+    def _counted(self, message: Message, at_ns: int) -> bool:
+        """Whether this was the broker's word of what it dropped, which is no message of the plant's."""
+        if isinstance(message, Oversized) or not self._drops.watches(message.topic):
+            return False
+        if said := self._drops.take(message.topic, message.body, at_ns):
+            self._group.add(said, urgent=True)
+        return True
 
     def _tell(self, *, connected: bool) -> None:
         facts: Mapping[str, Json] = {
@@ -281,63 +340,27 @@ class Collector:
             "refused": self._refused,
             "overflow": self._group.overflow,
             "connections": self._connections,
+            "last_received_ns": self._arrivals.last_received_ns,
+            "filters": self._arrivals.facts(),
             "refused_topics": self._refused_topics,
+            "shared_group": self._parameters.shared_group,
+            "drop_counter": self._drop_counter,
+            "broker_dropped": self._drops.dropped,
+            "configuration_error": self._configuration_error,
             "error": self._error,
             "stalled": self._group.stalled,
         }
         now_s = asyncio.get_running_loop().time()
         if facts != self._told and now_s - self._told_s >= 1.0:
-            self._status(facts)
+            self._at.status(facts)
             self._told, self._told_s = facts, now_s
 
 
-def wait_s(parameters: Parameters, failures: int) -> float:
-    """How long to wait after so many failures: doubling up to the longest, with jitter so that not all come at once."""
-    longest = min(parameters.retry_max_s, parameters.retry_min_s * 2.0 ** min(failures - 1, 30))
-    return longest * random.SystemRandom().uniform(0.5, 1.0)
-
-
-def _last_received_ns(journal: Journal) -> int | None:
-    """When the last record that can be read was received; None if there is none."""
+def _last_ns(journal: Journal, kinds: AbstractSet[RecordKind]) -> int | None:
+    """When the last record of these kinds was received, among the last hundred that can be read; None if there is none."""
     for position in range(journal.end() - 1, max(-1, journal.end() - 100), -1):
         with contextlib.suppress(JournalError, ports.CorruptRecord):
-            if records := journal.read(position, 1):
+            records = journal.read(position, 1)
+            if records and records[0].kind in kinds:
                 return records[0].received_ns
     return None
-
-
-def _address(parameters: Parameters) -> Address:
-    return Address(
-        host=parameters.host,
-        port=parameters.port,
-        client_id=parameters.client_id,
-        version=MQTTProtocolVersion.MQTTv5 if parameters.protocol == "5" else MQTTProtocolVersion.MQTTv311,
-        keep_alive_s=parameters.keep_alive_s,
-        timeout_s=parameters.connect_timeout_s,
-        session_expiry_s=parameters.session_expiry_s,
-        receive_maximum=parameters.receive_maximum,
-        user=parameters.user,
-        password=_password(parameters),
-        tls=_tls(parameters.tls),
-    )
-
-
-def _password(parameters: Parameters) -> str | None:
-    """The password, read anew for each connection so that it can be changed."""
-    if parameters.password_file is not None:
-        return parameters.password_file.read_text("utf-8").rstrip("\r\n")
-    if parameters.password_env is not None:
-        if parameters.password_env not in os.environ:
-            raise OSError(f"the environment variable {parameters.password_env} (password_env) is not set")
-        return os.environ[parameters.password_env]
-    return None
-
-
-def _tls(parameters: Tls | None) -> ssl.SSLContext | None:
-    if parameters is None:
-        return None
-    context = ssl.create_default_context(cafile=parameters.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if parameters.certificate is not None:
-        context.load_cert_chain(parameters.certificate, parameters.key)
-    return context

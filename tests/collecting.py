@@ -46,6 +46,7 @@ async def collecting(
         "client_id": "andon-test",
         "retry_min_s": 0.02,
         "retry_max_s": 0.05,
+        "drop_counters": [],  # a scripted broker would have to answer
         **settings,
     }
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()

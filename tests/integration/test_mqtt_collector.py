@@ -10,10 +10,11 @@ import pytest
 
 from andon.ports import RecordKind
 from ingest.journal import SqliteJournal
-from ingest.mqtt import Collector, Parameters, wait_s
+from ingest.mqtt import Collector, Parameters
 from ingest.mqtt_connection import BrokerConnection
 from ingest.mqtt_packets import V3, V5, Connect, Kind, Packet, Reason, connack
 from ingest.mqtt_paho import Message
+from ingest.mqtt_parameters import wait_s
 from tests.collecting import SteppedJournal, collecting
 from tests.listening import GatedJournal, until
 from tests.scripted_broker import scripted_broker

@@ -3,13 +3,12 @@
 The document is what `andon plant export|import` reads and writes and what `ConfigChanged` carries.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon.events import Json, Priority
-
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
+from andon.mappings import Identifier, Rule, problems
 
 
 class _Frozen(BaseModel):
@@ -101,6 +100,9 @@ class Plant(_Frozen):
         default_factory=dict, description="fault family or stop category -> skill tag"
     )
     priorities: dict[str, Priority] = Field(default_factory=dict)
+    mappings: tuple[Rule, ...] = Field(
+        default=(), description="foreign topics and payloads; Andon's own layout is always the last rule"
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> "Plant":
@@ -108,6 +110,13 @@ class Plant(_Frozen):
             twice = sorted({i for i in ids if ids.count(i) > 1})
             if twice:
                 raise ValueError(f"{kind} ids must be unique; twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _mapped(self) -> "Plant":
+        wrong = problems(self.mappings, frozenset(asset.id for asset in self.assets))
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
     def asset(self, asset_id: str) -> Asset | None:

@@ -93,7 +93,8 @@ class Readings:
 
     `at_ns` (n,) int64 event times; `channel` (n,) int32 indices into `channels`; `value` (n,) float64 in
     `units[channel]`; `quality` (n,) uint32 OPC UA StatusCodes. A channel is named `point/quantity`
-    ("DE/velocity_rms"), or `state` for the PackML StateCurrent number.
+    ("DE/velocity_rms"), or `state` for the PackML StateCurrent number. `historical` values are kept and never
+    judged, however new they are: they come late by their sender's own word.
     """
 
     asset: str
@@ -104,13 +105,15 @@ class Readings:
     value: Float64
     quality: UInt32
     origin: Origin
+    historical: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
     """One block of one measuring point: `samples` (n, axes) float32 in `unit`, evenly spaced at `rate_hz`.
 
-    `at_ns` is the time of the first sample; `speed_hz` the shaft speed if the source knows it.
+    `at_ns` is the time of the first sample; `speed_hz` the shaft speed if the source knows it. For `historical`
+    see `Readings`.
     """
 
     asset: str
@@ -121,6 +124,7 @@ class Waveform:
     unit: str
     speed_hz: float | None
     origin: Origin
+    historical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Outcome:
     gaps: list[Gap] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     redriven: list[tuple[str, int]] = field(default_factory=list)
+    rebirths: list[tuple[str, str]] = field(default_factory=list)
     config: ConfigChanged | None = None
     heard: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """(asset, point) -> when it was last received and from which source."""
@@ -125,6 +126,7 @@ class Pipeline:
         decoded = self._decoder.decode(part.source, part.first, part.records)
         outcome.counts.setdefault(part.source, Counter()).update(decoded.counts)
         outcome.dead_letters.extend(decoded.dead_letters)
+        outcome.rebirths.extend(decoded.rebirths)
         for event in decoded.events:
             self._take(event, outcome)
 
@@ -171,6 +173,9 @@ class Pipeline:
         asset = self._plant.asset(event.asset)
         features = self._features_of(event, asset.point(event.point) if asset else None)
         outcome.readings.append(features)
+        if event.historical:
+            counts["historical"] += 1
+            return
         if not self._is_newest(event.asset, event.point, event.at_ns):
             counts["late"] += 1
             return
@@ -195,6 +200,9 @@ class Pipeline:
 
     def _in_order(self, readings: Readings, counts: Counter[str]) -> Readings | None:
         """The rows not older than their channel's last: late ones are stored, and not judged (law 4)."""
+        if readings.historical:
+            counts["historical"] += len(readings.at_ns)
+            return None
         keep = np.ones(len(readings.at_ns), dtype=bool)
         for index in np.unique(readings.channel):
             key = f"{readings.asset}/{readings.channels[index]}"

@@ -165,12 +165,14 @@ class Decoded:
     """What became of a run of records: every message is counted once, as stored, duplicate, refused or overflow.
 
     `events` stand in stream order. `counts` holds `received`, `stored`, `duplicates`, `overflow` and
-    `refused.<reason>` for this run; received = stored + duplicates + overflow + all refused.
+    `refused.<reason>` for this run; received = stored + duplicates + overflow + all refused. `rebirths` are the
+    (source, group/edge) of Sparkplug edge nodes that should say anew what their data means.
     """
 
     events: Sequence[Event]
     dead_letters: Sequence[DeadLetter]
     counts: Mapping[str, int]
+    rebirths: Sequence[tuple[str, str]] = ()
 
 
 class Decoder(Protocol):

@@ -37,6 +37,7 @@ class Rows:
 
     asset: str
     origin: Origin
+    historical: bool = False
     rows: list[Row] = field(default_factory=list)
 
 
@@ -69,6 +70,7 @@ def readings_of(blocks: Sequence[Rows]) -> list[Readings]:
                 values[part],
                 qualities[part],
                 block.origin,
+                block.historical,
             )
         )
     return readings
@@ -91,6 +93,7 @@ class Run:
         "identity",
         "overflow",
         "position",
+        "rebirths",
         "received",
         "received_ns",
         "record",
@@ -112,8 +115,9 @@ class Run:
         self.received = self.stored = self.duplicates = self.overflow = 0
         self._extra: Counter[str] = Counter()
         self._events: list[Event | Rows] = []
-        self._open: dict[str, Rows] = {}
+        self._open: dict[tuple[str, bool], Rows] = {}
         self._letters: list[DeadLetter] = []
+        self.rebirths: list[tuple[str, str]] = []
 
     def stand_at(self, position: int, record: Record) -> None:
         """Go on to the next record."""
@@ -139,11 +143,11 @@ class Run:
             raise self.route.refusal()
         return self.route.equipment
 
-    def add(self, asset: str, rows: list[Row]) -> None:
+    def add(self, asset: str, rows: list[Row], *, historical: bool = False) -> None:
         """Add values of one asset to its open block."""
-        block = self._open.get(asset)
+        block = self._open.get((asset, historical))
         if block is None:
-            block = self._open[asset] = Rows(asset, self.origin())
+            block = self._open[asset, historical] = Rows(asset, self.origin(), historical)
             self._events.append(block)
         block.rows += rows
 
@@ -152,7 +156,8 @@ class Run:
         if asset is None:
             self._open.clear()
         else:
-            self._open.pop(asset, None)
+            self._open.pop((asset, False), None)
+            self._open.pop((asset, True), None)
         self._events.append(event)
 
     def gap(self, hole: Hole, *, filled: bool) -> None:
@@ -222,4 +227,4 @@ class Run:
             "overflow": self.overflow,
             **self._extra,
         }
-        return Decoded(events, self._letters, counts)
+        return Decoded(events, self._letters, counts, self.rebirths)

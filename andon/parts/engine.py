@@ -11,7 +11,7 @@ from andon.app import make_engine, make_notifiers
 from andon.clock import Now
 from andon.datadir import open_store
 from andon.engine import OWN
-from andon.parts import Job, ready, status
+from andon.parts import Job, ready, status, tell
 from andon.parts.source import KEEP_FILE
 from andon.plant import Plant
 from ingest.journal import SqliteJournal
@@ -64,8 +64,12 @@ class LiveEngine:
             now_s = time.monotonic()
             tick = now_s - last_tick_s >= TICK_EVERY_S
             last_tick_s = now_s if tick else last_tick_s
-            if self._engine.turn(tick=tick) is None:
+            outcome = self._engine.turn(tick=tick)
+            if outcome is None:
                 wait()
+            else:
+                for source, edge in outcome.rebirths:
+                    tell(source, {"word": "rebirth", "edge": edge})
             if now_s - last_status_s >= STATUS_EVERY_S:
                 last_status_s = now_s
                 if self._notifiers:

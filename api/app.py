@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import assets, health, live, pipeline, preferences, problems, rca, tickets
+from api import assets, freshness, health, live, pipeline, preferences, problems, rca, tickets
 from api.auth import Gate
 from api.context import Context
 from api.flow import Rates
@@ -52,7 +52,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.watch = watch
     app.state.rates = Rates()
-    for topic in (tickets, rca, assets, pipeline):
+    for topic in (tickets, rca, assets, pipeline, freshness):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)

@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from andon import manifest
 from andon.database import reading
-from andon.events import Json
+from andon.events import SECOND_NS, Json
 from api.context import Context
+from api.freshness import counts_of, points_of
 from api.pages import WEB
 from api.visit import ContextOf
 from ticketing import store
@@ -52,6 +53,7 @@ def _lines(context: Context) -> Iterator[str]:
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
         done = store.metrics(conn)
+    points = points_of(context)
     families: dict[tuple[str, str, str], list[Sample]] = {
         ("andon_source_messages_total", "counter", "Messages of a source by what became of them."): [
             *_source_samples(stages)
@@ -69,6 +71,14 @@ def _lines(context: Context) -> Iterator[str]:
             ("andon_problems_open", {}, done.problems_open)
         ],
         ("andon_part_up", "gauge", "Whether a process runs."): [*_part_samples(context.status())],
+        ("andon_points", "gauge", "Measuring points by freshness."): [
+            ("andon_points", {"state": state}, count) for state, count in counts_of(points).items()
+        ],
+        ("andon_point_heard_seconds", "gauge", "When a point was last received, seconds since 1970."): [
+            ("andon_point_heard_seconds", {"asset": asset, "point": point}, one.heard_ns / SECOND_NS)
+            for (asset, point), one in points.items()
+            if one.heard_ns is not None
+        ],
         ("andon_ready", "gauge", "1 if nothing is degraded."): [
             ("andon_ready", {}, float(not degraded(context)))
         ],

@@ -28,7 +28,7 @@ from andon.ports import DeadLetter
 from api.app import Context
 from detectors.bearing import fault_orders
 from detectors.velocity_zones import limits_of
-from ingest import deadletters, gaps
+from ingest import deadletters, freshness, gaps
 from ingest.series import SeriesStore
 from simulators.machines import plant_document
 from ticketing import store
@@ -60,7 +60,7 @@ class ShopFloor:
         self.clock = Clock()
         self.plant: Plant = plant_document()
         self.database = open_database(folder / "andon.sqlite")
-        for metadata in (manifest, plants, deadletters, gaps, store):
+        for metadata in (manifest, plants, deadletters, gaps, freshness, store):
             metadata.metadata.create_all(self.database)
         self.tickets = Tickets(self.database, photos=folder / "photos")
         self.series = SeriesStore(folder / "series.sqlite")

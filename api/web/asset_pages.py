@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from andon.database import reading
-from andon.events import HOUR_NS, SECOND_NS, PackMLState, Priority, Quality
+from andon.events import HOUR_NS, PackMLState, Priority, Quality
 from andon.plant import Asset
 from api.assets import CLOCK_MARGIN_NS, asset_of
+from api.freshness import points_of
 from api.pages import render
 from api.visit import Visit, VisitOf
 from api.web.bearings import bearings_of
@@ -21,6 +22,7 @@ from api.web.formats import quantity
 from api.web.rows import row_of
 from api.web.wording import asset_name
 from api.web.zones import limits_of_point, zone_at
+from ingest.freshness import Freshness, Place, State
 from ticketing import store
 from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
@@ -28,7 +30,6 @@ from ticketing.urgency import ORDER
 router = APIRouter()
 WINDOWS_H = (1, 8, 24, 168)
 SPARK = 60  # points of a sparkline
-STALE_PERIODS = 3
 STATE = "state"
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
 
@@ -73,10 +74,11 @@ def assets(request: Request, visit: VisitOf) -> Response:
     """All machines by line."""
     with reading(visit.context.database) as conn:
         tickets = store.tickets(conn, store.Filter(states=OPEN), limit=1000).tickets
+    points = points_of(visit.context)
     rows: dict[str, list[AssetRow]] = {}
     for asset in visit.plant.assets:
         mine = [ticket for ticket in tickets if ticket.asset == asset.id]
-        rows.setdefault(asset.line, []).append(_row(asset, _channels(asset, visit), mine, visit))
+        rows.setdefault(asset.line, []).append(_row(asset, _channels(asset, visit), mine, points, visit))
     lines = [Line(name, rows[name]) for name in sorted(rows)]
     return render(request, visit, "assets.html", "assets", lines=lines)
 
@@ -87,8 +89,14 @@ def _channels(asset: Asset, visit: Visit) -> Channels:
     }
 
 
-def _row(asset: Asset, channels: Channels, tickets: Sequence[Ticket], visit: Visit) -> AssetRow:
-    heard = max((at_ns for _, at_ns, _ in channels.values()), default=None)
+def _row(
+    asset: Asset,
+    channels: Channels,
+    tickets: Sequence[Ticket],
+    points: Mapping[Place, Freshness],
+    visit: Visit,
+) -> AssetRow:
+    mine = [points[asset.id, point.id] for point in asset.points]
     state, running = _state(channels, visit)
     return AssetRow(
         id=asset.id,
@@ -98,8 +106,8 @@ def _row(asset: Asset, channels: Channels, tickets: Sequence[Ticket], visit: Vis
         points=_strip(asset, channels, visit),
         worst=max((ticket.priority for ticket in tickets), key=ORDER.index, default=None),
         open=len(tickets),
-        heard_ns=heard,
-        stale=heard is not None and _is_stale(asset, "", heard, visit),
+        heard_ns=max((one.heard_ns for one in mine if one.heard_ns is not None), default=None),
+        stale=any(one.state is State.STALE for one in mine),
     )
 
 
@@ -123,16 +131,6 @@ def _strip(asset: Asset, channels: Channels, visit: Visit) -> list[PointSign]:
         title = visit.words("assets.point", point=point.id, value=quantity(value, sign))
         signs.append(PointSign(point.id, zone, title))
     return signs
-
-
-def _is_stale(asset: Asset, channel: str, at_ns: int, visit: Visit) -> bool:
-    """Whether a channel (any, if empty) has been silent for some of its point's periods."""
-    point = asset.point(channel.partition("/")[0])
-    periods = [point.period_s] if point else [one.period_s for one in asset.points]
-    known = [period for period in periods if period is not None]
-    if not known or channel == STATE:
-        return False
-    return (visit.time.now_ns - at_ns) / SECOND_NS > STALE_PERIODS * max(known) + 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +160,7 @@ def asset(
     with reading(visit.context.database) as conn:
         tickets = store.tickets(conn, store.Filter(asset=asset_id), sort=store.Sort.NEWEST, limit=6).tickets
     state, running = _state(channels, visit)
+    points = points_of(visit.context)
     return render(
         request,
         visit,
@@ -174,7 +173,8 @@ def asset(
         power=quantity(found.power_kw, "kW"),
         chart=_chart(found, shown, channels, hours, visit) if shown else None,
         channel=shown,
-        channels=[_channel_row(found, name, channels, visit) for name in sorted(channels, key=_rank)],
+        channels=[_channel_row(found, name, channels, points, visit) for name in sorted(channels, key=_rank)],
+        points=[(point, points[found.id, point.id]) for point in found.points],
         hours=hours,
         windows=[{"hours": one, "name": visit.time.span(one * 3600)} for one in WINDOWS_H],
         tickets=[row_of(ticket, visit) for ticket in tickets],
@@ -193,7 +193,10 @@ def _first(channels: Channels) -> str:
     return min(channels, key=_rank, default="")
 
 
-def _channel_row(asset: Asset, name: str, channels: Channels, visit: Visit) -> ChannelRow:
+def _channel_row(
+    asset: Asset, name: str, channels: Channels, points: Mapping[Place, Freshness], visit: Visit
+) -> ChannelRow:
+    point = points.get((asset.id, name.partition("/")[0]))
     sign, at_ns, value = channels[name]
     text = quantity(value, sign)
     if name == STATE:
@@ -203,7 +206,7 @@ def _channel_row(asset: Asset, name: str, channels: Channels, visit: Visit) -> C
         name=quantity_name(name, visit.words),
         value=text,
         at_ns=at_ns,
-        stale=_is_stale(asset, name, at_ns, visit),
+        stale=point is not None and point.state is State.STALE,
         spark=_spark(asset.id, name, visit) if "band_" not in name else "",
     )
 

@@ -10,6 +10,7 @@ from andon.database import reading
 from andon.events import Gap
 from andon.ports import DeadLetter
 from api.flow import SourceState, sources_of
+from api.freshness import counts_of, points_of
 from api.health import degraded
 from api.pages import render
 from api.pipeline import readable
@@ -17,9 +18,11 @@ from api.visit import Visit, VisitOf
 from api.web.formats import MISSING, number, whole
 from api.web.wording import asset_name
 from ingest import deadletters, gaps
+from ingest.freshness import Freshness, State
 
 router = APIRouter()
 SHOWN = 20
+SILENT_SHOWN = 50
 BEGINS = 60
 STAGES = ("detectors", "series", "ticketing")
 _LOOKS = {"connected": "good", "disconnected": "critical", "down": "critical", "unknown": ""}
@@ -71,10 +74,24 @@ class Hole:
     backfilled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SilentPoint:
+    """A point that is not fresh, as it is shown: `why` in words."""
+
+    asset: str
+    name: str
+    point: str
+    state: State
+    heard_ns: int | None
+    source: str
+    why: str
+
+
 @router.get("/pipeline")
 def pipeline(request: Request, visit: VisitOf) -> Response:
     """All of it on one page."""
     context = visit.context
+    points = points_of(context)
     status = context.status()
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
@@ -98,6 +115,10 @@ def pipeline(request: Request, visit: VisitOf) -> Response:
         parts=[
             {"name": name, "running": part.get("running"), "restarts": part.get("restarts", 0)}
             for name, part in sorted(status.get("parts", {}).items())
+        ],
+        freshness=[(state, whole(count)) for state, count in counts_of(points).items()],
+        silent=[_silent(one, visit) for one in points.values() if one.state is not State.FRESH][
+            :SILENT_SHOWN
         ],
         letters=[_letter(letter) for letter in letters],
         letters_count=sum(reasons.values()),
@@ -139,6 +160,16 @@ def _letter(letter: DeadLetter) -> Letter:
         head=head,
         begins=head[:BEGINS].replace("\n", " ") or MISSING,
     )
+
+
+def _silent(one: Freshness, visit: Visit) -> SilentPoint:
+    why = MISSING
+    if one.why == "silent":
+        why = visit.words("freshness.silent", limit=visit.time.span(one.limit_s or 0))
+    elif one.why:
+        why = visit.words("freshness.gap", cause=one.why)
+    name = asset_name(visit.plant.asset(one.asset), one.asset, visit.words)
+    return SilentPoint(one.asset, name, one.point, one.state, one.heard_ns, one.source or MISSING, why)
 
 
 def _hole(gap: Gap, visit: Visit) -> Hole:

@@ -8,8 +8,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from andon.database import writing
 from andon.events import rfc3339
 from api.app import create_app
+from ingest import freshness
 from tests.shop_floor import BASE, NOW_NS, SOURCE, TOKEN, ShopFloor, a_busy_day
 
 
@@ -289,3 +291,27 @@ async def test_an_error_of_ours_tells_nothing_of_its_inside(
         "status": 500,
         "code": "broken",
     }
+
+
+async def test_a_point_is_fresh_stale_or_never_seen_in_api_page_and_metrics(
+    floor: ShopFloor, client: httpx.AsyncClient
+) -> None:
+    machine = next(asset for asset in floor.plant.assets if len(asset.points) > 2)
+    fresh, stale, *never = [point.id for point in machine.points]
+    with writing(floor.database) as conn:
+        freshness.save(conn, {(machine.id, fresh): (NOW_NS, "floor"), (machine.id, stale): (1, "floor")})
+    answer = (await client.get(f"/api/v1/freshness?asset={machine.id}")).json()
+    assert {one["point"]: one["state"] for one in answer["items"]} == {
+        fresh: "fresh",
+        stale: "stale",
+        **dict.fromkeys(never, "never_seen"),
+    }
+    points = sum(len(asset.points) for asset in floor.plant.assets)
+    assert answer["counts"] == {"fresh": 1, "stale": 1, "never_seen": points - 2}
+    assert len((await client.get("/api/v1/freshness?state=stale")).json()["items"]) == 1
+    metrics = (await client.get("/metrics")).text.splitlines()
+    assert 'andon_points{state="stale"} 1' in metrics
+    assert f'andon_point_heard_seconds{{asset="{machine.id}",point="{stale}"}} 1e-09' in metrics
+    page = (await client.get("/pipeline", headers={"Accept": "text/html"})).text
+    assert "Never seen" in page
+    assert "Stale" in page

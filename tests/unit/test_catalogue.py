@@ -14,6 +14,7 @@ from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
 from api.visit import THEMES
 from api.web.pipeline_page import STAGES
+from ingest.freshness import State
 from ticketing import routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
@@ -62,6 +63,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "finding.": [f"{condition}.{part}" for condition in CONDITIONS for part in ("name", "verdict")],
     "flash.": ("assign", "false_alarm", "done", "refused", "stale", "photo"),
     "fold.": FoldRule,
+    "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "help.key_": ("j", "k", "a", "n", "o", "help"),
     "next.title_": ("assign", "accept", "resolve", "sign"),

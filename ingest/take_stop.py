@@ -1,12 +1,13 @@
-"""Machine stops in Andon's own envelope become stop alarms."""
+"""Machine stops in Andon's own envelope become stop alarms; one that a broker had retained is only a state."""
 
 from andon.events import PackMLState, StopAlarm
 from ingest import envelope as words
-from ingest.blocks import Run
+from ingest.blocks import Run, row
 from ingest.envelope import parse
 from ingest.once import is_new
 from ingest.packml import state_of
 from ingest.refusal import Reason, Refused
+from ingest.retained import LAST_KNOWN, is_state
 from ingest.times import source_ns
 
 
@@ -22,7 +23,16 @@ def take(run: Run) -> None:
     state = packml(stop.state)
     if stop.state_num not in {None, int(state)}:
         raise Refused(Reason.SCHEMA, f"state {stop.state!r} has number {state:d}, not {stop.state_num}")
-    put_stop(run, at_ns, state, stop.reason, stop.severity)
+    if is_state(run, sent_ns) and stop.reason.trigger:
+        _put_state(run, at_ns, state)
+    else:  # that a stop is over is true whenever it is told
+        put_stop(run, at_ns, state, stop.reason, stop.severity)
+
+
+def _put_state(run: Run, at_ns: int, state: PackMLState) -> None:
+    equipment = run.equipment()
+    run.add(equipment.id, [row(at_ns, equipment.channel("state", None), float(state), LAST_KNOWN)])
+    run.stored += 1
 
 
 def put_stop(run: Run, at_ns: int, state: PackMLState, reason: words.StopReason, severity: int) -> None:

@@ -1,9 +1,10 @@
-"""Values in Andon's own envelope become readings."""
+"""Values in Andon's own envelope become readings; those that a broker had retained are last known ones."""
 
 from ingest import envelope as words
 from ingest.blocks import Run, row
 from ingest.envelope import parse
 from ingest.once import is_new
+from ingest.retained import LAST_KNOWN, is_state
 from ingest.times import source_ns
 
 
@@ -17,12 +18,15 @@ def take(run: Run) -> None:
     if not is_new(run, message, sent_ns=sent_ns, at_ns=at_ns, timed=timed):
         return
     equipment = run.equipment()
+    if sent_ns is None and timed:
+        sent_ns = min(source_ns(metric.ts) for metric in metrics if metric.ts is not None)
+    worst = LAST_KNOWN if is_state(run, sent_ns) else 0
     rows = [
         row(
             at_ns if metric.ts is None else run.at(source_ns(metric.ts)),
             equipment.channel(metric.name, metric.unit),
             metric.value,
-            metric.quality,
+            max(metric.quality, worst),
         )
         for metric in metrics
     ]

@@ -3,6 +3,7 @@
 from andon.events import Waveform
 from ingest.blocks import Run
 from ingest.once import follows
+from ingest.retained import is_state
 from ingest.waveform import decode_block
 
 DEFAULT_WAVE_UNIT = "g"
@@ -23,9 +24,13 @@ def block(run: Run, body: bytes) -> None:
     if not follows(run, key=key, number=said.number, sent_ns=said.at_ns, at_ns=at_ns, point=point_id):
         return
     equipment = run.equipment()
+    point = equipment.point(point_id)
+    run.stored += 1
+    if is_state(run, said.at_ns):
+        return  # it lies in the journal; features of a shape long past would be judged as of now
     wave = Waveform(
         asset=equipment.id,
-        point=equipment.point(point_id).id,
+        point=point.id,
         at_ns=at_ns,
         rate_hz=said.rate_hz,
         samples=said.samples,
@@ -34,4 +39,3 @@ def block(run: Run, body: bytes) -> None:
         origin=run.origin(),
     )
     run.put(wave, equipment.id)
-    run.stored += 1

@@ -23,19 +23,19 @@ class Notices:
         self._subject = folder.name
         self._now = now
         self._put = put
-        self._standing: dict[str, str] = {}
+        self._standing: dict[str, tuple[int, str]] = {}
         try:
             self._unsure: set[str] = set(json.loads(self._path.read_text()))
         except (OSError, ValueError):
             self._unsure = set()
 
     def say(self, code: str, severity: int, detail: str) -> None:
-        """It holds; said again only if the detail is another."""
-        if self._standing.get(code) == detail:
+        """It holds; said again only if it is more or less severe, or the detail is another."""
+        if self._standing.get(code) == (severity, detail):
             return
         if code not in self._standing:
             self._remember({*self._standing, *self._unsure, code})
-        self._standing[code] = detail
+        self._standing[code] = severity, detail
         self._put(notice(code, self._subject, self._now(), active=True, severity=severity, detail=detail))
 
     def over(self, code: str) -> None:

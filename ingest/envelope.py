@@ -129,6 +129,12 @@ class NoticeBody(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
+class Presence(Struct, frozen=True, gc=False):
+    """A word about a device's connection, usually its will. Other fields are ignored."""
+
+    online: bool
+
+
 class RefusedBody(Struct, frozen=True, gc=False):
     """The body of a REFUSED record: what is left of a message that was refused before parsing."""
 
@@ -153,6 +159,7 @@ class _Typed(Struct, frozen=True, gc=False):
 TELEMETRY = msgspec.json.Decoder(Telemetry)
 STOP = msgspec.json.Decoder(StopMessage)
 OPCUA = msgspec.json.Decoder(OpcUaData | OpcUaEvent)
+PRESENCE = msgspec.json.Decoder(Presence)
 GAP = msgspec.json.Decoder(GapBody)
 REFUSED = msgspec.json.Decoder(RefusedBody)
 NOTICE = msgspec.json.Decoder(NoticeBody)

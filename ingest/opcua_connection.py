@@ -251,7 +251,7 @@ class Door:
             client.set_password(await asyncio.to_thread(_password, server))
         if server.user_certificate is not None and server.user_private_key is not None:
             await client.load_client_certificate(str(server.user_certificate))
-            await client.load_private_key(str(server.user_private_key))
+            await client.load_private_key(server.user_private_key)
 
 
 def said(error: Exception) -> str:

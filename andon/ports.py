@@ -28,6 +28,7 @@ class RecordKind(IntEnum):
     CONFIG = 5  # body is JSON {version, document}
     NOTICE = 6  # body is JSON {code, subject, active, severity, detail}
     REDRIVE = 7  # a refused message to decode anew, see andon.redrive
+    ORDER = 8  # batches in the order taken, see andon.history
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +163,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of a run of records: every message is counted once, as stored, duplicate, refused or overflow.
+    """What became of a run of records: every message is counted once, as stored, duplicate, ignored, refused or overflow.
 
-    `events` stand in stream order. `counts` holds `received`, `stored`, `duplicates`, `overflow` and
-    `refused.<reason>` for this run; received = stored + duplicates + overflow + all refused. `rebirths` are the
+    `events` stand in stream order. `counts` holds `received`, `stored`, `duplicates`, `ignored`,
+    `overflow` and `refused.<reason>` for this run; received is the sum of the others. `rebirths` are the
     (source, group/edge) of Sparkplug edge nodes that should say anew what their data means.
     """
 

@@ -28,6 +28,7 @@ class SourceState:
     received: int
     stored: int
     duplicates: int
+    ignored: int
     overflow: int
     refused: Mapping[str, int]
     late: int
@@ -43,7 +44,8 @@ class SourceState:
     @property
     def off_by(self) -> int:
         """Received less all that is accounted for: 0, or messages were lost or counted twice."""
-        return self.received - self.stored - self.duplicates - self.overflow - self.refused_in_all
+        ends = self.stored + self.duplicates + self.ignored + self.overflow + self.refused_in_all
+        return self.received - ends
 
 
 class Rates:
@@ -97,6 +99,7 @@ def _source(
         received=received,
         stored=counts.get("stored", 0),
         duplicates=counts.get("duplicates", 0),
+        ignored=counts.get("ignored", 0),
         overflow=counts.get("overflow", 0),
         refused={
             what.removeprefix("refused."): count

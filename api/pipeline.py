@@ -21,7 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 @router.get("/sources")
 def sources(request: Request, context: ContextOf) -> Response:
-    """Every source; received = stored + duplicates + overflow + refused."""
+    """Every source; received = stored + duplicates + ignored + overflow + refused."""
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
     found = sources_of(stages, context.status(), request.app.state.rates, context.now())

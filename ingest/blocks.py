@@ -91,6 +91,7 @@ class Run:
         "duplicates",
         "identified",
         "identity",
+        "ignored",
         "overflow",
         "position",
         "rebirths",
@@ -112,7 +113,7 @@ class Run:
         self.record = _NOTHING
         self.route = NOWHERE
         self.identified = False
-        self.received = self.stored = self.duplicates = self.overflow = 0
+        self.received = self.stored = self.duplicates = self.overflow = self.ignored = 0
         self._extra: Counter[str] = Counter()
         self._events: list[Event | Rows] = []
         self._open: dict[tuple[str, bool], Rows] = {}
@@ -225,6 +226,7 @@ class Run:
             "stored": self.stored,
             "duplicates": self.duplicates,
             "overflow": self.overflow,
+            "ignored": self.ignored,
             **self._extra,
         }
         return Decoded(events, self._letters, counts, self.rebirths)

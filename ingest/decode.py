@@ -13,11 +13,12 @@ from andon.events import ConfigChanged, Json
 from andon.plant import Plant
 from andon.ports import Decoded, Record, RecordKind, State
 from ingest import envelope as words
-from ingest import take_opcua, take_own, take_stop, take_telemetry, take_waveform
+from ingest import take_mapped, take_opcua, take_own, take_plain, take_stop, take_telemetry, take_waveform
 from ingest.blocks import Run
 from ingest.identity import NEVER_NS, Identity
-from ingest.mapping import EVENT, OPCUA, TELEMETRY, WAVE, Routes
+from ingest.mapping import ENVELOPE, EVENT, IGNORE, JSON, NUMBER, OPCUA, STATE, STOP, TELEMETRY, WAVE, Routes
 from ingest.refusal import Reason, Refused
+from ingest.take_presence import Presence
 
 Take = Callable[[Run], None]
 """Takes the record that a run stands at: adds what it becomes and counts it, or raises Refused."""
@@ -32,6 +33,7 @@ class MessageDecoder:
         self._document: Mapping[str, Json] = {"name": ""}
         self._routes = Routes(Plant(name=""))
         self._identity = Identity()
+        self._presence = Presence()
         self._records: dict[RecordKind, Take] = {
             RecordKind.MESSAGE: self._message,
             RecordKind.REFUSED: take_own.refused,
@@ -40,12 +42,19 @@ class MessageDecoder:
             RecordKind.CONFIG: self._config,
             RecordKind.NOTICE: take_own.notice,
             RecordKind.REDRIVE: take_own.unreadable,
+            RecordKind.ORDER: take_own.unreadable,
         }
         self._messages: dict[str, tuple[int, Take]] = {
             TELEMETRY: (MAX_BYTES, take_telemetry.take),
             EVENT: (MAX_BYTES, take_stop.take),
             WAVE: (MAX_WAVE_BYTES, take_waveform.take),
             OPCUA: (MAX_WAVE_BYTES, take_opcua.take),
+            STATE: (MAX_BYTES, self._presence.take),
+            ENVELOPE: (MAX_BYTES, take_mapped.take_envelope),
+            JSON: (MAX_BYTES, take_plain.take_json),
+            NUMBER: (MAX_BYTES, take_plain.take_number),
+            STOP: (MAX_BYTES, take_mapped.take_foreign_stop),
+            IGNORE: (2**63, take_mapped.ignore),
         }
 
     def decode(self, source: str, position: int, records: Sequence[Record]) -> Decoded:
@@ -71,12 +80,17 @@ class MessageDecoder:
 
     def snapshot(self) -> State:
         """The plant document and everything that is remembered of messages."""
-        return {"document": self._document, **self._identity.snapshot()}
+        return {
+            "document": self._document,
+            "away": self._presence.snapshot(),
+            **self._identity.snapshot(),
+        }
 
     def restore(self, state: State) -> None:
         """Go on exactly where `snapshot` was taken."""
         document: Json = state["document"]
         self._document, self._routes = document, Routes(Plant.model_validate(document))
+        self._presence.restore(state["away"])
         self._identity.restore(state)
 
     def _config(self, run: Run) -> None:
@@ -92,11 +106,15 @@ class MessageDecoder:
 
     def _message(self, run: Run) -> None:
         run.received += 1
-        run.route = run.routes.of(run.record.topic)
+        run.route = run.routes.of(run.record.topic, mapped=run.record.connection > 0)
         known = self._messages.get(run.route.kind)
         if known is None:
             raise run.route.refusal()
         limit, take = known
         if len(run.record.body) > limit:
             raise Refused(Reason.TOO_LARGE, f"{len(run.record.body)} bytes; at most {limit} are taken")
+        if run.route.misplaced:
+            run.tally("misplaced", 1)
+        if self._presence.away and run.route.kind != STATE:
+            self._presence.heard(run)
         take(run)

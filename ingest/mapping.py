@@ -1,18 +1,34 @@
-"""Which asset a topic speaks of, and what a wrong topic was probably meant to be."""
+"""Which asset a topic speaks of: by the plant's mapping rules, then by Andon's own layout; and what a wrong one meant.
+
+What came over MQTT is mapped; the records of the OPC UA collector name their asset and channel themselves.
+"""
 
 import difflib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from andon.mappings import Rule
 from andon.plant import Asset, Plant, Point
 from ingest.envelope import check_utf8
+from ingest.filled import Filled
 from ingest.refusal import Reason, Refused
 
 ROOT = ("andon", "v1")
 PATTERN = "andon/v1/{enterprise}/{site}/{area}/{line}/{cell}/{equipment}/{class}/{name}"
-TELEMETRY, WAVE, EVENT, OPCUA = "_telemetry", "_wave", "_event", "opcua"
-CLASSES = (TELEMETRY, WAVE, EVENT)
+TELEMETRY, WAVE, EVENT, STATE, OPCUA = "_telemetry", "_wave", "_event", "_state", "opcua"
+CLASSES = (TELEMETRY, WAVE, EVENT, STATE)
+ENVELOPE, JSON, NUMBER, STOP = "envelope", "json", "number", "stop"
+SPARKPLUG: Literal["sparkplug"] = "sparkplug"
+IGNORE: Literal["ignore"] = "ignore"
+_KINDS = {"waveform": WAVE}
+_NAMESPACES = ("spBv1.0/", "spAv1.0/", "spCv4.0/", "spJv4.0/")
+_SPARKPLUG = (
+    Rule(topic="+/{group}/{type}/{edge}/{device}", payload=SPARKPLUG, asset="{device}"),
+    Rule(topic="+/{group}/{type}/{edge}", payload=SPARKPLUG, asset="{edge}"),
+)
+"""Sparkplug as it comes, if no rule of the plant says otherwise: devices and edge nodes are named as the assets are."""
 MAX_ROUTES = 16_384
 MAX_TOPIC_BYTES = 512
 MAX_CHANNELS = 4_096
@@ -59,26 +75,33 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the messages of one topic go. Without `equipment` they are refused for `reason`, `problem` says it."""
+    """Where the messages of one topic go. Without `equipment` they are refused for `reason`, `problem` says it.
+
+    A mapped topic has what its rule makes of it in `filled`, and no equipment where the payload names it. One that
+    is `misplaced` names a known machine at a place that the plant does not give it.
+    """
 
     kind: str
     name: str
     equipment: Equipment | None
     reason: Reason = Reason.UNKNOWN_TOPIC
     problem: str = ""
+    filled: Filled | None = None
+    misplaced: bool = False
 
     def refusal(self) -> Refused:
         """The refusal of a message on a route without equipment."""
         return Refused(self.reason, self.problem)
 
 
-NOWHERE = Route("", "", None, problem=f"topics are {PATTERN}")
+NOWHERE = Route("", "", None, problem=f"topics are {PATTERN}, or as a rule in `mappings` says")
 
 
 class Routes:
     """The routes of all topics under one plant document."""
 
     def __init__(self, plant: Plant) -> None:
+        self._rules: Sequence[Rule] = plant.mappings
         self._assets: dict[str, Asset] = {asset.id: asset for asset in plant.assets}
         self._equipment: dict[str, Equipment] = {
             asset.id: Equipment(asset.id, {point.id: point for point in asset.points})
@@ -86,16 +109,18 @@ class Routes:
         }
         self._nearest = Nearest(self._assets)
         self._known: dict[bytes, Route] = {}
+        self._mapped: dict[bytes, Route] = {}
 
-    def of(self, topic: bytes) -> Route:
-        """The route of a topic; one that is none of ours leads to no equipment."""
-        route = self._known.get(topic)
+    def of(self, topic: bytes, *, mapped: bool) -> Route:
+        """The route of a topic, by the mapping rules too if `mapped`; one that is none of ours leads to no equipment."""
+        known = self._mapped if mapped else self._known
+        route = known.get(topic)
         if route is None:
-            route = self._route(topic)
-            if len(self._known) >= MAX_ROUTES:
-                self._known.clear()
+            route = self._route(topic, self._rules if mapped else ())
+            if len(known) >= MAX_ROUTES:
+                known.clear()
             if len(topic) <= MAX_TOPIC_BYTES:
-                self._known[topic] = route
+                known[topic] = route
         return route
 
     def to(self, kind: str, asset_id: str, name: str) -> Route:
@@ -108,6 +133,10 @@ class Routes:
         return Route(
             kind, name, None, Reason.UNKNOWN_ASSET, f"the plant has no asset {asset_id[:64]!r}{hint}"
         )
+
+    def again(self, route: Route, asset_id: str) -> Route:
+        """A mapped route, now that the payload has named the machine."""
+        return replace(self.to(route.kind, asset_id, route.name), filled=route.filled)
 
     def nowhere(self, topic: str) -> Route:
         """The route of a topic that is none of ours: its problem names the nearest one that is."""
@@ -124,18 +153,44 @@ class Routes:
         meant = "/".join((*ROOT, self._assets[asset_id].path, asset_id, kind, levels[-1]))
         return Route("", "", None, problem=f"did you mean {meant}? Topics are {PATTERN}")
 
-    def _route(self, topic: bytes) -> Route:
+    def _route(self, topic: bytes, rules: Sequence[Rule]) -> Route:
         try:
             text = check_utf8(topic)
         except Refused as refusal:
             return Route("", "", None, refusal.reason, refusal.detail)
+        if len(topic) <= MAX_TOPIC_BYTES:
+            route = self._by_rules(text, rules)
+            if route is not None:
+                return route
+        if text.startswith(_NAMESPACES):
+            return self._by_rules(text, _SPARKPLUG) or Route(SPARKPLUG, "", None)
         levels = text.split("/", 9)
-        if tuple(levels[:2]) == ROOT:
-            if len(levels) == 10 and levels[8] in CLASSES and levels[9]:
-                return self.to(levels[8], levels[7], levels[9])
-            return self.nowhere(text)
+        ours = tuple(levels[:2]) == ROOT
+        if ours and len(levels) == 10 and levels[8] in CLASSES and levels[9]:
+            return self._at_place(levels)
         asset_id, slash, name = text.partition("/")
-        return self.to(OPCUA, asset_id, name) if slash and name else self.nowhere(text)
+        if ours or rules or not (slash and name):
+            return self.nowhere(text)
+        return self.to(OPCUA, asset_id, name)
+
+    def _at_place(self, levels: Sequence[str]) -> Route:
+        route = self.to(levels[8], levels[7], levels[9])
+        asset = self._assets.get(levels[7])
+        return replace(route, misplaced=asset is not None and asset.path != "/".join(levels[2:7]))
+
+    def _by_rules(self, topic: str, rules: Sequence[Rule]) -> Route | None:
+        for number, rule in enumerate(rules, 1):
+            captures = rule.template.match(topic)
+            if captures is None:
+                continue
+            if rule.payload == IGNORE:
+                return Route(IGNORE, "", None)
+            filled = Filled(number, rule, captures)
+            kind = _KINDS.get(rule.payload, rule.payload)
+            if filled.asset is None:
+                return Route(kind, filled.point, None, filled=filled)
+            return replace(self.to(kind, filled.asset, filled.point), filled=filled)
+        return None
 
 
 class Nearest:

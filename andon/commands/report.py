@@ -115,13 +115,14 @@ def counters(stages: Mapping[str, Counter[str]], ends: Mapping[str, int]) -> dic
 
 
 def balance(counts: Mapping[str, int]) -> dict[str, Json]:
-    """What became of each message: received = stored + duplicates + refused + overflow."""
+    """What became of each message: received = stored + duplicates + ignored + refused + overflow."""
     refused = {name.removeprefix("refused."): n for name, n in counts.items() if name.startswith("refused.")}
-    names = ("received", "stored", "duplicates", "overflow", "gap_records", "late")
+    names = ("received", "stored", "duplicates", "ignored", "overflow", "gap_records", "late")
     row: dict[str, Json] = {name: counts.get(name, 0) for name in names}
     row["refused"] = sum(refused.values())
     row["refused_by_reason"] = refused
-    row["balanced"] = row["received"] == row["stored"] + row["duplicates"] + row["overflow"] + row["refused"]
+    ends = sum(row[name] for name in ("stored", "duplicates", "ignored", "overflow", "refused"))
+    row["balanced"] = row["received"] == ends
     return row
 
 

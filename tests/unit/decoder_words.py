@@ -185,7 +185,7 @@ def is_balanced(decoded: Decoded) -> bool:
     """The law: every message is counted once, and there is a dead letter for each that was refused."""
     counts = decoded.counts
     refused = sum(count for name, count in counts.items() if name.startswith("refused."))
-    ends = counts["stored"] + counts["duplicates"] + counts["overflow"] + refused
+    ends = counts["stored"] + counts["duplicates"] + counts["ignored"] + counts["overflow"] + refused
     return counts["received"] == ends and refused == len(decoded.dead_letters)
 
 

@@ -4,6 +4,7 @@ A notice stands until it is taken back, and a source may die in between. So it i
 that it was once said; a later run that finds all well takes it back again, which changes nothing if it was over.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -48,5 +49,6 @@ class Notices:
 
     def _remember(self, codes: set[str]) -> None:
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(sorted(codes)))
-        partial.rename(self._path)
+        with contextlib.suppress(OSError):  # a full disk may be what there is to say
+            partial.write_text(json.dumps(sorted(codes)))
+            partial.rename(self._path)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from andon.events import MINUTE_NS, SECOND_NS, Json
 from andon.ports import Record
 from ingest.mqtt_subscriptions import Kept, matches
-from ingest.own_records import missing, notice
+from ingest.notices import Notices
+from ingest.own_records import missing
 
 CODE = "broker_dropped"
 DEFAULT_COUNTERS = (
@@ -26,12 +27,12 @@ TOLD_EVERY_NS = 60 * SECOND_NS
 
 
 class DropWatch:
-    """The counters of one broker, over all connections and restarts. Pure but for the file it keeps them in."""
+    """The counters of one broker, over all connections and restarts of ours."""
 
-    def __init__(self, filters: Sequence[str], subject: str, kept: Kept) -> None:
+    def __init__(self, filters: Sequence[str], kept: Kept, notices: Notices) -> None:
         self._filters = tuple(filters)
-        self._subject = subject
         self._kept = kept
+        self._notices = notices
         facts = kept.read()
         counters: Mapping[str, Json] = facts.get("counters", {})
         self._counters = {topic: int(count) for topic, count in counters.items()}
@@ -57,41 +58,38 @@ class DropWatch:
         text = topic.decode("utf-8", "replace")
         return any(matches(name, text) for name in self._filters)
 
-    def take(self, topic: bytes, body: bytes, at_ns: int) -> list[Record]:
-        """A counter was told: the records that say what is missing, none if it did not rise.
+    def take(self, topic: bytes, body: bytes, at_ns: int) -> Record | None:
+        """A counter was told: the gap, if it rose.
 
         The first word ever is where counting begins; one below the last is a broker that began anew at 0.
         """
         name, text = topic.decode("utf-8", "replace"), body.strip()
         if not text.isdigit() or len(text) > 18:
-            return []
+            return None
         count, last = int(text), self._counters.get(name)
         from_ns, self._known_ns, self._heard = self._known_ns, at_ns, True
         if count == last:
-            return []
+            return None
         self._counters[name] = count
         lost = 0 if last is None else count - last if count > last else count
         self._rose_ns = at_ns if lost else self._rose_ns
         self._keep()
         if not lost:
-            return []
+            return None
         self.dropped += lost
-        detail = f"the broker has dropped {lost} messages of its clients' queues ({name}: {count})"
-        return [missing(min(from_ns, at_ns), at_ns, CODE), self._notice(at_ns, detail, active=True)]
+        said = f"the broker has dropped {lost} messages from its clients' queues; {name} stands at {count}"
+        self._notices.say(CODE, SEVERITY, said)
+        return missing(min(from_ns, at_ns), at_ns, CODE)
 
-    def stand(self, at_ns: int) -> list[Record]:
+    def stand(self, at_ns: int) -> None:
         """We are connected and nothing was told: the counters stood still up to a moment ago; the notice may be over."""
         if not self._heard:
-            return []
+            return
         self._known_ns = max(self._known_ns, at_ns - TOLD_EVERY_NS)
-        if self._rose_ns is None or at_ns - self._rose_ns < CALM_NS:
-            return []
-        self._rose_ns = None
-        self._keep()
-        return [self._notice(at_ns, "the broker's counter stands still again", active=False)]
-
-    def _notice(self, at_ns: int, detail: str, *, active: bool) -> Record:
-        return notice(CODE, self._subject, at_ns, active=active, severity=SEVERITY, detail=detail)
+        if self._rose_ns is not None and at_ns - self._rose_ns >= CALM_NS:
+            self._rose_ns = None
+            self._keep()
+            self._notices.over(CODE)
 
     def _keep(self) -> None:
         self._kept.write({"counters": self._counters, "known_ns": self._known_ns, "rose_ns": self._rose_ns})

@@ -25,7 +25,8 @@ from ingest.mqtt_paho import Message
 from ingest.mqtt_parameters import Parameters, Tls, address, wait_s
 from ingest.mqtt_subscriptions import Arrivals, Kept, Subscriptions, shared
 from ingest.mqtt_wire import Limits
-from ingest.own_records import missing, notice, too_large
+from ingest.notices import Notices
+from ingest.own_records import missing, too_large
 
 __all__ = ["Collector", "Parameters", "Tls", "run"]
 
@@ -73,6 +74,7 @@ class Collector:
         self._told_s = 0.0
         self._next: Parameters | None = None
         self._configuration_error: str | None = None
+        self._notices = Notices(at.folder, at.now, lambda record: self._group.add([record], urgent=True))
         self._arrivals = Arrivals(parameters.topics)
         self._arrivals.last_received_ns = _last_ns(at.journal, {RecordKind.MESSAGE, RecordKind.REFUSED})
         self._begin(parameters)
@@ -84,7 +86,7 @@ class Collector:
         session = f"{parameters.client_id}@{parameters.host}:{parameters.port}"
         self._subscriptions = Subscriptions(Kept(self._at.folder / "subscriptions.json", session))
         kept = Kept(self._at.folder / "broker_drops.json", session)
-        self._drops = DropWatch(parameters.drop_counters, self._at.folder.name, kept)
+        self._drops = DropWatch(parameters.drop_counters, kept, self._notices)
         self._drop_counter, self._counter_failures = "off", 0
         self._arrivals.now_of(parameters.topics)
 
@@ -109,6 +111,8 @@ class Collector:
         Ends when told to stop, or with other parameters in force that need a new beginning.
         """
         self._group = group
+        if self._configuration_error is None:  # what was refused before a restart is not what we started with
+            self._notices.over(REFUSED_CONFIGURATION)
         loop = asyncio.get_running_loop()
         self._stirred: asyncio.Future[bool] = loop.create_future()
         stop: asyncio.Future[bool] = loop.create_task(at.stopping.wait(), name="stop of the collector")
@@ -182,8 +186,7 @@ class Collector:
         """Keep the connection alive until it is lost or we have to leave it; then acknowledge what was read."""
         while not stop.done() and not connection.lost.done():
             self._alive_ns = self._now()
-            if calm := self._drops.stand(self._alive_ns):
-                self._group.add(calm)
+            self._drops.stand(self._alive_ns)
             self._tell(connected=True)
             await self._first_of(stop, connection.lost, timeout_s=1.0)
             connection.look_after()
@@ -244,27 +247,15 @@ class Collector:
                 parameters
             )  # whether its files can be read is found now, not when the old connection is gone
         except (ConfigError, OSError) as error:
-            self._say_of_configuration(str(error))
+            _log.error("the new configuration is refused; the old one stays", extra={"why": str(error)})
+            self._configuration_error = str(error)
+            self._notices.say(REFUSED_CONFIGURATION, 600, str(error))
             return
-        if self._configuration_error is not None:
-            self._say_of_configuration(None)
+        self._configuration_error = None
+        self._notices.over(REFUSED_CONFIGURATION)
         self._next = parameters if parameters != self._parameters else None
         if not self._stirred.done():
             self._stirred.set_result(True)
-
-    def _say_of_configuration(self, error: str | None) -> None:
-        self._configuration_error = error
-        if error is not None:
-            _log.error("the new configuration is refused; the old one stays", extra={"why": error})
-        said = notice(
-            REFUSED_CONFIGURATION,
-            self._at.folder.name,
-            self._now(),
-            active=error is not None,
-            severity=600,
-            detail=error or "a new configuration is in force",
-        )
-        self._group.add([said], urgent=True)
 
     async def _adopt(self, connection: BrokerConnection) -> bool:
         """Take new parameters into force on this connection; False if they need another one."""
@@ -329,8 +320,8 @@ class Collector:
         """Whether this was the broker's word of what it dropped, which is no message of the plant's."""
         if isinstance(message, Oversized) or not self._drops.watches(message.topic):
             return False
-        if said := self._drops.take(message.topic, message.body, at_ns):
-            self._group.add(said, urgent=True)
+        if gap := self._drops.take(message.topic, message.body, at_ns):
+            self._group.add([gap], urgent=True)
         return True
 
     def _tell(self, *, connected: bool) -> None:

@@ -16,9 +16,23 @@ from ingest import envelope as words
 from ingest import take_mapped, take_opcua, take_own, take_plain, take_stop, take_telemetry, take_waveform
 from ingest.blocks import Run
 from ingest.identity import NEVER_NS, Identity
-from ingest.mapping import ENVELOPE, EVENT, IGNORE, JSON, NUMBER, OPCUA, STATE, STOP, TELEMETRY, WAVE, Routes
+from ingest.mapping import (
+    ENVELOPE,
+    EVENT,
+    IGNORE,
+    JSON,
+    NUMBER,
+    OPCUA,
+    SPARKPLUG,
+    STATE,
+    STOP,
+    TELEMETRY,
+    WAVE,
+    Routes,
+)
 from ingest.refusal import Reason, Refused
 from ingest.take_presence import Presence
+from ingest.take_sparkplug import Sparkplug
 
 Take = Callable[[Run], None]
 """Takes the record that a run stands at: adds what it becomes and counts it, or raises Refused."""
@@ -34,11 +48,12 @@ class MessageDecoder:
         self._routes = Routes(Plant(name=""))
         self._identity = Identity()
         self._presence = Presence()
+        self._sparkplug = Sparkplug()
         self._records: dict[RecordKind, Take] = {
             RecordKind.MESSAGE: self._message,
             RecordKind.REFUSED: take_own.refused,
             RecordKind.GAP: take_own.gap,
-            RecordKind.TICK: take_own.tick,
+            RecordKind.TICK: self._tick,
             RecordKind.CONFIG: self._config,
             RecordKind.NOTICE: take_own.notice,
             RecordKind.REDRIVE: take_own.unreadable,
@@ -54,6 +69,7 @@ class MessageDecoder:
             JSON: (MAX_BYTES, take_plain.take_json),
             NUMBER: (MAX_BYTES, take_plain.take_number),
             STOP: (MAX_BYTES, take_mapped.take_foreign_stop),
+            SPARKPLUG: (MAX_WAVE_BYTES, self._sparkplug.take),
             IGNORE: (2**63, take_mapped.ignore),
         }
 
@@ -83,6 +99,7 @@ class MessageDecoder:
         return {
             "document": self._document,
             "away": self._presence.snapshot(),
+            "sparkplug": self._sparkplug.snapshot(),
             **self._identity.snapshot(),
         }
 
@@ -91,6 +108,7 @@ class MessageDecoder:
         document: Json = state["document"]
         self._document, self._routes = document, Routes(Plant.model_validate(document))
         self._presence.restore(state["away"])
+        self._sparkplug.restore(state["sparkplug"])
         self._identity.restore(state)
 
     def _config(self, run: Run) -> None:
@@ -103,6 +121,10 @@ class MessageDecoder:
         self._document, self._routes = body.document, Routes(plant)
         run.routes = self._routes
         run.put(ConfigChanged(run.received_ns, body.version, body.document, run.origin()), None)
+
+    def _tick(self, run: Run) -> None:
+        self._sparkplug.tick(run)
+        take_own.tick(run)
 
     def _message(self, run: Run) -> None:
         run.received += 1

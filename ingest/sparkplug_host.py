@@ -33,7 +33,7 @@ class Known:
     alias: int | None = None
     asset: str | None = None
     channel: str = ""
-    channel_unit: str = ""
+    unit_stored: str = ""
     value: float | None = None
     quality: int = 0
     stop: int | None = None
@@ -81,6 +81,15 @@ class Member:
             raise Refused(Reason.SPARKPLUG_UNKNOWN_ALIAS, f"no birth that we have heard describes {what}")
         return name
 
+    def tell(self, told: Told) -> None:
+        """Keep in mind that this gap may still be filled by historical values."""
+        self.told = [*self.told, told][-MAX_TOLD:]
+
+    def see(self, asset: str, at_ns: int) -> None:
+        """Historical values of that time have come."""
+        for told in self.told:
+            told.seen = told.seen or (told.asset == asset and told.from_ns <= at_ns <= told.to_ns)
+
     def leave(self, cause: str, from_ns: int) -> bool:
         """Be away from then on; False if it was already."""
         if self.cause:
@@ -113,6 +122,7 @@ class Edge:
     bd_seq: int | None = None
     born_ms: int = 0
     alive: bool = False
+    died: bool = False
     next: int = 0
     last_ns: int = 0
     last_ms: int = 0
@@ -128,14 +138,17 @@ class Edge:
             found = self.members[device] = Member()
         return found
 
-    def begin(self, bd_seq: int | None, seq: int, at_ms: int) -> None:
+    def begin(self, bd_seq: int | None, seq: int, at_ms: int, at_ns: int) -> None:
         """A birth: everything before it is over, and each device has to be born anew."""
-        self.bd_seq, self.born_ms, self.alive = bd_seq, at_ms, True
-        self.next, self.last_ms = (seq + 1) % LAP, at_ms
-        self.wants, self.asked_ns = False, 0
-        self.holes.clear()
+        self.bd_seq, self.born_ms, self.alive, self.died = bd_seq, at_ms, True, False
+        self.next, self.last_ms, self.last_ns = (seq + 1) % LAP, at_ms, at_ns
+        self.wants, self.asked_ns, self.holes = False, 0, []
         for member in self.members.values():
             member.born = False
+
+    def give_up(self) -> Lost:
+        """All holes: what was not here by now will not come."""
+        return self._lost(lambda _: True, forget=True)
 
     def follow(self, seq: int, at_ms: int | None, at_ns: int, received_ns: int) -> Lost:
         """Take a number: the holes that are lost with it (False), and those told before and now filled (True).

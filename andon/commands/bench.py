@@ -25,6 +25,12 @@ FIRST_TICKET_S = 30.0  # goal G10
 MEMORY_MB = 600.0  # goal G10, proportional set size of all processes
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("what", choices=["demo"])
+    parser.add_argument("--json", type=Path, metavar="FILE")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo once, measure it, print and write the rows."""
     rows = demo_rows()

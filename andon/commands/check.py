@@ -40,6 +40,17 @@ class Verdict:
     cure: str = ""
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument(
+        "--config", type=Path, help="the andon.toml to check (default: andon.toml, if it is there)"
+    )
+    parser.add_argument("--data", type=Path, help="the data directory to check")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the verdicts here ('-': standard output)"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print each verdict with its cure; 1 if something is wrong."""
     path = arguments.config or (Path("andon.toml") if Path("andon.toml").exists() else None)

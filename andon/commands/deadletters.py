@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,13 @@ from andon.database import reading
 from andon.datadir import open_store
 from andon.events import rfc3339
 from ingest import deadletters
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--json", type=Path, metavar="FILE")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from rich.live import Live
 
 from andon import clock
 from andon.clock import SharedStory
-from andon.commands import Refused
+from andon.commands import Refused, positive
 from andon.commands.output import write_json
 from andon.commands.report import caught_up, report
 from andon.commands.screen import Watch, draw, stop_on_signals
@@ -49,6 +49,26 @@ class Story:
     reached_ns: int
     speed: float
     healthy: bool
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument(
+        "--headless", action="store_true", help="no browser, no screen; ends by itself with --seconds"
+    )
+    parser.add_argument("--seconds", type=positive, help="end after so many seconds")
+    parser.add_argument(
+        "--seed", type=int, help="which machines fail, and when (default 1; kept for a second start)"
+    )
+    parser.add_argument("--speed", type=positive, default=60.0, help="story seconds per second (default 60)")
+    parser.add_argument("--healthy", action="store_true", help="nothing fails in this plant")
+    parser.add_argument("--port", type=int, help="port of the console (default 8080, or any free one)")
+    parser.add_argument(
+        "--data", type=Path, help="where to keep it (default var/demo; --headless: a folder that goes)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write tickets, problems, counters and truth here"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,15 @@ import secrets
 from ingest.credentials import hash_password
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("name")
+    parser.add_argument("--source", default="floor", help="the listener in andon.toml (default floor)")
+    parser.add_argument(
+        "--topic", action="append", default=[], help="it may publish here and below (default: anywhere)"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the password and the listener's entry; nothing is stored, so that nothing can leak."""
     password = secrets.token_urlsafe(18)

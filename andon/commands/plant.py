@@ -17,6 +17,14 @@ from andon.ports import Record, RecordKind
 from ingest.journal import SqliteJournal
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("what", choices=["export", "import"])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--dry-run", action="store_true", help="import: only say what would change")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Write the plant in force to a file, or bring a changed one into force at the next start."""
     if not (arguments.data / "andon.sqlite").exists():

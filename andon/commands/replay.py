@@ -46,6 +46,16 @@ AHEAD = 16  # blocks sent before the engine takes a turn
 KINDS = {"femto": recordings.femto}
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("--recording", required=True, choices=["femto"], help="what kind of recording it is")
+    parser.add_argument("file", type=Path)
+    parser.add_argument(
+        "--data", type=Path, help="keep the data directory here (default: a folder that goes)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write tickets with their evidence here")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Send the recording, say what came of it; 0 if it ended with one ticket on the machine, else 1."""
     try:

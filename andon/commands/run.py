@@ -15,6 +15,12 @@ from andon.plant import Plant
 from andon.supervisor import ChildDied
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("--config", type=Path, default=Path("andon.toml"))
+    parser.add_argument("--plant", type=Path, metavar="FILE", help="plant document to bring into force first")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Start everything, watch it, stop it in order."""
     config = load_config(arguments.config)

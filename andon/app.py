@@ -5,19 +5,23 @@ from pathlib import Path
 
 from sqlalchemy import Engine as Database
 
+from andon import history
 from andon.clock import Now
+from andon.config import Keeping
 from andon.engine import TakeAndCommit
 from andon.pipeline import Pipeline
 from andon.plant import Plant
 from andon.ports import Journal, Notifier
 from detectors import build
 from detectors.features import features_of
-from ingest import deadletters, freshness, gaps
+from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
+from ingest.retention import rotate_ns
 from ingest.series import SeriesStore
 from ticketing.notify import log
 from ticketing.service import Tickets
 
+_KEEPING = Keeping()
 CHANNELS: Mapping[str, Callable[[Path], Notifier]] = {
     "log": lambda data: log.Notifier(log.Parameters(path=data / "notifications.jsonl")),
 }
@@ -41,7 +45,13 @@ def make_notifiers(data: Path) -> dict[str, Notifier]:
 
 
 def make_engine(
-    data: Path, journals: Mapping[str, Journal], database: Database, now: Now, *, notify: bool = False
+    data: Path,
+    journals: Mapping[str, Journal],
+    database: Database,
+    now: Now,
+    *,
+    notify: bool = False,
+    keeping: Keeping = _KEEPING,
 ) -> TakeAndCommit:
     """The engine of a data directory."""
     return TakeAndCommit(
@@ -50,9 +60,10 @@ def make_engine(
         pipeline=Pipeline(MessageDecoder(), features_of, build),
         series=SeriesStore(data / "series.sqlite"),
         apply_findings=make_tickets(data, database, notify=notify).apply,
-        save_dead_letters=deadletters.save,
         save_gaps=gaps.save,
         save_heard=freshness.save,
         snapshot_folder=data / "snapshots",
+        keep_order=lambda batches: history.keep(data, batches, now(), rotate_ns(keeping)),
+        dead_letters_max=keeping.dead_letters,
         now=now,
     )

@@ -4,9 +4,9 @@ import difflib
 import ipaddress
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 T = TypeVar("T", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -25,11 +25,42 @@ class Source(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: Identifier
+    memory_max_mb: int = Field(
+        default=256, ge=32, description="it ends itself when it takes so much more than at its start"
+    )
+    keep_days: float | None = Field(
+        default=None, gt=0, description="its own history in days, instead of [journal]'s"
+    )
+    keep_bytes: int | None = Field(default=None, gt=0, description="the same in bytes")
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The settings of the kind itself, still unchecked."""
         return dict(self.model_extra or {})
+
+
+class Keeping(_Frozen):
+    """How much history stays, and what a disk that fills up asks for."""
+
+    keep_days: float = Field(default=7.0, gt=0, description="days of received messages, per source")
+    keep_bytes: int = Field(default=4 * 1024**3, ge=1024**2, description="bytes of them, per source")
+    dead_letters: int = Field(default=100_000, ge=1, description="the newest of these are kept")
+    low_percent: float = Field(default=80.0, gt=0, le=100, description="a disk so full is told")
+    shed_percent: float = Field(default=90.0, gt=0, le=100, description="history is dropped")
+    full_percent: float = Field(default=95.0, gt=0, le=100, description="nothing is received any more")
+    plenty_bytes: int = Field(default=10 * 1024**3, ge=0, description="with so much free no disk is low")
+    reserve_bytes: int = Field(default=64 * 1024**2, ge=0, description="held for tickets and alarms")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.low_percent <= self.shed_percent <= self.full_percent:
+            raise ValueError("low_percent, shed_percent and full_percent have to rise")
+        return self
+
+    def of(self, source: Source) -> "Keeping":
+        """The same with what that source says for itself."""
+        own = {"keep_days": source.keep_days, "keep_bytes": source.keep_bytes}
+        return self.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
 class Web(_Frozen):
@@ -56,6 +87,7 @@ class Config(_Frozen):
 
     data: Path = Field(default=Path("var/andon"), description="journals, store, series, snapshots")
     sources: dict[Identifier, Source] = Field(default_factory=dict)
+    journal: Keeping = Keeping()
     web: Web = Web()
 
 

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
+from sqlalchemy.schema import CreateColumn
 
 
 def open_database(target: Path | str) -> Engine:
@@ -39,3 +40,16 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """One snapshot to read from."""
     with engine.connect() as connection, connection.begin():
         yield connection
+
+
+def add_missing_columns(conn: Connection, metadata: MetaData) -> None:
+    """Give the tables of an earlier version the columns that they lack: each is nullable or has a server default."""
+    known = inspect(conn)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                said = CreateColumn(column).compile(dialect=conn.dialect)
+                conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {said}"))
+        for index in table.indexes:
+            index.create(conn, checkfirst=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine as Database
 
 from andon import manifest, plants
-from andon.database import open_database, writing
+from andon.database import add_missing_columns, open_database, writing
 from ingest import deadletters, freshness, gaps
 from ticketing import store
 
@@ -51,6 +51,7 @@ def open_store(data: Path) -> Database:
             store.metadata,
         ):
             metadata.create_all(conn)
+            add_missing_columns(conn, metadata)
     return database
 
 

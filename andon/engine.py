@@ -6,37 +6,54 @@ repeats the batches after it, comparing instead of writing, before it goes on li
 
 import json
 import logging
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import SQLAlchemyError
 
 from andon import manifest, plants, snapshots
 from andon.clock import Now
 from andon.database import reading, writing
-from andon.events import SECOND_NS, Finding, Gap, Json
+from andon.events import SECOND_NS, Finding, Gap
 from andon.pipeline import Batch, Outcome, Pipeline, Slice
 from andon.plant import Plant
-from andon.ports import CorruptRecord, DeadLetter, Journal, Record, RecordKind, SeriesSink
+from andon.ports import Journal, Record, RecordKind, SeriesSink
+from andon.redrive import wrap
+from andon.taking import original, take
+from ingest import deadletters
+from ingest.disk import says_full
+from ingest.own_records import notice
+from ingest.remarks import Remarks
 
 OWN = "engine"
-"""The engine's own source: ticks and changes of configuration."""
+"""The engine's own source: ticks, changes of configuration, notices, and refused messages to decode anew."""
 
 TAKE_AT_MOST = 256  # records per source and batch: a waveform batch stays near 4 MB
 HEARD_EVERY_S = 1.0
+REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
+REDRIVE_AT_MOST = 200
+_CODES = {"journal_corrupt": 900, "repeat_differs": 950}
 log = logging.getLogger(__name__)
 
 ApplyFindings = Callable[[Connection, Sequence[Finding], Plant, int], Mapping[str, int]]
-SaveDeadLetters = Callable[[Connection, Sequence[DeadLetter]], None]
 SaveGaps = Callable[[Connection, Sequence[Gap]], None]
+KeepOrder = Callable[[Sequence[tuple[int, str, list[manifest.Taken]]]], None]
+T = TypeVar("T")
 SaveHeard = Callable[[Connection, Mapping[tuple[str, str], tuple[int, str]]], None]
 
 
 class TakeAndCommit:
-    """The engine of one data directory. `journals` holds a reader per source and the writer of `OWN`."""
+    """The engine of one data directory. `journals` holds a reader per source and the writer of `OWN`.
+
+    `keep_order` takes the batches that a restart no longer needs. When the disk is full, `make_room` is called until
+    the write succeeds; it may wait, and raises when there is no use in going on.
+    """
 
     def __init__(
         self,
@@ -46,10 +63,11 @@ class TakeAndCommit:
         pipeline: Pipeline,
         series: SeriesSink,
         apply_findings: ApplyFindings,
-        save_dead_letters: SaveDeadLetters,
         save_gaps: SaveGaps,
         save_heard: SaveHeard,
         snapshot_folder: Path,
+        keep_order: KeepOrder,
+        dead_letters_max: int,
         now: Now,
     ) -> None:
         self._database = database
@@ -57,17 +75,20 @@ class TakeAndCommit:
         self._pipeline = pipeline
         self._series = series
         self._apply_findings = apply_findings
-        self._save_dead_letters = save_dead_letters
         self._save_gaps = save_gaps
         self._save_heard = save_heard
         self._snapshot_folder = snapshot_folder
         self._now = now
+        self._keep_order = keep_order
+        self._dead_letters_max = dead_letters_max
+        self._remarks = Remarks()
         self._number = 0
         self._at: dict[str, int] = {}
         self._last_tick_ns = 0
         self._heard: dict[tuple[str, str], tuple[int, str]] = {}
         self._heard_s = 0.0
         self.differs: list[int] = []
+        self.make_room: Callable[[], None] | None = None
 
     def recover(self) -> int:
         """Load the last snapshot and repeat what came after it; gives the number of repeated batches."""
@@ -81,22 +102,68 @@ class TakeAndCommit:
             self._at = manifest.where_each_source_stands(conn)
             self._number = manifest.last_number(conn)
         for number, digest, taken in todo:
-            slices = tuple(self._read(part.source, part.first, part.after - part.first) for part in taken)
-            outcome = self._pipeline.step(Batch(number, slices))
+            outcome = self._pipeline.step(Batch(number, self._slices(taken)))
             if outcome.digest() != digest:
                 self.differs.append(number)
                 log.error("batch gave another outcome when it was repeated", extra={"batch": number})
             self._series.write(number, outcome.readings)
             self._heard.update(outcome.heard)
+        for code, subject in self._pipeline.noticed():  # what was said before goes on, or is over in an hour
+            if code in _CODES:
+                self._remarks.begins(code, subject, self._now())
+        if self.differs:
+            self._remark(
+                "repeat_differs", OWN, f"batches {self.differs[:20]} gave another outcome than before"
+            )
         return len(todo)
+
+    def follow(self, number: int, taken: Sequence[manifest.Taken]) -> Outcome:
+        """Take exactly these records as that batch, and commit: history told again."""
+        slices = self._slices(taken)
+        outcome = self._pipeline.step(Batch(number, slices))
+        self._commit(outcome, slices)
+        self._series.write(outcome.batch, outcome.readings)
+        return outcome
 
     def configure(self, plant: Plant) -> None:
         """Journal the plant document if it is not the one in force; it takes effect at its place in the stream."""
         if plant == self._pipeline.plant:
             return
         body = json.dumps({"version": plant.version, "document": plant.model_dump(mode="json")}).encode()
-        self._journals[OWN].append([Record(RecordKind.CONFIG, self._now(), b"", body)])
+        self.note([Record(RecordKind.CONFIG, self._now(), b"", body)])
         self._turn((OWN,))
+
+    def note(self, records: Sequence[Record]) -> None:
+        """Put records into the engine's own journal; they are taken like all others."""
+        self._lasting(lambda: self._journals[OWN].append(records))
+
+    def redrive(self) -> int:
+        """Take anew what is asked for of the refused messages; gives how many. Asked twice is taken once.
+
+        Only this thread takes, and nothing is looked up before all that was written has been taken: so a message
+        that has been used after all is never found here again, wherever a crash comes between.
+        """
+        while self._at.get(OWN, 0) < self._journals[OWN].end():
+            self._turn((OWN,))
+        with reading(self._database) as conn:
+            letters = deadletters.asked(conn, REDRIVE_AT_MOST)
+        again: list[Record] = []
+        size = 0
+        for letter in letters:
+            journal = self._journals.get(letter.source)
+            record = original(journal, letter.position) if journal else None
+            if record is None or record.kind is not RecordKind.MESSAGE:
+                with writing(self._database) as conn:
+                    deadletters.unanswerable(conn, letter)
+                continue
+            again.append(wrap(letter, record, self._now()))
+            size += len(record.body)
+            if size >= REDRIVE_BYTES:
+                break
+        if again:
+            self.note(again)
+            self._turn((OWN,))
+        return len(again)
 
     def turn(self, *, tick: bool) -> Outcome | None:
         """Take what the sources have, then journal a tick if one is due and all is read; None if there was nothing."""
@@ -104,7 +171,11 @@ class TakeAndCommit:
         outcome = self._turn(sorted(self._journals))
         if tick and before_ns - self._last_tick_ns >= SECOND_NS and self.caught_up():
             self._last_tick_ns = before_ns
-            self._journals[OWN].append([Record(RecordKind.TICK, before_ns, b"", b"")])
+            over = [
+                notice(code, subject, before_ns, active=False, severity=1, detail="not seen for an hour")
+                for code, subject in self._remarks.over(before_ns)
+            ]
+            self.note([*over, Record(RecordKind.TICK, before_ns, b"", b"")])
         return outcome
 
     def caught_up(self) -> bool:
@@ -120,24 +191,55 @@ class TakeAndCommit:
         with reading(self._database) as conn:
             number = manifest.last_number(conn)
         snapshots.save(self._snapshot_folder, number, self._pipeline.snapshot())
+        oldest = snapshots.oldest(self._snapshot_folder)
+        with reading(self._database) as conn:
+            every = manifest.since(conn, 0)
+        kept = [batch for batch in every if batch[0] > oldest]
+        self._keep_order([batch for batch in every if batch[0] <= oldest])
         with writing(self._database) as conn:
-            kept = manifest.since(conn, snapshots.oldest(self._snapshot_folder))
-            manifest.forget_before(conn, snapshots.oldest(self._snapshot_folder) + 1)
+            manifest.forget_before(conn, oldest + 1)
+            deadletters.keep_newest(conn, self._dead_letters_max)
         needed = dict(self._at)
         for _, _, taken in reversed(kept):
             needed.update({part.source: part.first for part in taken})
         return needed
 
     def _turn(self, sources: Iterable[str]) -> Outcome | None:
-        slices = tuple(
-            part for source in sources if (part := self._read(source, self._at.get(source, 0))).records
-        )
+        found = [
+            take(self._journals[source], source, self._at.get(source, 0), TAKE_AT_MOST) for source in sources
+        ]
+        slices = tuple(part for part, _ in found if part.records)
         if not slices:
             return None
         outcome = self._pipeline.step(Batch(self._number + 1, slices))
-        self._commit(outcome, slices)
-        self._series.write(outcome.batch, outcome.readings)
+        self._lasting(lambda: self._commit(outcome, slices))
+        self._lasting(lambda: self._series.write(outcome.batch, outcome.readings))
+        for part, damaged in found:
+            if damaged is not None:
+                self._remark("journal_corrupt", part.source, damaged)
         return outcome
+
+    def _remark(self, code: str, subject: str, detail: str) -> None:
+        """Journal a notice of our own, once while it holds."""
+        if self._remarks.begins(code, subject, self._now()):
+            self.note([notice(code, subject, self._now(), active=True, severity=_CODES[code], detail=detail)])
+
+    def _lasting(self, write: Callable[[], T]) -> T:
+        """Write, again and again while the disk is full: what has been taken cannot be taken back."""
+        while True:
+            try:
+                return write()
+            except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+                if self.make_room is None or not says_full(error):
+                    raise
+                self.make_room()
+
+    def _slices(self, taken: Sequence[manifest.Taken]) -> tuple[Slice, ...]:
+        """The records that a batch took."""
+        return tuple(
+            take(self._journals[part.source], part.source, part.first, part.after - part.first)[0]
+            for part in taken
+        )
 
     def _commit(self, outcome: Outcome, slices: Sequence[Slice]) -> None:
         taken = [manifest.Taken(part.source, part.first, part.first + len(part.records)) for part in slices]
@@ -145,15 +247,17 @@ class TakeAndCommit:
             manifest.save(conn, outcome.batch, outcome.digest(), taken)
             if outcome.config is not None:
                 plants.save(conn, outcome.config)
-            self._save_dead_letters(conn, outcome.dead_letters)
+            deadletters.save(conn, outcome.dead_letters)
+            deadletters.settle(conn, outcome.redriven, self._now())
             self._save_gaps(conn, outcome.gaps)
             self._keep_heard(conn, outcome)
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())
             for stage, counts in self._counts(outcome, folded).items():
                 manifest.count(conn, stage, counts)
             for part in slices:
-                gap_records = sum(record.kind == RecordKind.GAP for record in part.records)
-                manifest.count(conn, f"source.{part.source}", {"gap_records": gap_records})
+                kinds = Counter(record.kind for record in part.records)
+                own = {"gap_records": kinds[RecordKind.GAP], "notice_records": kinds[RecordKind.NOTICE]}
+                manifest.count(conn, f"source.{part.source}", own)
         self._number = outcome.batch
         self._at.update({part.source: part.after for part in taken})
 
@@ -173,27 +277,3 @@ class TakeAndCommit:
         stages["series"] = {"values": sum(len(block.at_ns) for block in outcome.readings)}
         stages["ticketing"] = folded
         return stages
-
-    def _read(self, source: str, first: int, limit: int = TAKE_AT_MOST) -> Slice:
-        """Records from `first` on; one that is corrupt stands as a refusal, so that nothing is passed over silently."""
-        records: list[Record] = []
-        while len(records) < limit:
-            try:
-                more = self._journals[source].read(first + len(records), limit - len(records))
-            except CorruptRecord as error:
-                more = [_corrupt(error)] * min(error.resume - error.position, limit - len(records))
-            if not more:
-                break
-            records.extend(more)
-        return Slice(source, first, records)
-
-
-def _corrupt(error: CorruptRecord) -> Record:
-    refusal: dict[str, Json] = {
-        "reason": "record_corrupt",
-        "length": 0,
-        "sha256": "",
-        "head": "",
-        "detail": str(error),
-    }
-    return Record(RecordKind.REFUSED, 0, b"", json.dumps(refusal).encode())

@@ -106,6 +106,10 @@ class Pipeline:
         """The plant document in force at this position of the stream."""
         return self._plant
 
+    def noticed(self) -> list[tuple[str, str]]:
+        """The (code, subject) of the notices that hold."""
+        return [(code, subject) for code, _, subject in (key.partition(".") for key in self._noticed)]
+
     def step(self, batch: Batch) -> Outcome:
         """One batch from bytes to findings."""
         outcome = Outcome(batch.number)

@@ -14,16 +14,38 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from andon.ports import Record
-from ingest.errors import CorruptRecord, Damaged, JournalFailed, JournalLocked, RecordDropped
+from ingest.errors import (
+    CorruptRecord,
+    Damaged,
+    JournalFailed,
+    JournalFull,
+    JournalLocked,
+    RecordDropped,
+)
 from ingest.volume import Volume
 
 ROTATE_BYTES = 256 * 1024 * 1024
 INLINE_BYTES = 16 * 1024
 _END = struct.Struct("<QI")
+_NEVER_NS = 2**63
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFile:
+    """One file with its segment: positions `first` up to but not including `after`, and when the last was received.
+
+    `last_ns` is None if nothing in it can be read, or nothing is in it.
+    """
+
+    first: int
+    after: int
+    size_bytes: int
+    last_ns: int | None
 
 
 class SqliteJournal:
@@ -31,7 +53,8 @@ class SqliteJournal:
 
     One process writes; `read_only` opens the same folder elsewhere and follows. A commit is one row, whatever
     its number of records; bodies over `inline_bytes` go to the segment beside it. `on_commit` is called with
-    the new end after each commit, on the thread that appended. Appending and reading belong to
+    the new end after each commit, on the thread that appended. A file is full at `rotate_bytes`, or when its first
+    record is `rotate_ns` old. While `is_full` says so, nothing is appended. Appending and reading belong to
     one thread at a time; `end` and `drop_before` may be called from any.
 
     Raises JournalLocked if another process writes here, JournalFull if a new journal finds no space.
@@ -43,11 +66,15 @@ class SqliteJournal:
         *,
         read_only: bool = False,
         rotate_bytes: int = ROTATE_BYTES,
+        rotate_ns: int = _NEVER_NS,
         inline_bytes: int = INLINE_BYTES,
+        is_full: Callable[[], bool] | None = None,
         on_commit: Callable[[int], None] | None = None,
     ) -> None:
         self._folder = folder
-        self._rotate_bytes = rotate_bytes
+        self._rotate_bytes, self._rotate_ns = rotate_bytes, rotate_ns
+        self._is_full = is_full
+        self._began_ns: int | None = None
         self._inline_bytes = inline_bytes
         self._on_commit = on_commit
         self._writing: Volume | None = None
@@ -78,8 +105,10 @@ class SqliteJournal:
             raise self._failed
         if not records:
             return self._end
+        if self._is_full is not None and self._is_full():
+            raise JournalFull(self._folder)
         try:
-            if self._writing.size_bytes >= self._rotate_bytes:
+            if self._is_due(self._writing, records[0].received_ns):
                 self._rotate(self._writing)
             self._add(records)
         except JournalFailed as error:
@@ -142,6 +171,15 @@ class SqliteJournal:
             Volume.remove(self._folder, first)
         return len(gone)
 
+    def files(self) -> list[JournalFile]:
+        """The files, oldest first, as they are now."""
+        firsts = Volume.firsts(self._folder)
+        afters = [*firsts[1:], max(self.end(), firsts[-1])] if firsts else []
+        return [
+            JournalFile(first, after, Volume.size_on_disk(self._folder, first), self._last_ns(first, after))
+            for first, after in zip(firsts, afters, strict=True)
+        ]
+
     def close(self) -> None:
         """Release files; appending after this raises."""
         for volume in (self._writing, self._reading):
@@ -188,9 +226,26 @@ class SqliteJournal:
 
     def _rotate(self, full: Volume) -> None:
         Volume.create(self._folder, self._end)
-        self._writing = Volume(self._folder, self._end)
+        self._writing, self._began_ns = Volume(self._folder, self._end), None
         self._firsts = Volume.firsts(self._folder)
         full.close()
+
+    def _is_due(self, volume: Volume, now_ns: int) -> bool:
+        """Whether the file that is written is full or old."""
+        if volume.size_bytes >= self._rotate_bytes:
+            return True
+        if self._began_ns is None and self._end > volume.first:
+            records, _ = volume.read(volume.first, 1)
+            self._began_ns = records[0].received_ns if records else now_ns
+        return self._began_ns is not None and now_ns - self._began_ns >= self._rotate_ns
+
+    def _last_ns(self, first: int, after: int) -> int | None:
+        """When the last record of that file that can be read was received."""
+        for position in range(after - 1, max(first, after - 100) - 1, -1):
+            with contextlib.suppress(CorruptRecord, RecordDropped, JournalFailed, Damaged):
+                if records := self.read(position, 1):
+                    return records[0].received_ns
+        return None
 
     def _add(self, records: Sequence[Record]) -> None:
         try:

@@ -102,6 +102,16 @@ class Volume:
             name.unlink(missing_ok=True)
         _sync_folder(folder)
 
+    @staticmethod
+    def size_on_disk(folder: Path, first: int) -> int:
+        """The bytes of the volume that begins at `first`, with its segment and its write-ahead log."""
+        path = folder / f"{first:020d}{_SUFFIX}"
+        size = 0
+        for name in (path, Path(f"{path}-wal"), path.with_suffix(".segment")):
+            with contextlib.suppress(FileNotFoundError):
+                size += name.stat().st_size
+        return size
+
     def add(self, position: int, records: Sequence[Record], inline_bytes: int) -> None:
         """Write these records at `position` as one row; durable on return, or nothing of it is there.
 

@@ -25,3 +25,8 @@ def is_state(run: Run, sent_ns: int | None) -> bool:
         return False
     run.tally("retained", 1)
     return True
+
+
+def quality_floor(run: Run, sent_ns: int | None) -> int:
+    """The best quality that values of this record can have: last known ones if it tells a state (0 is good)."""
+    return LAST_KNOWN if is_state(run, sent_ns) else 0

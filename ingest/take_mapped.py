@@ -46,7 +46,7 @@ def take_foreign_stop(run: Run) -> None:
         raise Refused(Reason.SCHEMA, f"rule {filled.number} knows no severity {severity_word[:40]!r}")
     reason = _reason(filled, payload, active=_is_active(filled, payload))
     equipment_of(run, filled, payload)
-    take_stop.put_stop(run, at_ns, state, reason, severity)
+    take_stop.put_stop(run, at_ns, state, reason, severity, sent_ns=sent_ns)
 
 
 def _reason(filled: Filled, payload: Json, *, active: bool) -> words.StopReason:

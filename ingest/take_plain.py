@@ -17,10 +17,11 @@ from ingest.filled import Filled, at_path, parsed, said
 from ingest.mapping import Equipment
 from ingest.once import is_new
 from ingest.refusal import Reason, Refused
+from ingest.retained import quality_floor
 from ingest.take_stop import packml
 
 ANY = msgspec.json.Decoder()
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)", re.DOTALL | re.ASCII)
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d.,+-].*)?", re.DOTALL | re.ASCII)
 _LARGEST = 1.7976931348623157e308
 _WORDS = {"true": 1.0, "false": 0.0}
 _NOT_FINITE = {"nan", "inf", "infinity"}
@@ -49,7 +50,7 @@ def take_number(run: Run) -> None:
         raise Refused(Reason.UNKNOWN_POINT, f"rule {filled.number} has no {name[:64]!r} in its `channels`")
     number, unit = _number(told, value, filled)
     channel = equipment.channel(value.channel, unit or filled.unit_of(value, None))
-    run.add(equipment.id, [row(run.received_ns, channel, number, 0)])
+    run.add(equipment.id, [row(run.received_ns, channel, number, quality_floor(run, None))])
     run.stored += 1
 
 
@@ -66,12 +67,13 @@ def take_json(run: Run) -> None:
     if not is_new(run, Envelope(id=filled.id_of(payload)), sent_ns=sent_ns, at_ns=at_ns, timed=timed):
         return
     rows: dict[str, list[Row]] = {}
+    floor = quality_floor(run, sent_ns if timed else None)
     for leaf in found:
         value = filled.value_of(leaf.name)
         if value is None:
             continue
         equipment = equipment_of(run, filled, leaf.beside)
-        rows.setdefault(equipment.id, []).append(_row(run, filled, equipment, value, leaf))
+        rows.setdefault(equipment.id, []).append(_row(run, filled, equipment, value, leaf, floor))
     for asset, its in rows.items():
         run.add(asset, its)
     if rows:
@@ -134,9 +136,11 @@ def _numbers(
         yield keys, told
 
 
-def _row(run: Run, filled: Filled, equipment: Equipment, value: Value, leaf: _Leaf) -> Row:
+def _row(  # noqa: PLR0917 -- what a value is, and where it stands
+    run: Run, filled: Filled, equipment: Equipment, value: Value, leaf: _Leaf, floor: int
+) -> Row:
     at_ns = run.received_ns if leaf.sent_ns is None else run.at(leaf.sent_ns)
-    quality = filled.quality_of(leaf.beside)
+    quality = max(filled.quality_of(leaf.beside), floor)
     unit = filled.unit_of(value, leaf.beside)
     if leaf.told is None:
         return row(at_ns, equipment.channel(value.channel, unit), None, quality)
@@ -158,7 +162,7 @@ def _number(told: str, value: Value, filled: Filled) -> tuple[float, str | None]
     if told.casefold() in _WORDS:
         return _WORDS[told.casefold()] * value.scale + value.offset, None
     match = _NUMBER.fullmatch(told)
-    if match is None or (match[2] and match[2] not in filled.rule.units):
+    if match is None or (match[2] or "") not in {"", *filled.rule.units}:
         if told.casefold().lstrip("+-") in _NOT_FINITE:
             raise Refused(Reason.NOT_FINITE_JSON, f"{told[:40]} is no number that can be kept")
         behind = f"; if {match[2][:16]!r} is its unit, add it to `units`" if match and match[2] else ""

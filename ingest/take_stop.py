@@ -23,21 +23,27 @@ def take(run: Run) -> None:
     state = packml(stop.state)
     if stop.state_num not in {None, int(state)}:
         raise Refused(Reason.SCHEMA, f"state {stop.state!r} has number {state:d}, not {stop.state_num}")
-    if is_state(run, sent_ns) and stop.reason.trigger:
-        _put_state(run, at_ns, state)
-    else:  # that a stop is over is true whenever it is told
-        put_stop(run, at_ns, state, stop.reason, stop.severity)
+    put_stop(run, at_ns, state, stop.reason, stop.severity, sent_ns=sent_ns)
 
 
-def _put_state(run: Run, at_ns: int, state: PackMLState) -> None:
+def put_stop(
+    run: Run,
+    at_ns: int,
+    state: PackMLState,
+    reason: words.StopReason,
+    severity: int,
+    *,
+    sent_ns: int | None = None,
+) -> None:
+    """The alarm of the machine that the run's route leads to; Refused if it leads to none.
+
+    What a broker had retained only tells the state of the machine, unless it was sent (`sent_ns`) a moment ago.
+    """
     equipment = run.equipment()
-    run.add(equipment.id, [row(at_ns, equipment.channel("state", None), float(state), LAST_KNOWN)])
-    run.stored += 1
-
-
-def put_stop(run: Run, at_ns: int, state: PackMLState, reason: words.StopReason, severity: int) -> None:
-    """The alarm of the machine that the run's route leads to; Refused if it leads to none."""
-    equipment = run.equipment()
+    if is_state(run, sent_ns) and reason.trigger:  # that a stop is over is true whenever it is told
+        run.add(equipment.id, [row(at_ns, equipment.channel("state", None), float(state), LAST_KNOWN)])
+        run.stored += 1
+        return
     alarm = StopAlarm(
         asset=equipment.id,
         at_ns=at_ns,

@@ -4,7 +4,7 @@ from ingest import envelope as words
 from ingest.blocks import Run, row
 from ingest.envelope import parse
 from ingest.once import is_new
-from ingest.retained import LAST_KNOWN, is_state
+from ingest.retained import quality_floor
 from ingest.times import source_ns
 
 
@@ -20,13 +20,13 @@ def take(run: Run) -> None:
     equipment = run.equipment()
     if sent_ns is None and timed:
         sent_ns = min(source_ns(metric.ts) for metric in metrics if metric.ts is not None)
-    worst = LAST_KNOWN if is_state(run, sent_ns) else 0
+    floor = quality_floor(run, sent_ns)
     rows = [
         row(
             at_ns if metric.ts is None else run.at(source_ns(metric.ts)),
             equipment.channel(metric.name, metric.unit),
             metric.value,
-            max(metric.quality, worst),
+            max(metric.quality, floor),
         )
         for metric in metrics
     ]

@@ -1,15 +1,30 @@
 """Retained messages are state, not events (trap T13): they are stored, and none of them raises anything."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from decoder_words import T0, block, decoder, is_balanced, message, once, rows, stop, telemetry, topic
+from decoder_words import (
+    PLANT,
+    T0,
+    block,
+    config,
+    decoder,
+    is_balanced,
+    message,
+    once,
+    rows,
+    stop,
+    telemetry,
+    topic,
+)
 
-from andon.events import MINUTE_NS, Action, Finding, Readings, StopAlarm, Waveform
+from andon.events import MINUTE_NS, Action, Event, Finding, Json, Readings, StopAlarm, Waveform
 from andon.plant import Asset
 from andon.ports import Record
 from detectors.stop_alarm import Detector
+from ingest.decode import MessageDecoder
 from ingest.retained import LAST_KNOWN, MISSED_NS, RETAIN
 
 OLD_NS = T0 + MISSED_NS + 1
@@ -106,3 +121,29 @@ def test_an_old_retained_waveform_is_not_judged() -> None:
     decoded = once(retained(record))
     assert decoded.events == []
     assert (decoded.counts["stored"], decoded.counts["retained"]) == (1, 1)
+
+
+def by_rule(rule: Mapping[str, Json], address: bytes, body: bytes | Json) -> list[Event]:
+    """What a foreign payload that a broker had retained becomes."""
+    made = MessageDecoder()
+    made.decode("engine", 0, [config({**PLANT, "mappings": [rule]})])
+    record = message(address, body, OLD_NS, connection=1, flags=RETAIN)
+    return list(made.decode("s", 0, [record]).events)
+
+
+@pytest.mark.parametrize(("payload", "body"), [("number", b"21.5"), ("json", {"DE": {"temperature": 21.5}})])
+def test_foreign_values_that_were_retained_are_last_known_ones(payload: str, body: bytes | Json) -> None:
+    rule: dict[str, Json] = {"topic": "line/{asset}", "payload": payload}
+    if payload == "number":
+        rule |= {"topic": "line/{asset}/{channel}", "channels": {"T": "DE/temperature"}}
+    (event,) = by_rule(rule, b"line/M1/T" if payload == "number" else b"line/M1", body)
+    assert isinstance(event, Readings)
+    assert event.quality.tolist() == [LAST_KNOWN]
+
+
+def test_a_foreign_stop_that_was_retained_is_a_state() -> None:
+    stop_words = {"reason": "{.code}", "state": "Stopped", "active": "true", "severity": "500"}
+    rule = {"topic": "mes/{asset}", "payload": "stop", "stop": stop_words}
+    (event,) = by_rule(rule, b"mes/M1", {"code": "E1"})
+    assert isinstance(event, Readings)
+    assert rows(event) == [("state", "", OLD_NS, "2.0", LAST_KNOWN)]

@@ -86,7 +86,10 @@ class StopMessage(Envelope, frozen=True, gc=False, kw_only=True):
 
 
 class OpcUaData(Struct, frozen=True, gc=False, tag_field="type", tag="opcua.data"):
-    """A data change as the OPC UA collector wrote it; a ByteString comes as base64 and says so in `encoding`."""
+    """A data change as the OPC UA collector wrote it; a ByteString comes as base64 and says so in `encoding`.
+
+    `backfilled` says that it was read from the server's history after a gap.
+    """
 
     node: str
     value: float | str | None
@@ -94,6 +97,7 @@ class OpcUaData(Struct, frozen=True, gc=False, tag_field="type", tag="opcua.data
     source_time: str | None = None
     server_time: str | None = None
     encoding: Literal["base64"] | None = None
+    backfilled: bool = False
 
 
 class OpcUaEvent(Struct, frozen=True, gc=False, tag_field="type", tag="opcua.event"):

@@ -12,16 +12,19 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from andon.clock import Now
 from andon.events import Json
 from andon.ports import CorruptRecord, Journal, RecordKind, SourceContext
 from ingest.errors import IngestError
 from ingest.notices import Notices
+from ingest.opcua_backfill import Backfill, Hole
+from ingest.opcua_conditions import Conditions, Memory
 from ingest.opcua_connection import Door, Server, said
+from ingest.opcua_events import Events
 from ingest.opcua_intake import Intake
-from ingest.opcua_items import Address, Board, Item, Watched
+from ingest.opcua_items import STOP, Board, Item
+from ingest.opcua_published import Lasting
 from ingest.opcua_subscription import Subscription, is_set_within
 from ingest.pki import Pki
 
@@ -33,55 +36,30 @@ LOOK_BACK = 50
 log = logging.getLogger(__name__)
 
 
-class Events(BaseModel):
-    """Where stop events come from and which of their properties say what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    notifier: Address = Field(default="i=2253", description="the node that reports them; the Server object")
-    namespace: str = Field(default="urn:andon:simulated-plant", description="namespace of the properties")
-    event_type: Address | None = Field(default=None, description="only events of this type; None takes all")
-    queue: int = Field(default=1000, ge=1, description="events that the server keeps between two publishings")
-    asset: str = "Asset"
-    state: str = "State"
-    reason_id: str = "ReasonId"
-    reason_value: str = "ReasonValue"
-    reason_message: str = "ReasonMessage"
-    reason_category: str = "ReasonCategory"
-    active: str = "Active"
-
-    def properties(self) -> dict[str, str]:
-        """What each property says -> its name on the server."""
-        return {
-            key: str(getattr(self, key))
-            for key in (
-                "asset",
-                "state",
-                "reason_id",
-                "reason_value",
-                "reason_message",
-                "reason_category",
-                "active",
-            )
-        }
-
-
 class Parameters(Server):
     """One OPC UA server and what is wanted of it."""
 
     items: tuple[Item, ...] = ()
     events: Events | None = Events()
     publishing_ms: float = Field(default=250, gt=0)
-    sampling_ms: float = Field(default=100, gt=0)
+    sampling_ms: float | None = Field(
+        default=None, gt=0, description="None takes half the publishing interval"
+    )
     retry_s: float = Field(default=60, gt=0, description="between two tries of items that failed")
+    silent_after_s: float | None = Field(
+        default=60, gt=0, description="read an item that has not changed for so long; None never"
+    )
     watch_s: float = Field(default=10, gt=0, description="between two looks at silent items")
+    backfill_values_s: float = Field(
+        default=2000, ge=0, description="values of history read per second to fill gaps; 0 never"
+    )
     back_off_s: float = Field(default=30, gt=0, description="longest wait between two connections")
     items_per_call: int = Field(default=100, ge=1, description="small controllers take few at once")
     queue: int = Field(default=10_000, ge=1, description="records that may wait for the journal")
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:
-        channels = [(item.asset, item.channel) for item in self.items]
+        channels = [(item.asset, item.channel) for item in self.items if item.channel != STOP]
         twice = sorted({f"{asset}/{name}" for asset, name in channels if channels.count((asset, name)) > 1})
         if twice:
             raise ValueError(f"a channel has one item; twice: {', '.join(twice)}")
@@ -91,21 +69,31 @@ class Parameters(Server):
 async def run(parameters: Parameters, at: SourceContext) -> None:
     """Collect until `stopping`; what was received is in the journal when this returns. OSError if the journal fails."""
     logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
-    intake = Intake(at.journal, at.now, parameters.queue)
-    board = Board([Watched(item, handle) for handle, item in enumerate(parameters.items, 1)])
+    memory = Memory(at.folder)
+    intake = Intake(at.journal, at.now, parameters.queue, memory=memory)
+    backfill = Backfill(intake, at.now, parameters.backfill_values_s)
+    lasting = Lasting(intake, Board(), Conditions(memory.standing), backfill, at.now)
+    lasting.board.want(parameters.items)
+    intake.lost = lasting.lost
     notices = Notices(at.folder, at.now, intake.note)
-    door = Door(parameters, Pki(at.pki or at.folder / "pki"), at.now, notices)
-    missing_since_ns = _collected_until(at.journal)
-    collector = Collector(parameters, door, intake, board, at.now, missing_since_ns=missing_since_ns)
+
+    def door_of(wanted: Parameters) -> Door:
+        return Door(wanted, Pki(at.pki or at.folder / "pki"), at.now, notices)
+
+    collector = Collector(parameters, door_of, lasting, missing_since_ns=_collected_until(at.journal))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(intake.write(), name="opcua journal")
-        reporting = tasks.create_task(_report(board, intake, door, at.status), name="opcua status")
+        others = [
+            tasks.create_task(_report(collector, at.status), name="opcua status"),
+            tasks.create_task(_hear(collector, at.words), name="opcua words"),
+        ]
         try:
             await collector.collect(at.stopping, at.ready)
         finally:
             intake.close()
-            reporting.cancel()
-    at.status(board.facts() | intake.facts() | door.look())
+            for task in others:
+                task.cancel()
+    at.status(collector.facts())
 
 
 class Collector:
@@ -117,20 +105,30 @@ class Collector:
     def __init__(
         self,
         parameters: Parameters,
-        door: Door,
-        intake: Intake,
-        board: Board,
-        now: Now,
+        door_of: Callable[[Parameters], Door],
+        lasting: Lasting,
         *,
         missing_since_ns: int | None,
     ) -> None:
         self._parameters = parameters
-        self._door = door
-        self._intake = intake
-        self._board = board
-        self._now = now
+        self._door_of = door_of
+        self._door = door_of(parameters)
+        self._lasting = lasting
+        self._board = lasting.board
+        self._subscription: Subscription | None = None
         self._missing_since_ns = missing_since_ns
+        self._since_ns = lasting.since(missing_since_ns or 0)
         self._wait_s = FIRST_WAIT_S
+
+    def facts(self) -> dict[str, Json]:
+        """How it stands, for people."""
+        lasting = self._lasting
+        return (
+            self._board.facts()
+            | lasting.intake.facts()
+            | {"backfill": lasting.backfill.facts()}
+            | self._door.look()
+        )
 
     async def collect(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
         """Keep the connection until `stopping`; `ready` is called once, when data begins to come."""
@@ -150,24 +148,70 @@ class Collector:
                 self._wait_s = min(2 * self._wait_s, self._parameters.back_off_s)
         self._board.lost(reason)
 
+    def reload(self, document: Json) -> None:
+        """Take new settings: other items without dropping the connection, anything else with a new one.
+
+        Settings that cannot be meant change nothing, and the status says why.
+        """
+        try:
+            parameters = Parameters.model_validate(document)
+        except ValidationError as error:
+            self._board.reload = f"refused: {error.errors()[0]['msg']}"
+            log.warning("new settings are refused, the old ones stay", extra={"error": str(error)})
+            return
+        before, self._parameters, self._board.reload = self._parameters, parameters, "done"
+        gone = self._board.want(parameters.items)
+        if self._subscription is not None:
+            self._subscription.rewant(gone)
+        if before.model_copy(update={"items": parameters.items}) == parameters:
+            return
+        self._door = self._door_of(parameters)
+        self._lasting.intake.limit = parameters.queue
+        self._lasting.backfill.values_per_s = parameters.backfill_values_s
+        if self._subscription is not None:
+            self._subscription.leave("its settings have changed")
+
     async def _stay_connected(self, stopping: asyncio.Event, ready: Callable[[str], None]) -> None:
         async with self._door.connected() as client:
-            subscription = Subscription(client, self._parameters, self._intake, self._board, self._now)
+            subscription = Subscription(client, self._parameters, self._lasting)
             await subscription.open()
-            if self._missing_since_ns is not None:
-                self._intake.gap(self._missing_since_ns, self._now(), "connection")
-                self._missing_since_ns = None
+            self._subscription = subscription
+            self._close_gap()
             self._board.connected, self._board.reason, self._wait_s = True, "", FIRST_WAIT_S
             self._board.connections += 1
             if self._board.connections == 1:
                 ready(self._parameters.url)
+            backfill = self._lasting.backfill.work(subscription.calls, subscription.published)
+            filling = asyncio.create_task(backfill, name="opcua backfill")
             try:
                 await subscription.stay(stopping)
             except Exception as error:
                 self._board.lost(said(error))  # said before the session is closed: that may take its time
-                self._missing_since_ns = subscription.heard_ns
-                self._intake.gap(subscription.heard_ns, None, "connection")
+                self._open_gap(subscription.published.heard_ns)
                 raise
+            finally:
+                self._subscription = None
+                filling.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await filling
+
+    def _open_gap(self, heard_ns: int) -> None:
+        """From here on nothing comes, and what is under way of a refresh of alarms says nothing."""
+        self._missing_since_ns, self._since_ns = heard_ns, self._lasting.since(heard_ns)
+        self._lasting.conditions.connection_lost()
+        self._lasting.intake.gap(heard_ns, None, "connection")
+
+    def _close_gap(self) -> None:
+        """Data comes again: what is missing is known, and filled if all of it has a history."""
+        from_ns, self._missing_since_ns = self._missing_since_ns, None
+        if from_ns is None:
+            return
+        to_ns = self._lasting.now()
+        self._lasting.intake.gap(from_ns, to_ns, "connection")
+        wanted = set(self._board.items.values())
+        since_ns = {watched: at_ns for watched, at_ns in self._since_ns.items() if watched in wanted}
+        events_told = self._parameters.events is None or self._board.refresh == "Good"
+        self._lasting.backfill.note(Hole(from_ns, to_ns, "connection", since_ns, complete=events_told))
 
 
 @contextlib.asynccontextmanager
@@ -186,12 +230,18 @@ async def _ended_by(stopping: asyncio.Event) -> AsyncIterator[None]:
             waiting.cancel()
 
 
-async def _report(
-    board: Board, intake: Intake, door: Door, status: Callable[[Mapping[str, Json]], None]
-) -> None:
+async def _report(collector: Collector, status: Callable[[Mapping[str, Json]], None]) -> None:
     while True:
-        status(board.facts() | intake.facts() | door.look())
+        status(collector.facts())
         await asyncio.sleep(REPORT_S)
+
+
+async def _hear(collector: Collector, words: asyncio.Queue[Mapping[str, Json]]) -> None:
+    """Do what this source is told while it runs."""
+    while True:
+        word = await words.get()
+        if word.get("word") == "reload":
+            collector.reload(word.get("parameters"))
 
 
 def _collected_until(journal: Journal) -> int | None:
@@ -206,7 +256,7 @@ def _collected_until(journal: Journal) -> int | None:
             continue  # it says nothing of what was collected
         if last.kind is RecordKind.GAP:
             gap = json.loads(last.body)
-            if gap["to_ns"] is None:  # still open: this run is the one to close it
+            if gap["to_ns"] is None and gap["asset"] is None:  # still open: this run is the one to close it
                 return int(gap["from_ns"])
         return last.received_ns
     return None

@@ -5,7 +5,7 @@ Everything here is total: whatever a server sends becomes a record, if need be o
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,8 +20,6 @@ BAD = 0x8000_0000
 BAD_TYPE_MISMATCH = 0x8074_0000
 OVERFLOW = 0x480
 """InfoType DataValue with the Overflow bit: values were pushed out of the server's queue (OPC 10000-4, 7.39)."""
-STANDARD_FIELDS = ("EventId", "EventType", "Time", "SourceName", "Message", "Severity")
-_SEVERITIES = (1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,13 @@ def value_of(told: ua.DataValue) -> Value:
     value, encoding = _plain(raw)
     if value is None and status < BAD:
         status = BAD if raw is None or isinstance(raw, float) else BAD_TYPE_MISMATCH
-    return Value(value, status, _time(told.SourceTimestamp), _time(told.ServerTimestamp), encoding)
+    return Value(value, status, time_of(told.SourceTimestamp), time_of(told.ServerTimestamp), encoding)
 
 
-def value_record(asset: str, channel: str, node: str, value: Value, received_ns: int) -> Record:
-    """The record of a data change, addressed by its asset and channel."""
+def value_record(
+    asset: str, channel: str, node: str, value: Value, received_ns: int, *, backfilled: bool = False
+) -> Record:
+    """The record of a data change, addressed by its asset and channel; `backfilled` if it comes from history."""
     body: dict[str, Json] = {
         "type": "opcua.data",
         "node": node,
@@ -62,45 +62,9 @@ def value_record(asset: str, channel: str, node: str, value: Value, received_ns:
     }
     if value.encoding is not None:
         body["encoding"] = value.encoding
+    if backfilled:
+        body["backfilled"] = True
     return Record(RecordKind.MESSAGE, received_ns, f"{asset}/{channel}".encode(), msgspec.json.encode(body))
-
-
-def event_fields(names: Sequence[str], fields: Sequence[ua.Variant]) -> Mapping[str, object]:
-    """The fields of an event by the names they were asked for."""
-    return {name: field.Value for name, field in zip(names, fields, strict=False)}
-
-
-def event_record(fields: Mapping[str, object], named: Mapping[str, str], received_ns: int) -> Record | None:
-    """The record of a stop event; None for an event that speaks of no machine of ours.
-
-    `named` gives the property that holds the asset, state, reason id and so on.
-    """
-    asset, reason_id = (_text(fields.get(named[key])) for key in ("asset", "reason_id"))
-    if not asset and not reason_id:
-        return None
-    active = fields.get(named["active"])
-    low, high = _SEVERITIES
-    state = fields.get(named["state"])
-    body: dict[str, Json] = {
-        "type": "opcua.event",
-        "event_id": _hex(fields.get("EventId")),
-        "event_type": _text(fields.get("EventType")),
-        "time": _time(fields.get("Time")),
-        "source_name": _text(fields.get("SourceName")),
-        "message": _text(fields.get("Message")),
-        "asset": asset or None,
-        "state": state if isinstance(state, int) and not isinstance(state, bool) else _text(state),
-        "reason": {
-            "id": reason_id,
-            "value": _whole(fields.get(named["reason_value"])),
-            "message": _text(fields.get(named["reason_message"])) or _text(fields.get("Message")),
-            "category": _text(fields.get(named["reason_category"])),
-            "trigger": active if isinstance(active, bool) else None,  # refused where nobody said it
-        },
-        "severity": min(max(_whole(fields.get("Severity")), low), high),
-        "active": active if isinstance(active, bool) else None,
-    }
-    return Record(RecordKind.MESSAGE, received_ns, f"{asset}/_event".encode(), msgspec.json.encode(body))
 
 
 def gap_record(
@@ -112,15 +76,19 @@ def gap_record(
     asset: str | None = None,
     point: str | None = None,
     count: int = 0,
+    backfilled: bool = False,
 ) -> Record:
-    """The record of data known to be missing; `count` notifications had come and were dropped for want of room."""
+    """The record of data known to be missing; `count` notifications had come and were dropped for want of room.
+
+    A later one of the same cause and beginning says when it ended, and whether history has filled it.
+    """
     body = {
         "asset": asset,
         "point": point,
         "from_ns": from_ns,
         "to_ns": to_ns,
         "cause": cause,
-        "backfilled": False,
+        "backfilled": backfilled,
         "count": count,
     }
     return Record(RecordKind.GAP, received_ns, b"", msgspec.json.encode(body))
@@ -149,6 +117,15 @@ def node_id(address: str, namespaces: Sequence[str]) -> ua.NodeId:
         raise ValueError(f"no node id: {address!r}") from error
 
 
+def address_of(node: ua.NodeId, namespaces: Sequence[str]) -> str:
+    """The address of a node, which stays the same when the server's namespaces change their indices."""
+    index = int(node.NamespaceIndex)
+    text = str(ua.NodeId(node.Identifier, ua.Int16(0), node.NodeIdType).to_string())
+    if not index:
+        return text
+    return f"nsu={namespaces[index] if index < len(namespaces) else index};{text}"
+
+
 def _plain(raw: object) -> tuple[float | str | None, str | None]:
     """(value, encoding): numbers and texts as they are, bytes as base64, None for what is neither or not finite."""
     if isinstance(raw, bool):
@@ -157,14 +134,14 @@ def _plain(raw: object) -> tuple[float | str | None, str | None]:
         return (float(raw) if math.isfinite(raw) else None), None
     if isinstance(raw, int):
         return int(raw), None
-    if isinstance(raw, str):
-        return str(raw), None
+    if isinstance(raw, str | ua.LocalizedText):  # the latter is the current state of a state machine
+        return text_of(raw), None
     if isinstance(raw, bytes):
         return base64.b64encode(raw).decode(), "base64"
     return None, None
 
 
-def _time(told: object) -> str | None:
+def time_of(told: object) -> str | None:
     """RFC 3339; None where a server writes the least or greatest time to say that it has none."""
     if not isinstance(told, datetime) or not 1970 <= told.year <= 2200:
         return None
@@ -172,17 +149,10 @@ def _time(told: object) -> str | None:
     return moment.isoformat() + "Z"
 
 
-def _text(told: object) -> str:
+def text_of(told: object) -> str:
+    """Texts and names as they are written; empty for anything else."""
     if isinstance(told, ua.LocalizedText):
         return str(told.Text or "")
     if isinstance(told, ua.NodeId):
         return str(told.to_string())
     return str(told) if isinstance(told, str) else ""
-
-
-def _whole(told: object) -> int:
-    return int(told) if isinstance(told, int) else 0
-
-
-def _hex(told: object) -> str:
-    return told.hex() if isinstance(told, bytes) else ""

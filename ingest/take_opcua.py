@@ -35,8 +35,9 @@ def _value(run: Run, message: words.OpcUaData) -> None:
     stamp = message.source_time or message.server_time
     sent_ns = None if stamp is None else source_ns(stamp)
     if message.source_time is not None:
-        # Every connection begins with the values as they stand: most of them came before.
-        said = f"{message.node}\x00{message.source_time}\x00{message.value!r}\x00{message.status}"
+        # Every connection begins with the values as they stand: most of them came before. So does what is read
+        # from history, whose status has other flags in its low half.
+        said = f"{message.node}\x00{message.source_time}\x00{message.value!r}\x00{message.status >> 16}"
         identity = run.record.topic + b"\x00" + said.encode()
         if not accept(run, run.identity.opaque(run.source, identity, 0), "data change"):
             return
@@ -50,7 +51,9 @@ def _value(run: Run, message: words.OpcUaData) -> None:
 
 def _event(run: Run, message: words.OpcUaEvent) -> None:
     identity = b"event\x00" + message.event_id.encode()
-    verdict = run.identity.opaque(run.source, identity, zlib.crc32(run.record.body))
+    # ConditionRefresh tells an event again with its id; only its words may differ, in another language say.
+    said = f"{message.asset}\x00{message.reason.id}\x00{message.reason.trigger}"
+    verdict = run.identity.opaque(run.source, identity, zlib.crc32(said.encode()))
     if not accept(run, verdict, f"event {message.event_id}"):
         return
     run.route = run.routes.to(OPCUA, message.asset or "", "")

@@ -158,7 +158,10 @@ class Run:
         ]
 
     def bad(self) -> dict[str, str]:
-        return {item["channel"]: item["reason"] for item in self.status.get("items_bad", ())}
+        return {item["channel"]: item["reason"] for item in self.status.get("worst_items", ()) if item["reason"]}
+
+    def standing(self, state: str) -> int:
+        return int(self.status.get("items", {}).get(state, 0))
 
     async def until(self, holds: Callable[[], bool], within_s: float = 10) -> None:
         async with asyncio.timeout(within_s):
@@ -221,7 +224,7 @@ async def test_first_and_changed_values_become_readings_in_order(line: Line, tmp
         (nan,) = (json.loads(r.body) for r in run.records if json.loads(r.body)["value"] is None)
         assert nan["status"] == 0x80000000
         assert run.ready == [line.url]
-        await run.until(lambda: run.status.get("items_good") == 1)
+        await run.until(lambda: run.standing("good") == 1)
         assert run.status["connected"] is True
     assert run.status["connected"] is False
 
@@ -294,7 +297,7 @@ async def test_an_item_that_changed_and_did_not_say_so_is_asked_for_again(line: 
         )
         await run.until(lambda: run.values() == [1.0, 2.0])
         assert [gap.cause for gap in run.gaps] == ["item_silent"]
-        await run.until(lambda: run.status["items_good"] == 2)
+        await run.until(lambda: run.standing("good") == 2)
         assert run.values("DE/calm") == [5.0]
 
 

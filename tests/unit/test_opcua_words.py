@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import pytest
 from asyncua import ua
-from asyncua.client.client import Client
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -18,15 +17,18 @@ from andon.events import Json
 from andon.ports import Decoded, Record, RecordKind
 from ingest import opcua_intake
 from ingest.decode import MessageDecoder
-from ingest.opcua import Events, Parameters
+from ingest.opcua import Parameters
+from ingest.opcua_backfill import Backfill
+from ingest.opcua_conditions import Conditions
+from ingest.opcua_events import Events, asked, said_of
 from ingest.opcua_intake import Intake
-from ingest.opcua_items import Board, Item, Watched
-from ingest.opcua_subscription import Subscription
-from ingest.opcua_words import BAD, event_record, gap_record, node_id, value_of, value_record
+from ingest.opcua_items import Board, Item
+from ingest.opcua_published import Lasting, Published
+from ingest.opcua_words import BAD, address_of, gap_record, node_id, value_of, value_record
 
 URL = "opc.tcp://127.0.0.1:4840"
 FAR = "opc.tcp://192.0.2.7:4840"
-NAMED = Events().properties()
+EVENTS = Events()
 
 
 def told(value: object, status: int = 0, **times: datetime) -> ua.DataValue:
@@ -103,13 +105,13 @@ def test_the_overflow_bit_is_seen_with_any_severity() -> None:
 
 
 def test_an_event_without_asset_and_reason_is_none_of_ours() -> None:
-    assert event_record({"EventId": b"1", "Severity": 1}, NAMED, 0) is None
+    assert said_of({"EventId": b"1", "Severity": 1}, EVENTS) is None
 
 
 def test_an_event_that_does_not_say_whether_it_is_active_is_a_dead_letter() -> None:
-    record = event_record({"EventId": b"1", "Asset": "M1", "ReasonId": "E1", "State": "Stopped"}, NAMED, 5)
-    assert record is not None
-    (letter,) = _decoded([record]).dead_letters
+    said = said_of({"EventId": b"1", ".asset": "M1", ".reason_id": "E1", ".state": "Stopped"}, EVENTS)
+    assert said is not None
+    (letter,) = _decoded([said.record(5)]).dead_letters
     assert letter.reason == "schema"
 
 
@@ -118,15 +120,66 @@ def test_an_event_may_say_its_state_by_number_and_its_message_in_its_own_field()
         "EventId": b"\x01",
         "Severity": 0,
         "Message": ua.LocalizedText("jam"),
-        "Asset": "M1",
-        "ReasonId": "E1",
-        "State": 2,
-        "Active": True,
+        ".asset": "M1",
+        ".reason_id": "E1",
+        ".state": 2,
+        ".active": True,
     }
-    record = event_record(fields, NAMED, 5)
-    assert record is not None
-    body = json.loads(record.body)
+    said = said_of(fields, EVENTS)
+    assert said is not None
+    body = json.loads(said.record(5).body)
     assert (body["state"], body["reason"]["message"], body["severity"]) == (2, "jam", 1)
+
+
+ALARM = {
+    "EventId": b"\x01",
+    "SourceName": "M1",
+    "ConditionName": "Overload",
+    "ConditionId": ua.NodeId("M1.Overload", 2),
+    "EnabledState/Id": True,
+    "ActiveState/Id": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "active"),
+    [({}, True), ({"ActiveState/Id": False}, False), ({"EnabledState/Id": False}, False)],
+)
+def test_an_alarm_is_active_while_it_is_switched_on_and_says_so(
+    fields: dict[str, Json], active: bool
+) -> None:
+    said = said_of(ALARM | fields, EVENTS, ["http://opcfoundation.org/UA/", "urn:a", "urn:b"])
+    assert said is not None
+    assert said.active is active
+    assert said.condition == "nsu=urn:b;s=M1.Overload"
+    assert (said.body["asset"], said.body["reason"]["id"], said.body["state"]) == (
+        "M1",
+        "Overload",
+        "Stopped",
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"BranchId": ua.NodeId("earlier", 2)}, {"ActiveState/Id": None}, {"SourceName": ""}],
+    ids=["an earlier state of it", "a condition that is no alarm", "of nobody"],
+)
+def test_what_is_no_alarm_of_now_is_left_out(fields: dict[str, Json]) -> None:
+    assert said_of(ALARM | fields, EVENTS) is None
+
+
+def test_an_alarm_of_another_machine_than_those_named_is_left_out() -> None:
+    named = Events(assets={"M1": "L1-M1"})
+    said = said_of(ALARM, named)
+    assert said is not None
+    assert said.body["asset"] == "L1-M1"
+    assert said_of(ALARM | {"SourceName": "Switch"}, named) is None
+
+
+def test_an_address_outlives_another_order_of_the_namespaces() -> None:
+    spaces = ["http://opcfoundation.org/UA/", "urn:a", "urn:b"]
+    for address in ("nsu=urn:b;s=x;y=z", "nsu=urn:a;i=70000", "i=2253"):
+        assert address_of(node_id(address, spaces), spaces) == address
 
 
 def test_a_node_is_found_by_the_uri_of_its_namespace() -> None:
@@ -254,7 +307,8 @@ async def test_what_finds_no_room_is_counted_and_said_in_its_place() -> None:
     assert kinds == [RecordKind.MESSAGE] * 3 + [RecordKind.GAP, RecordKind.MESSAGE]
     gap = json.loads(shelf.records[3].body)
     assert (gap["cause"], gap["count"], gap["from_ns"], gap["to_ns"]) == ("overflow", 7, 3, 99)
-    assert intake.facts() == {"received": 11, "overflow": 7, "gaps": 1, "waiting": 0}
+    facts = {"received": 11, "last_received_ns": 10, "overflow": 7, "gaps": 1, "waiting": 0}
+    assert intake.facts() == facts
     counts = _decoded(shelf.records).counts
     assert (counts["received"], counts["overflow"]) == (11, 7)
 
@@ -300,21 +354,22 @@ def change(handle: int, value: float) -> ua.DataChangeNotification:
     return ua.DataChangeNotification([item])
 
 
-def subscription(shelf: Shelf) -> tuple[Subscription, Intake, Board]:
-    item = Item(node="i=1", asset="M1", channel="DE/x")
-    settings = Parameters(url=URL, allow_insecure=True, items=(item,))
+def subscription(shelf: Shelf) -> tuple[Published, Intake, Board]:
     intake = Intake(shelf, lambda: 50, limit=100)
-    board = Board([Watched(item, 1)])
-    return Subscription(Client(URL), settings, intake, board, lambda: 50), intake, board
+    lasting = Lasting(intake, Board(), Conditions({}), Backfill(intake, lambda: 50, 1000), lambda: 50)
+    lasting.board.want([Item(node="i=1", asset="M1", channel="DE/x")])
+    published = Published(lasting, Events(namespace=None))
+    published.asked[0] = asked(Events(namespace=None), ())
+    return published, intake, lasting.board
 
 
 async def test_a_hole_in_the_notifications_is_a_gap() -> None:
     shelf = Shelf()
     made, intake, _ = subscription(shelf)
     for number in (1, 2, 4):
-        made.published(published(number, change(1, 1.0)))
-    made.published(published(5))  # a keep-alive carries the next number and does not use it
-    made.published(published(5, change(1, 1.0)))
+        made.take(published(number, change(1, 1.0)))
+    made.take(published(5))  # a keep-alive carries the next number and does not use it
+    made.take(published(5, change(1, 1.0)))
     intake.close()
     await intake.write()
     causes = [json.loads(r.body)["cause"] for r in shelf.records if r.kind is RecordKind.GAP]
@@ -324,14 +379,21 @@ async def test_a_hole_in_the_notifications_is_a_gap() -> None:
 
 async def test_numbers_of_notifications_start_over_at_one() -> None:
     made, intake, _ = subscription(Shelf())
-    made.published(published(2**32 - 1, change(1, 1.0)))
-    made.published(published(1, change(1, 1.0)))
+    made.take(published(2**32 - 1, change(1, 1.0)))
+    made.take(published(1, change(1, 1.0)))
     assert intake.gaps == 0
+
+
+async def test_a_value_of_an_item_that_is_wanted_no_more_is_left_out() -> None:
+    made, intake, board = subscription(Shelf())
+    board.want([])
+    made.take(published(1, change(1, 1.0)))
+    assert (intake.gaps, board.unreadable, intake.received) == (0, 0, 0)
 
 
 async def test_a_notification_that_cannot_be_read_is_a_gap_and_the_next_is_taken() -> None:
     made, intake, board = subscription(Shelf())
-    made.published(published(1, change(77, 1.0), change(1, 2.0)))
+    made.take(published(1, change(77, 1.0), change(1, 2.0)))
     assert (intake.gaps, board.unreadable, intake.received) == (1, 1, 1)
 
 
@@ -339,7 +401,7 @@ async def test_a_server_whose_event_queue_overflowed_leaves_a_gap() -> None:
     made, intake, _ = subscription(Shelf())
     kind = ua.NodeId(ua.Int32(ua.ObjectIds.EventQueueOverflowEventType))
     fields = [ua.Variant(b"1"), ua.Variant(kind)]
-    made.published(published(1, ua.EventNotificationList([ua.EventFieldList(ua.UInt32(0), fields)])))
+    made.take(published(1, ua.EventNotificationList([ua.EventFieldList(ua.UInt32(0), fields)])))
     assert (intake.gaps, intake.received) == (1, 0)
 
 

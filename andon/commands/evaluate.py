@@ -85,5 +85,5 @@ def _short(value: Json) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.6g}"
     return f"{len(value)}" if isinstance(value, list) else str(value)

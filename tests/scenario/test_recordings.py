@@ -1,5 +1,6 @@
 """Real bearings: run to failure as its sensor would send it, and damaged elements named. Skips where there are none."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from andon.__main__ import main
 from andon.events import MINUTE_NS, SECOND_NS, Action, Finding, Float32, Origin, Waveform
 from andon.plant import Asset, Bearing, DetectorSettings, Plant, Point
 from detectors import build
@@ -152,3 +154,16 @@ def as_sent(x: Float32, speed_hz: float, n: int) -> list[Finding]:
         block = Waveform("M", "DE", k * PERIOD_NS, 12_000.0, x[k * n : (k + 1) * n, None], "g", None, origin)
         found += detector.update(block)
     return found
+
+
+def test_evaluate_gives_a_row_per_bearing_with_its_lead_and_its_one_ticket(tmp_path: Path) -> None:
+    path = recordings("femto", "Bearing3_1.npz")[0]
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / path.name).symlink_to(path)
+    assert main(["evaluate", "femto", str(tmp_path / "set"), "--json", str(tmp_path / "out.json")]) == 0
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["set"] == "femto"
+    (row,) = document["files"]
+    assert (row["file"], row["end_s"], row["tickets"], row["withdrawn"]) == ("Bearing3_1.npz", 5150, 1, 0)
+    assert row["lead_s"] == row["end_s"] - row["ticket_s"]
+    assert row["onset_s"] <= row["ticket_s"]

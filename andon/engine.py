@@ -51,6 +51,8 @@ SaveHeard = Callable[[Connection, Mapping[tuple[str, str], tuple[int, str]]], No
 class TakeAndCommit:
     """The engine of one data directory. `journals` holds a reader per source and the writer of `OWN`.
 
+    Readers may be added to it between two turns.
+
     `keep_order` takes the batches that a restart no longer needs. When the disk is full, `make_room` is called until
     the write succeeds; it may wait, and raises when there is no use in going on.
     """
@@ -137,6 +139,10 @@ class TakeAndCommit:
         """Put records into the engine's own journal; they are taken like all others."""
         self._lasting(lambda: self._journals[OWN].append(records))
 
+    def noticed(self) -> Sequence[tuple[str, str]]:
+        """The (code, subject) of the notices that hold, as far as has been taken."""
+        return self._pipeline.noticed()
+
     def redrive(self) -> int:
         """Take anew what is asked for of the refused messages; gives how many. Asked twice is taken once.
 
@@ -177,6 +183,10 @@ class TakeAndCommit:
             ]
             self.note([*over, Record(RecordKind.TICK, before_ns, b"", b"")])
         return outcome
+
+    def noticed(self) -> list[tuple[str, str]]:
+        """The (code, subject) of the notices that hold."""
+        return self._pipeline.noticed()
 
     def caught_up(self) -> bool:
         """Whether every record of every source has been taken (ticks aside)."""

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from andon.clock import SharedStory
-from andon.config import Source, Web
+from andon.config import Keeping, Source, Web
 from andon.datadir import token_of
 from andon.events import Json
+from andon.quarantine import Quarantine
 from andon.supervisor import Supervisor
+
+QUARANTINED, REFUSED = "source_quarantined", "configuration_refused"
+SEVERITY = {QUARANTINED: 950, REFUSED: 500}
 
 
 @dataclass(slots=True)
@@ -19,12 +23,18 @@ class Installation:
 
     data: Path
     story: SharedStory | None = None
+    keeping: Keeping = Keeping()
     supervisor: Supervisor = field(init=False)
+    quarantine: Quarantine = field(init=False)
     nudge: int = field(init=False)
     link: str = ""
+    refused: str = ""
+    _notices: dict[tuple[str, str], str] = field(default_factory=dict)
+    _told: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.supervisor = Supervisor(self.data / "logs")
+        self.quarantine = Quarantine(self.data)
+        self.supervisor = Supervisor(self.data / "logs", self.quarantine)
         self.nudge = free_port(socket.SOCK_DGRAM)
 
     def start_engine(self, plant: Mapping[str, Json] | None, sources: list[str]) -> None:
@@ -33,9 +43,30 @@ class Installation:
 
     def start_source(self, name: str, source: Source) -> None:
         """Start a collector or listener."""
-        self.supervisor.start(
-            name, self._job("source", name=name, kind=source.kind, parameters=source.parameters)
+        self.supervisor.start(name, self._source_job(name, source))
+
+    def change_sources(self, sources: Mapping[str, Source]) -> list[str]:
+        """Let exactly these sources run; gives the names of those that began, ended or changed.
+
+        Sources that stay as they are notice nothing. New parameters are told to a source that runs; other
+        settings, and those of one that does not run, start it anew.
+        """
+        running = self.sources()
+        wanted = {name: self._source_job(name, source) for name, source in sources.items()}
+        changed = sorted(
+            name for name in running.keys() | wanted.keys() if running.get(name) != wanted.get(name)
         )
+        for name in running.keys() - wanted.keys():
+            self._end_source(name)
+        self._tell_engine_the_sources(sorted(wanted))
+        for name in set(changed) & wanted.keys():
+            self._change(name, running.get(name), wanted[name])
+        return changed
+
+    def sources(self) -> dict[str, dict[str, Json]]:
+        """The job of each source, whether it runs or is held in quarantine."""
+        jobs = {child.name: child.job for child in self.supervisor.children.values()} | self.supervisor.held
+        return {name: job for name, job in jobs.items() if job["role"] == "source"}
 
     def start_web(self, web: Web) -> None:
         """Start the console."""
@@ -58,10 +89,12 @@ class Installation:
     def turn(self) -> list[str]:
         """Restart what died and publish every part's status; gives the names of parts that are down."""
         down = self.supervisor.watch()
+        self._note_what_stands()
         folder = self.data / "run"
         folder.mkdir(exist_ok=True)
         partial = folder / "status.partial"
-        partial.write_text(json.dumps({"parts": self.supervisor.status()}))
+        facts = {"parts": self.supervisor.status(), "configuration_refused": self.refused}
+        partial.write_text(json.dumps(facts))
         partial.rename(folder / "status.json")
         return down
 
@@ -71,6 +104,68 @@ class Installation:
         for name in ["plant", *names, "engine", "web"]:
             self.supervisor.stop(name)
 
+    def _source_job(self, name: str, source: Source) -> dict[str, Json]:
+        return self._job(
+            "source",
+            name=name,
+            kind=source.kind,
+            memory_max_mb=source.memory_max_mb,
+            keeping=self.keeping.of(source).model_dump(mode="json"),
+            parameters=source.parameters,
+        )
+
+    def _change(self, name: str, before: Mapping[str, Json] | None, job: dict[str, Json]) -> None:
+        child = self.supervisor.children.get(name)
+        if (
+            before is not None
+            and child is not None
+            and dict(before) | {"parameters": job["parameters"]} == job
+        ):
+            child.job = job  # what it is started with, should it die
+            self.supervisor.tell(name, {"word": "reload", "parameters": job["parameters"]})
+            return
+        self._end_source(name)
+        self.supervisor.start(name, job)
+
+    def _end_source(self, name: str) -> None:
+        self.supervisor.forget(name)
+        self.quarantine.lift(name)
+
+    def _tell_engine_the_sources(self, names: list[str]) -> None:
+        engine = self.supervisor.children.get("engine")
+        if engine is not None:
+            engine.job["sources"] = names
+            self.supervisor.tell("engine", {"word": "sources", "names": names})
+
+    def _note_what_stands(self) -> None:
+        """Tell the engine of quarantines and refused configurations, and once more to an engine that began anew.
+
+        A quarantine that was lifted is over when the source is ready again.
+        """
+        for name in self.supervisor.held:
+            why = self.quarantine.why(name) or ""
+            self._notices[QUARANTINED, name] = f"{why}. Once it is mended: andon resume {name}"
+        for name, child in self.supervisor.children.items():
+            if child.is_source and child.ready.is_set():
+                self._notices[QUARANTINED, name] = ""
+        self._notices[REFUSED, "sources"] = self.refused
+        engine = self.supervisor.children.get("engine")
+        if engine is None or not engine.ready.is_set():
+            return
+        for (code, subject), detail in self._notices.items():
+            if self._told.get((code, subject)) == (detail, engine.process.pid):
+                continue
+            word = {
+                "word": "notice",
+                "code": code,
+                "subject": subject,
+                "active": bool(detail),
+                "severity": SEVERITY[code],
+                "detail": detail,
+            }
+            if self.supervisor.tell("engine", word):
+                self._told[code, subject] = detail, engine.process.pid
+
     def _job(self, role: str, **job: Json) -> dict[str, Json]:
         story = str(self.story.path) if self.story else None
         return {
@@ -79,6 +174,7 @@ class Installation:
             "clock": story,
             "nudge": self.nudge,
             "notify": self.story is None,
+            "keeping": self.keeping.model_dump(mode="json"),
             **job,
         }
 

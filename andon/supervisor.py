@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from andon.events import Json
+from andon.quarantine import WITHIN_S, Quarantine, is_too_often
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 30.0
 STEADY_S = 30.0  # a process that ran this long starts again without delay
@@ -37,6 +38,12 @@ class Child:
     failures: int = 0
     due_s: float = 0.0
     stopping: bool = False
+    crashes_s: list[float] = field(default_factory=list)
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it may be put in quarantine; engine and web are always started again."""
+        return bool(self.job.get("role") == "source")
 
     def listen(self) -> None:
         """Keep the last ready line and status until the process ends."""
@@ -58,14 +65,19 @@ class Child:
 class Supervisor:
     """Starts, watches and stops the parts."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, quarantine: Quarantine) -> None:
         self._logs = logs
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._quarantine = quarantine
         self.children: dict[str, Child] = {}
+        self.held: dict[str, dict[str, Json]] = {}  # in quarantine: the job of each
 
     def start(self, name: str, job: Mapping[str, Json]) -> None:
-        """Start a part; `wait` tells when it is ready."""
-        self.children[name] = self._launch(name, dict(job))
+        """Start a part; `wait` tells when it is ready. One that is in quarantine is held until it is lifted."""
+        if job.get("role") == "source" and self._quarantine.why(name) is not None:
+            self.held[name] = dict(job)
+        else:
+            self.children[name] = self._launch(name, dict(job))
 
     def wait(self, name: str, wait_s: float = 60.0) -> str:
         """What the part says once it is ready. ChildDied if it ends before, TimeoutError if it takes longer."""
@@ -91,20 +103,33 @@ class Supervisor:
         return True
 
     def watch(self) -> list[str]:
-        """Start again what has died, with a growing delay; gives the names of parts that are down now."""
-        down = []
+        """Start again what has died, with a growing delay, and what was in quarantine and no longer is.
+
+        Gives the names of parts that are down now. A source that died too often goes into quarantine.
+        """
+        for name in [name for name in self.held if self._quarantine.why(name) is None]:
+            self.start(name, self.held.pop(name))
+        down = [*self.held]
         for child in list(self.children.values()):
             if child.stopping or child.process.poll() is None:
                 continue
+            down.append(child.name)
             now_s = time.monotonic()
             if child.due_s == 0.0:
+                child.crashes_s = [at_s for at_s in child.crashes_s if now_s - at_s < WITHIN_S] + [now_s]
                 child.failures = 0 if now_s - child.started_s > STEADY_S else child.failures + 1
                 child.due_s = now_s + min(FIRST_BACKOFF_S * 2**child.failures / 2, LAST_BACKOFF_S)
-            if now_s < child.due_s:
-                down.append(child.name)
-                continue
-            self._again(child)
+                if child.is_source and is_too_often(child.crashes_s, now_s):
+                    self._hold(child)
+            elif now_s >= child.due_s:
+                self._again(child)
         return down
+
+    def forget(self, name: str) -> None:
+        """Stop a part for good."""
+        self.stop(name)
+        self.held.pop(name, None)
+        self.children.pop(name, None)
 
     def stop(self, name: str, wait_s: float = 5.0) -> int | None:
         """Close the part's input and wait; a part that does not end is killed. Gives its exit code."""
@@ -121,15 +146,23 @@ class Supervisor:
             return child.process.wait()
 
     def status(self) -> dict[str, dict[str, Json]]:
-        """For each part: pid, whether it runs, restarts, and what it last said of itself."""
-        return {
+        """For each part: pid, whether it runs, restarts, crashes of late, and what it last said of itself.
+
+        Of one in quarantine: that, and why.
+        """
+        running: dict[str, dict[str, Json]] = {
             child.name: {
                 "pid": child.process.pid,
                 "running": child.process.poll() is None,
                 "restarts": child.restarts,
+                "crashes": len(child.crashes_s),
                 **child.said,
             }
             for child in self.children.values()
+        }
+        return running | {
+            name: {"pid": None, "running": False, "quarantined": self._quarantine.why(name)}
+            for name in self.held
         }
 
     def _launch(self, name: str, job: dict[str, Json]) -> Child:
@@ -154,12 +187,19 @@ class Supervisor:
         threading.Thread(target=child.listen, name=f"listen-{name}", daemon=True).start()
         return child
 
+    def _hold(self, child: Child) -> None:
+        last_line = tail(child.log).rpartition("\n")[2]
+        why = f"died {len(child.crashes_s)} times within {WITHIN_S / 60:.0f} minutes; its last words: {last_line}"
+        self._quarantine.put(child.name, why)
+        self.held[child.name] = self.children.pop(child.name).job
+
     def _forward(self, word: dict[str, Json]) -> None:
         self.tell(str(word.pop("to")), word)
 
     def _again(self, child: Child) -> None:
         fresh = self._launch(child.name, child.job)
         fresh.restarts, fresh.failures = child.restarts + 1, child.failures
+        fresh.crashes_s = child.crashes_s
         self.children[child.name] = fresh
 
 

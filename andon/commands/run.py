@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import threading
+import time
 from pathlib import Path
 
 from andon.commands import Refused
@@ -12,7 +13,13 @@ from andon.config import Config, ConfigError, check, load_config
 from andon.datadir import Busy, only_instance
 from andon.installation import Installation
 from andon.plant import Plant
+from andon.reload import Reload
+from andon.sources import check_sources
 from andon.supervisor import ChildDied
+
+TURN_S = 0.5
+FIRST_WAIT_S = 10.0
+READY = "ready,"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start everything, watch it, stop it in order."""
+    """Start everything, watch it, follow andon.toml, stop in order."""
     config = load_config(arguments.config)
-    if not config.sources:
-        raise ConfigError(
-            f'{arguments.config} names no source; add one, for example [sources.floor] kind = "listener"'
-        )
+    check_sources(config.sources, arguments.config)
     plant = read_plant(arguments.plant) if arguments.plant else None
     try:
         with only_instance(config.data):
-            return _run(config, plant)
+            return _run(arguments.config, config, plant)
     except (Busy, ChildDied, TimeoutError) as error:
         raise Refused(str(error)) from error
 
@@ -48,8 +52,8 @@ def read_plant(path: Path) -> Plant:
     return plant
 
 
-def _run(config: Config, plant: Plant | None) -> int:
-    installation = Installation(config.data.absolute())
+def _run(path: Path, config: Config, plant: Plant | None) -> int:
+    installation = Installation(config.data.absolute(), keeping=config.journal)
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
@@ -57,12 +61,46 @@ def _run(config: Config, plant: Plant | None) -> int:
         for name, source in config.sources.items():
             installation.start_source(name, source)
         installation.start_web(config.web)
-        for name in tuple(installation.supervisor.children):
+        for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")
+        reload = Reload(path, config, installation)
+        was = _await_sources(installation, stopping)
         print(f"console: {installation.link}")
-        while not stopping.wait(0.5):
-            for name in installation.turn():
-                print(f"{name} is down and will be started again; see {config.data / 'logs' / name}.log")
+        while not stopping.wait(TURN_S):
+            for line in (*reload.look(), *_news(installation, was)):
+                print(line)
     finally:
         installation.stop()
     return 0
+
+
+def _await_sources(installation: Installation, stopping: threading.Event) -> dict[str, str]:
+    """Wait a little for the sources; what is off or wrong at one of them must not keep the others from starting."""
+    was: dict[str, str] = {}
+    deadline_s = time.monotonic() + FIRST_WAIT_S
+    while time.monotonic() < deadline_s and not stopping.wait(0.1):
+        for line in _news(installation, was):
+            print(line)
+        if all(how.startswith(READY) for how in was.values()):
+            break
+    return was
+
+
+def _news(installation: Installation, was: dict[str, str]) -> list[str]:
+    """One turn; gives a line for each source that is not as it `was`."""
+    down = installation.turn()
+    now = {name: _how(installation, name, down) for name in installation.sources()}
+    lines = [f"{name}: {how}" for name, how in now.items() if was.get(name) != how]
+    was.clear()
+    was.update(now)
+    return lines
+
+
+def _how(installation: Installation, name: str, down: list[str]) -> str:
+    why = installation.quarantine.why(name)
+    if why is not None:
+        return f"in quarantine: {why}; once it is mended: andon resume {name}"
+    if name in down:
+        return f"down, and will be started again; see {installation.data / 'logs' / name}.log"
+    child = installation.supervisor.children[name]
+    return f"{READY} {child.said['ready']}" if child.ready.is_set() else "not ready yet, and goes on trying"

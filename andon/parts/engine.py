@@ -1,26 +1,36 @@
 """The engine's process: decode, detect, ticket, until told to stop; see andon.engine."""
 
-import json
+import logging
 import socket
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from andon import history
 from andon.app import make_engine, make_notifiers
 from andon.clock import Now
+from andon.config import Keeping
 from andon.datadir import open_store
 from andon.engine import OWN
-from andon.parts import Job, ready, status, tell
-from andon.parts.source import KEEP_FILE
+from andon.parts import Job, heard, ready, status, tell
 from andon.plant import Plant
-from ingest.journal import SqliteJournal
+from andon.upkeep import DiskWatch, needed, say_needed
+from ingest.disk import Level, says_full
+from ingest.journal import ROTATE_BYTES, SqliteJournal
+from ingest.retention import enforce, rotate_bytes, rotate_ns
+from ingest.own_records import notice
 from ticketing import outbox
 
 POLL_S = 0.25  # where a nudge gets lost
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 15.0
+NOTHING_NEEDED = 2**62
+log = logging.getLogger(__name__)
 
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
@@ -40,14 +50,25 @@ class LiveEngine:
     def __init__(self, job: Job, now: Now) -> None:
         self._data = Path(job["data"])
         folder = self._data / "journal"
-        self._journals = {OWN: SqliteJournal(folder / OWN)}
-        for source in job["sources"]:
-            self._journals[source] = SqliteJournal(folder / source, read_only=True)
+        self._keeping = keeping = Keeping.model_validate(job["keeping"])
+        self._journals = {
+            OWN: SqliteJournal(
+                folder / OWN,
+                rotate_bytes=rotate_bytes(keeping, ROTATE_BYTES),
+                rotate_ns=rotate_ns(keeping),
+            )
+        }
+        self._sources = set(job["sources"])
+        self._follow([*job["sources"], *(path.name for path in folder.iterdir() if path.is_dir())])
+        self._noted: set[tuple[str, str]] = set()
         self._database = open_store(self._data)
         self._now = now
         self._notifiers = make_notifiers(self._data) if job["notify"] else {}
-        self._engine = make_engine(self._data, self._journals, self._database, now, notify=job["notify"])
+        self._engine = make_engine(
+            self._data, self._journals, self._database, now, notify=job["notify"], keeping=keeping
+        )
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
+        self._disk = Level.FINE
 
     def start(self) -> int:
         """Recover, then bring the plant document into force; gives the number of repeated batches."""
@@ -58,9 +79,13 @@ class LiveEngine:
 
     def run(self, stopping: threading.Event, wait: Callable[[], None]) -> None:
         """Turn; once told to stop, take what is left and save the state."""
+        standing = [code for code, _ in self._engine.noticed()]
+        disk = DiskWatch(self._data, self._keeping, self._now, self._engine.note, stopping, standing)
+        self._engine.make_room = disk.make_room
         last_tick_s = last_status_s = 0.0
         last_snapshot_s = time.monotonic()
         while not stopping.is_set():
+            self._hear()
             now_s = time.monotonic()
             tick = now_s - last_tick_s >= TICK_EVERY_S
             last_tick_s = now_s if tick else last_tick_s
@@ -73,26 +98,70 @@ class LiveEngine:
             if now_s - last_status_s >= STATUS_EVERY_S:
                 last_status_s = now_s
                 if self._notifiers:
-                    outbox.deliver(self._database, self._notifiers, self._now())
+                    self._unless_full(lambda: outbox.deliver(self._database, self._notifiers, self._now()))
+                self._disk = disk.look()
+                self._engine.redrive()
                 status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
             if now_s - last_snapshot_s >= SNAPSHOT_EVERY_S:
                 last_snapshot_s = now_s
-                self._snapshot()
+                self._unless_full(self._snapshot)
         while self._engine.turn(tick=False) is not None:
             pass
-        self._snapshot()
+        self._unless_full(self._snapshot)
         for journal in self._journals.values():
             journal.close()
+
+    def _hear(self) -> None:
+        """Do what the supervisor says: there are other sources now, or something that a person has to know."""
+        while not heard.empty():
+            word = heard.get()
+            if word["word"] == "sources":
+                self._follow(word["names"])
+                gone, self._sources = self._sources - set(word["names"]), set(word["names"])
+                for code, subject in self._engine.noticed():
+                    if subject in gone:
+                        self._note(code, subject, active=False)
+            elif word["word"] == "notice":
+                self._note(
+                    word["code"],
+                    word["subject"],
+                    active=word["active"],
+                    severity=word["severity"],
+                    detail=word["detail"],
+                )
+
+    def _note(self, code: str, subject: str, *, active: bool, severity: int = 1, detail: str = "") -> None:
+        """Journal a notice; that something is over only if it was ever said."""
+        if not active and (code, subject) not in {*self._noted, *self._engine.noticed()}:
+            return
+        self._noted.add((code, subject))
+        told = notice(code, subject, self._now(), active=active, severity=severity, detail=detail)
+        self._engine.note([told])
+
+    def _follow(self, names: Iterable[str]) -> None:
+        """Read these sources too. One that was taken out stays: what it left is worked on, and repeated after a crash."""
+        for name in names:
+            if name not in self._journals:
+                self._journals[name] = SqliteJournal(self._data / "journal" / name, read_only=True)
 
     def _snapshot(self) -> None:
         for source, position in self._engine.snapshot().items():
             folder = self._data / "journal" / source
-            if source == OWN:
-                self._journals[OWN].drop_before(position)
-                continue
-            partial = folder / f"{KEEP_FILE}.partial"
-            partial.write_text(json.dumps({"position": position}))
-            partial.rename(folder / KEEP_FILE)
+            if folder.is_dir():
+                say_needed(folder, position)
+        shed = self._disk >= Level.SHED
+        own = self._data / "journal" / OWN
+        enforce(own, needed(own), self._now(), self._keeping, shed=shed)
+        enforce(self._data / history.FOLDER, NOTHING_NEEDED, self._now(), self._keeping, shed=shed)
+
+    def _unless_full(self, write: Callable[[], object]) -> None:
+        """Write what can wait: it is left for the next time while the disk is full."""
+        try:
+            write()
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            if not says_full(error):
+                raise
+            log.warning("the disk is full: this is tried again later", extra={"error": str(error)})
 
 
 def _wait_for_nudge(nudged: socket.socket) -> None:

@@ -1,8 +1,6 @@
 """One collector or listener: its file in ingest/ is its kind."""
 
 import asyncio
-import importlib
-import json
 import logging
 import socket
 import threading
@@ -11,27 +9,38 @@ from pathlib import Path
 from typing import Self
 
 from andon.clock import Now
-from andon.config import check
+from andon.config import Keeping
 from andon.events import Json
+from andon.memory import cap_growth
 from andon.parts import Job, heard, ready, status, until
 from andon.ports import SourceContext
-from ingest.journal import SqliteJournal
-
-KEEP_FILE = "keep.json"
-"""Where the engine says which position of a journal it still needs."""
+from andon.sources import kind_of, parameters_of
+from andon.upkeep import bound_history
+from ingest.disk import Disk
+from ingest.journal import ROTATE_BYTES, SqliteJournal
+from ingest.retention import rotate_bytes, rotate_ns
 
 log = logging.getLogger(__name__)
 
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
     """Collect into the source's journal until told to stop."""
-    kind = importlib.import_module(f"ingest.{job['kind']}")
-    parameters = check(kind.Parameters, job["parameters"], f"source {job['name']}")
+    kind = kind_of(job["name"], job["kind"])
+    parameters = parameters_of(job["name"], job["kind"], job["parameters"])
+    cap_growth(job["memory_max_mb"] * 1024**2)
     folder = Path(job["data"]) / "journal" / job["name"]
     with Nudger(job["nudge"]) as nudge:
-        journal = SqliteJournal(folder, on_commit=nudge)
+        keeping = Keeping.model_validate(job["keeping"])
+        journal = SqliteJournal(
+            folder,
+            on_commit=nudge,
+            rotate_bytes=rotate_bytes(keeping, ROTATE_BYTES),
+            rotate_ns=rotate_ns(keeping),
+            is_full=Disk(Path(job["data"]), keeping).is_full,
+        )
         try:
-            threading.Thread(target=_drop_what_is_done, args=(journal, folder, stopping), daemon=True).start()
+            upkeep = (folder, keeping, now, stopping)
+            threading.Thread(target=bound_history, args=upkeep, name="history", daemon=True).start()
 
             async def collect(event: asyncio.Event) -> None:
                 pki = Path(job["data"]) / "pki"
@@ -76,13 +85,3 @@ class Nudger:
             self._socket.sendto(b"\n", self._address)
         except OSError:
             log.debug("the engine was not there to be nudged")
-
-
-def _drop_what_is_done(journal: SqliteJournal, folder: Path, stopping: threading.Event) -> None:
-    """Drop whole journal files that no snapshot needs any more, where the engine says so."""
-    while not stopping.wait(5.0):
-        try:
-            position = int(json.loads((folder / KEEP_FILE).read_text())["position"])
-        except (OSError, ValueError, KeyError):
-            continue
-        journal.drop_before(position)

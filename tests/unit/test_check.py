@@ -51,7 +51,7 @@ def test_an_empty_configuration_is_good(tmp_path: Path) -> None:
         ("[sources.floor]\nkind = 'decode'", "source floor", "there is no kind 'decode'"),
         ("[sources.floor]\nkind = 'listener'\nprot = 1", "source floor", "did you mean 'port'"),
         (
-            "[sources.floor]\nkind = 'opcua'\nurl = 'opc.tcp://10.0.0.9:4840'",
+            "[sources.floor]\nkind = 'opcua'\nurl = 'opc.tcp://192.0.2.9:4840'\nsecurity = 'none'",
             "source floor",
             "security is none",
         ),

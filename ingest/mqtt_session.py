@@ -43,6 +43,7 @@ from ingest.own_records import not_authorised, too_large
 
 _log = logging.getLogger(__name__)
 _QOS_2 = 2
+_RETAIN = 0b10
 _MESSAGE = RecordKind.MESSAGE
 _PUBACK = struct.Struct(">BBH")
 # Sparkplug edge nodes do not start without these two; nothing is ever sent to them.
@@ -199,7 +200,8 @@ class Session(asyncio.BufferedProtocol):
             self._commit()
 
     def _message(self, message: Publish | Oversized, at_ns: int) -> None:
-        flags, desk = message.flags, self._desk
+        # RETAIN asks a broker to keep a copy; there is none here, and in a record it would mean an old one.
+        flags, desk = message.flags & ~_RETAIN, self._desk
         qos = flags >> 2
         if qos == _QOS_2:
             raise ProtocolError(Reason.QOS_NOT_SUPPORTED, "QoS 2 is not spoken here")
@@ -223,7 +225,7 @@ class Session(asyncio.BufferedProtocol):
         elif isinstance(message, Oversized):
             body = too_large(message)
         self._records.append(
-            Record(RecordKind.REFUSED, at_ns, topic, body, self._connection, packet, message.flags)
+            Record(RecordKind.REFUSED, at_ns, topic, body, self._connection, packet, message.flags & ~_RETAIN)
         )
         if message.flags >> 2:
             self._acknowledgements.append(puback(packet, self._parser.version, reason))
@@ -383,10 +385,8 @@ class Session(asyncio.BufferedProtocol):
         will, self._will = self._will, None
         if will is not None:
             desk.received += 1
-            at_ns = desk.now()
-            desk.group.add(
-                [Record(RecordKind.MESSAGE, at_ns, will.topic, will.body, self._connection, 0, will.flags)]
-            )
+            at_ns, flags = desk.now(), will.flags & ~_RETAIN
+            desk.group.add([Record(_MESSAGE, at_ns, will.topic, will.body, self._connection, 0, flags)])
 
 
 _ANSWERS: dict[Kind, Callable[[Session, bytes], None]] = {

@@ -45,19 +45,18 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping, status = asyncio.Event(), list[Mapping[str, Json]]()
     parameters = Parameters.model_validate(settings)
-    keeping = tempfile.TemporaryDirectory()
-    at = SourceContext(journal, wall, stopping, address.set_result, status.append, Path(keeping.name))
-    task = asyncio.create_task(run(parameters, at), name="listener")
-    await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
-    if not address.done():
-        await task
-    listener = Listening(int(address.result().rpartition(":")[2]), task, stopping, status)
-    try:
-        yield listener
-    finally:
-        if not task.done():
-            await listener.stop()
-        keeping.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        at = SourceContext(journal, wall, stopping, address.set_result, status.append, Path(folder))
+        task = asyncio.create_task(run(parameters, at), name="listener")
+        await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
+        if not address.done():
+            await task
+        listener = Listening(int(address.result().rpartition(":")[2]), task, stopping, status)
+        try:
+            yield listener
+        finally:
+            if not task.done():
+                await listener.stop()
 
 
 class GatedJournal(SqliteJournal):

@@ -15,7 +15,7 @@ from ingest.identity import Identity
 from ingest.mapping import NOWHERE, Equipment, Routes
 from ingest.refusal import Refused
 from ingest.sequence import Hole
-from ingest.times import event_ns
+from ingest.times import MAX_AHEAD_NS
 
 HEAD_BYTES = 4096
 _BAD = int(Quality.BAD)
@@ -132,11 +132,14 @@ class Run:
         return Origin(self.source, self.position, self.received_ns)
 
     def at(self, source_ns: int) -> int:
-        """The event time for the sender's; one that cannot be yet is replaced, and counted."""
-        at_ns = event_ns(source_ns, self.received_ns)
-        if at_ns != source_ns:
-            self._extra["clock_skew"] += 1
-        return at_ns
+        """The event time for the sender's; one that cannot be yet is replaced by the time of receipt, and counted.
+
+        Old stamps are kept: a backlog arrives late, and what late means is decided downstream.
+        """
+        if source_ns <= self.received_ns + MAX_AHEAD_NS:
+            return source_ns
+        self._extra["clock_skew"] += 1
+        return self.received_ns
 
     def equipment(self) -> Equipment:
         """The asset that the route leads to; Refused if it leads to none."""

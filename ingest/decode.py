@@ -128,15 +128,14 @@ class MessageDecoder:
 
     def _message(self, run: Run) -> None:
         run.received += 1
-        run.route = run.routes.of(run.record.topic, mapped=run.record.connection > 0)
-        known = self._messages.get(run.route.kind)
+        record = run.record
+        route = run.route = run.routes.of(record.topic, record.connection)
+        known = self._messages.get(route.kind)
         if known is None:
-            raise run.route.refusal()
+            raise route.refusal()
         limit, take = known
-        if len(run.record.body) > limit:
-            raise Refused(Reason.TOO_LARGE, f"{len(run.record.body)} bytes; at most {limit} are taken")
-        if run.route.misplaced:
+        if len(record.body) > limit:
+            raise Refused(Reason.TOO_LARGE, f"{len(record.body)} bytes; at most {limit} are taken")
+        if route.misplaced:
             run.tally("misplaced", 1)
-        if self._presence.away and run.route.kind != STATE:
-            self._presence.heard(run)
         take(run)

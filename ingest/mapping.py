@@ -18,6 +18,7 @@ from ingest.refusal import Reason, Refused
 ROOT = ("andon", "v1")
 PATTERN = "andon/v1/{enterprise}/{site}/{area}/{line}/{cell}/{equipment}/{class}/{name}"
 TELEMETRY, WAVE, EVENT, STATE, OPCUA = "_telemetry", "_wave", "_event", "_state", "opcua"
+LAYOUTS = f"topics are {PATTERN}, or as a rule in `mappings` says"
 CLASSES = (TELEMETRY, WAVE, EVENT, STATE)
 ENVELOPE, JSON, NUMBER, STOP = "envelope", "json", "number", "stop"
 SPARKPLUG: Literal["sparkplug"] = "sparkplug"
@@ -94,7 +95,7 @@ class Route:
         return Refused(self.reason, self.problem)
 
 
-NOWHERE = Route("", "", None, problem=f"topics are {PATTERN}, or as a rule in `mappings` says")
+NOWHERE = Route("", "", None, problem=LAYOUTS)
 
 
 class Routes:
@@ -111,12 +112,15 @@ class Routes:
         self._known: dict[bytes, Route] = {}
         self._mapped: dict[bytes, Route] = {}
 
-    def of(self, topic: bytes, *, mapped: bool) -> Route:
-        """The route of a topic, by the mapping rules too if `mapped`; one that is none of ours leads to no equipment."""
-        known = self._mapped if mapped else self._known
+    def of(self, topic: bytes, connection: int) -> Route:
+        """The route of a topic; one that is none of ours leads to no equipment.
+
+        Without a `connection` it did not come over MQTT: it names asset and channel itself, and no rule is asked.
+        """
+        known = self._mapped if connection else self._known
         route = known.get(topic)
         if route is None:
-            route = self._route(topic, self._rules if mapped else ())
+            route = self._route(topic, self._rules if connection else ())
             if len(known) >= MAX_ROUTES:
                 known.clear()
             if len(topic) <= MAX_TOPIC_BYTES:
@@ -151,7 +155,7 @@ class Routes:
         marked = next((level for level in levels if level.startswith("_")), TELEMETRY)
         kind = (difflib.get_close_matches(marked[:64], CLASSES, n=1) or [TELEMETRY])[0]
         meant = "/".join((*ROOT, self._assets[asset_id].path, asset_id, kind, levels[-1]))
-        return Route("", "", None, problem=f"did you mean {meant}? Topics are {PATTERN}")
+        return Route("", "", None, problem=f"did you mean {meant}? T{LAYOUTS[1:]}")
 
     def _route(self, topic: bytes, rules: Sequence[Rule]) -> Route:
         try:

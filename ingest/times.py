@@ -32,11 +32,3 @@ def source_ns(text: str) -> int:
             _seconds.clear()
         _seconds[text[:20]] = at_ns - at_ns % SECOND_NS
     return at_ns
-
-
-def event_ns(at_ns: int, received_ns: int) -> int:
-    """The event time to work with: the sender's, or the time of receipt where that is not yet possible.
-
-    Old stamps are kept: a backlog arrives late, and what late means is decided downstream.
-    """
-    return at_ns if at_ns <= received_ns + MAX_AHEAD_NS else received_ns

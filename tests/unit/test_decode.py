@@ -221,8 +221,8 @@ def test_topics_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(mapping, "MAX_ROUTES", 10)
     routes = mapping.Routes(Plant.model_validate(PLANT))
     for number in range(100):
-        assert routes.of(topic("M1", name=f"n{number}"), mapped=True).equipment is not None
-        assert routes.of(b"garbage/%d" % number, mapped=True).equipment is None
+        assert routes.of(topic("M1", name=f"n{number}"), 1).equipment is not None
+        assert routes.of(b"garbage/%d" % number, 1).equipment is None
     assert len(routes._mapped) <= 10
 
 

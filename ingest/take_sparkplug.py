@@ -265,7 +265,9 @@ def _values(message: _Message, names: Sequence[str], *, birth: bool) -> None:
     for asset, told in values.filled(settled=all(hole.told for hole in message.edge.holes)):
         span = (told.from_ns, told.to_ns)
         message.run.put(message.edge.gap(told.cause, asset, span, message.run.origin(), filled=True), asset)
-    values.end(must_be_used=not birth or (bool(where.device) and message.run.route.equipment is None))
+    unknown = message.run.route.equipment is None
+    # An edge node is seldom a machine itself: what it says of itself then is nobody's value.
+    values.end(must_be_used=bool(where.device) if unknown else not birth)
 
 
 def _die(run: Run, edge: Edge, member: Member, at_ns: int) -> None:

@@ -19,6 +19,9 @@ VERBS = {
     "plant": "the plant document: export it, or import a changed one",
     "deadletters": "messages that could not be used, newest first",
     "device": "credentials for one device: a password shown once, and the lines for andon.toml",
+    "certificate": "Andon's own OPC UA certificate, for the keeper of a server that shall trust it",
+    "trust": "OPC UA servers that are trusted or were refused; trust one of these",
+    "resume": "let a source out of quarantine, once what it died of is mended",
     "bench": "measure this machine",
 }
 """The verbs and what each is for; the file of the same name in andon/commands does it."""

@@ -7,7 +7,7 @@ taken when it was refused is told with it: then it passes, because nothing of th
 
 import json
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from andon.ports import DeadLetter, Record, RecordKind
 
@@ -39,8 +39,7 @@ def wrap(letter: DeadLetter, original: Record, now_ns: int) -> Record:
             "received_ns": original.received_ns,
         }
     ).encode()
-    return replace(
-        original,
+    return original._replace(
         kind=RecordKind.REDRIVE,
         received_ns=now_ns,
         body=_LENGTH.pack(len(head)) + head + original.body,
@@ -53,8 +52,7 @@ def unwrap(record: Record) -> Redriven | None:
         (length,) = _LENGTH.unpack_from(record.body)
         end = _LENGTH.size + length
         head = json.loads(record.body[_LENGTH.size : end])
-        original = replace(
-            record,
+        original = record._replace(
             kind=RecordKind.MESSAGE,
             received_ns=head["received_ns"],
             body=record.body[end:],

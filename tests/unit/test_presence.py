@@ -1,7 +1,5 @@
 """Last wills: a machine that went without a word has a gap until it is heard again."""
 
-from dataclasses import replace
-
 from decoder_words import T0, block, decoder, message, once, reason, telemetry, topic
 
 from andon.events import SECOND_NS, Gap, Readings
@@ -12,7 +10,7 @@ from ingest.retained import RETAIN
 
 def word(*, online: bool, after_s: int = 0, asset: str = "M1", flags: int = 0) -> Record:
     record = message(topic(asset, "_state", "online"), {"online": online}, T0 + after_s * SECOND_NS)
-    return replace(record, flags=flags)
+    return record._replace(flags=flags)
 
 
 def value(after_s: int, asset: str = "M1", flags: int = 0) -> Record:

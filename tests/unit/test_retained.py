@@ -31,7 +31,7 @@ OLD_NS = T0 + MISSED_NS + 1
 
 
 def retained(record: Record, received_ns: int = OLD_NS) -> Record:
-    return replace(record, flags=RETAIN, received_ns=received_ns)
+    return record._replace(flags=RETAIN, received_ns=received_ns)
 
 
 def bare_stop(*, active: bool, received_ns: int, flags: int = 0) -> Record:

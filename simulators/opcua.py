@@ -1,4 +1,4 @@
-"""The OPC UA server of line 2: a variable per channel and machine, and events for the stops.
+"""The OPC UA server of line 2: a variable per channel and machine with a short history, and events for the stops.
 
 Stop events stay retained for half an hour of the story: nobody acknowledges them, so ConditionRefresh reports
 them again, with the same EventIds, to a collector that was away (OPC 10000-9, 5.5.7 and 4.4).
@@ -29,6 +29,8 @@ __all__ = ["NAMESPACE", "RETAINED_NS", "STOP_TYPE", "PlantServer"]
 APPLICATION = "urn:andon:simulator"
 STOP_TYPE = "MachineStopType"
 RETAINED_NS = 30 * MINUTE_NS
+KEPT = 500
+"""Values in the history of each variable, so that a collector that was away finds what it missed."""
 _EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
 _PROPERTIES: tuple[tuple[str, ua.VariantType, str | int | bool], ...] = (
     ("Asset", ua.VariantType.String, ""),
@@ -47,7 +49,8 @@ class PlantServer:
     def __init__(self, variables: Iterable[tuple[str, str, str, str]], port: int) -> None:
         logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
         self._variables = list(variables)
-        self._server = Server(iserver=StrictServer())
+        self._inside = StrictServer()
+        self._server = Server(iserver=self._inside)
         self._server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
         self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         self._nodes: dict[str, ua.NodeId] = {}
@@ -123,6 +126,7 @@ class PlantServer:
                 node_id, f"{self._index}:{channel.replace('/', '.')}", 0.0, ua.VariantType.Double
             )
             await variable.write_value(ua.DataValue(ua.Variant(0.0, ua.VariantType.Double), waiting))
+            await self._inside.history.keep(node_id, KEPT)
 
     async def _add_stop_type(self) -> None:
         stops = await self._server.nodes.base_event_type.add_object_type(
@@ -132,8 +136,6 @@ class PlantServer:
             node_id = self._id(f"{STOP_TYPE}.{name}")
             await stops.add_property(node_id, f"{self._index}:{name}", default, kind)
         self._template = (await self._server.get_event_generator(stops)).event
-        self._begins = await self._server.get_event_generator(ObjectIds.RefreshStartEventType)
-        self._ends = await self._server.get_event_generator(ObjectIds.RefreshEndEventType)
         refresh = self._server.get_node(ua.NodeId(ua.Int32(ObjectIds.ConditionType_ConditionRefresh)))
         self._server.link_method(refresh, self._refresh)
 
@@ -142,10 +144,10 @@ class PlantServer:
         service, wanted = self._server.iserver.subscription_service, int(subscription.Value)
         if wanted not in service.subscriptions:
             return ua.StatusCode(ua.UInt32(StatusCodes.BadSubscriptionIdInvalid))
-        await self._begins.trigger(subscription_id=wanted)
+        await service.standard_events[ObjectIds.RefreshStartEventType].trigger(subscription_id=wanted)
         for _, event in list(self._retained):
             await service.trigger_event(event, subscription_id=wanted)
-        await self._ends.trigger(subscription_id=wanted)
+        await service.standard_events[ObjectIds.RefreshEndEventType].trigger(subscription_id=wanted)
         return ua.StatusCode()
 
 

@@ -1,26 +1,35 @@
 """An asyncua server that behaves like a real one where the library's would hide loss.
 
-Three things, each of which let a wrong collector pass its tests: a queue size of 0 means 1 for data (OPC 10000-4,
-5.13.1.5; the library keeps 10,000), a value that was pushed out of a queue leaves the Overflow bit on its
-successor (7.39.1), and Republish of an unknown message is refused (5.14.6; the library answers Good and
-nothing, for ever).
+Each of these let a wrong collector pass its tests: a queue size of 0 means 1 for data (OPC 10000-4, 5.13.1.5; the
+library keeps 10,000), a value that was pushed out of a queue leaves the Overflow bit on its successor (7.39.1),
+Republish of an unknown message is refused (5.14.6; the library answers Good and nothing, for ever), a condition is
+told again as it was told first (the library keeps the event that its generator goes on changing), a call with more
+items than the server says it takes is refused, and a deadband in percent is one of the EURange or refused.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
+from asyncua.server.address_space import AddressSpace
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_subscription import InternalSubscription
 from asyncua.server.monitored_item_service import MonitoredItemData, MonitoredItemService
 from asyncua.server.subscription_service import SubscriptionService
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+
+from simulators.history import History
 
 OVERFLOW = 0x480  # InfoType DataValue and its Overflow bit
 EVENT_QUEUE = 1000
+_MOST_ITEMS = ua.NodeId(
+    ua.Int32(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall)
+)
 
 
 class _Items(MonitoredItemService):
@@ -35,6 +44,22 @@ class _Items(MonitoredItemService):
             item.queue_size = EVENT_QUEUE if is_event else 1
             result.RevisedQueueSize = ua.UInt32(item.queue_size)
         return result, item
+
+    async def _create_data_change_monitored_item(
+        self, params: ua.MonitoredItemCreateRequest
+    ) -> ua.MonitoredItemCreateResult:
+        chosen = params.RequestedParameters.Filter
+        if isinstance(chosen, ua.DataChangeFilter) and chosen.DeadbandType == ua.DeadbandType.Percent:
+            span = _span(self.aspace, params.ItemToMonitor.NodeId)
+            if span is None:
+                refusal = ua.StatusCode(ua.UInt32(StatusCodes.BadDeadbandFilterInvalid))
+                return ua.MonitoredItemCreateResult(StatusCode=refusal)
+            params.RequestedParameters.Filter = replace(
+                chosen,
+                DeadbandType=ua.UInt32(ua.DeadbandType.Absolute),
+                DeadbandValue=ua.Double(chosen.DeadbandValue / 100 * span),
+            )
+        return await super()._create_data_change_monitored_item(params)
 
 
 class _Subscription(InternalSubscription):
@@ -56,7 +81,9 @@ class _Subscription(InternalSubscription):
 
 
 class _Subscriptions(SubscriptionService):
-    """Makes subscriptions of the two kinds above."""
+    """Makes subscriptions of the two kinds above; `most_items` is how many items it takes in one call."""
+
+    most_items = 10_000
 
     async def create_subscription(
         self,
@@ -72,6 +99,16 @@ class _Subscriptions(SubscriptionService):
         subscription.monitored_item_srv.__class__ = _Items
         return result
 
+    async def create_monitored_items(
+        self, params: ua.CreateMonitoredItemsParameters
+    ) -> list[ua.MonitoredItemCreateResult]:
+        if len(params.ItemsToCreate) > self.most_items:
+            raise ServiceError(StatusCodes.BadTooManyOperations)
+        return await super().create_monitored_items(params)
+
+    async def trigger_event(self, event: Any, subscription_id: int | None = None) -> None:
+        await super().trigger_event(copy.copy(event), subscription_id)
+
     def republish(self, params: ua.RepublishParameters) -> ua.NotificationMessage:
         if params.SubscriptionId not in self.subscriptions:
             raise ServiceError(StatusCodes.BadSubscriptionIdInvalid)
@@ -79,12 +116,30 @@ class _Subscriptions(SubscriptionService):
 
 
 class StrictServer(InternalServer):
-    """The server's inside, with subscriptions that hide nothing."""
+    """The server's inside, with subscriptions that hide nothing, ConditionRefresh, and a history for those nodes that have one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.subscription_service = _Subscriptions(self.aspace, iserver=self)
-        self.isession.subscription_service = self.subscription_service
+        self.bind_condition_methods = 1  # the severity of what marks a refresh
+        self._subscriptions = _Subscriptions(self.aspace, iserver=self)
+        self.subscription_service = self.isession.subscription_service = self._subscriptions
+        self.history = self.history_manager = History(self)
+
+    async def limit(self, most_items: int) -> None:
+        """Take no more than so many items in one call, and say so."""
+        self._subscriptions.most_items = most_items
+        told = ua.DataValue(ua.Variant(most_items, ua.VariantType.UInt32))
+        await self.aspace.write_attribute_value(_MOST_ITEMS, AttributeIds.Value, told)
+
+
+def _span(space: AddressSpace, node: ua.NodeId) -> float | None:
+    """The width of a variable's EURange, None where it has none."""
+    for reference in space[node].references:
+        if reference.IsForward and reference.BrowseName.Name == "EURange":
+            told = space.read_attribute_value(reference.NodeId, AttributeIds.Value).Value
+            if told is not None and isinstance(told.Value, ua.Range):
+                return float(told.Value.High) - float(told.Value.Low)
+    return None
 
 
 def _marked(value: ua.DataValue) -> ua.DataValue:

@@ -184,10 +184,6 @@ class TakeAndCommit:
             self.note([*over, Record(RecordKind.TICK, before_ns, b"", b"")])
         return outcome
 
-    def noticed(self) -> list[tuple[str, str]]:
-        """The (code, subject) of the notices that hold."""
-        return self._pipeline.noticed()
-
     def caught_up(self) -> bool:
         """Whether every record of every source has been taken (ticks aside)."""
         return all(

@@ -23,7 +23,7 @@ class Installation:
 
     data: Path
     story: SharedStory | None = None
-    keeping: Keeping = Keeping()
+    keeping: Keeping = field(default_factory=Keeping)
     supervisor: Supervisor = field(init=False)
     quarantine: Quarantine = field(init=False)
     nudge: int = field(init=False)

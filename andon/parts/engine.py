@@ -21,8 +21,8 @@ from andon.plant import Plant
 from andon.upkeep import DiskWatch, needed, say_needed
 from ingest.disk import Level, says_full
 from ingest.journal import ROTATE_BYTES, SqliteJournal
-from ingest.retention import enforce, rotate_bytes, rotate_ns
 from ingest.own_records import notice
+from ingest.retention import enforce, rotate_bytes, rotate_ns
 from ticketing import outbox
 
 POLL_S = 0.25  # where a nudge gets lost
@@ -80,7 +80,9 @@ class LiveEngine:
     def run(self, stopping: threading.Event, wait: Callable[[], None]) -> None:
         """Turn; once told to stop, take what is left and save the state."""
         standing = [code for code, _ in self._engine.noticed()]
-        disk = DiskWatch(self._data, self._keeping, self._now, self._engine.note, stopping, standing)
+        disk = DiskWatch(
+            self._data, self._keeping, self._now, self._engine.note, stopping=stopping, standing=standing
+        )
         self._engine.make_room = disk.make_room
         last_tick_s = last_status_s = 0.0
         last_snapshot_s = time.monotonic()
@@ -150,8 +152,9 @@ class LiveEngine:
             if folder.is_dir():
                 say_needed(folder, position)
         shed = self._disk >= Level.SHED
-        own = self._data / "journal" / OWN
-        enforce(own, needed(own), self._now(), self._keeping, shed=shed)
+        for name in self._journals.keys() - self._sources:  # those without a process that does it
+            folder = self._data / "journal" / name
+            enforce(folder, needed(folder), self._now(), self._keeping, shed=shed)
         enforce(self._data / history.FOLDER, NOTHING_NEEDED, self._now(), self._keeping, shed=shed)
 
     def _unless_full(self, write: Callable[[], object]) -> None:

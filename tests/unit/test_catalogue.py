@@ -34,6 +34,8 @@ CONDITIONS = (
         "stop",
         "detector_failed",
     ),
+    *("source_quarantined", "untrusted_certificate", "certificate_expiring", "insecure_source"),
+    "configuration_refused",
 )
 MACHINE_DEEDS = (
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),

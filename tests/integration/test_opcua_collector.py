@@ -1,208 +1,32 @@
 """The OPC UA collector against real servers on loopback: what they say, lose, refuse and do when they die."""
 
 import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 import pytest_asyncio
-from asyncua import Server, ua
-from asyncua.crypto.cert_gen import setup_self_signed_certificate
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from asyncua import ua
 
 from andon import clock
-from andon.events import SECOND_NS, Event, Gap, Json, Readings, StopAlarm
-from andon.ports import Record, RecordKind, SourceContext
-from ingest import opcua, opcua_connection
-from ingest.decode import MessageDecoder
+from andon.events import SECOND_NS
+from andon.ports import RecordKind
+from ingest import opcua
 from ingest.journal import SqliteJournal
-from ingest.opcua import Parameters
 from ingest.opcua_words import gap_record
 from simulators.messages import OpcuaEvent
 from simulators.opcua import PlantServer
-from simulators.strict_server import StrictServer
+from tests.opcua_line import URI, Line, Proxy, Run, wanted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-URI = "urn:test:line"
-PLANT = {
-    "name": "p",
-    "assets": [
-        {
-            "id": "L2-DCM-01",
-            "name": "m",
-            "asset_class": "machine",
-            "path": "e/s/a/L2/c",
-            "points": [{"id": "DE", "component": "bearing", "quantities": {"temperature": "Cel"}}],
-        }
-    ],
-}
-
-
-class Line:
-    """A real server whose variables are made on demand, open and secured."""
-
-    def __init__(self, certificate: tuple[Path, Path], first_namespaces: Sequence[str] = ()) -> None:
-        self.server = Server(iserver=StrictServer())
-        self.server.set_endpoint("opc.tcp://127.0.0.1:0/")
-        self.server.set_security_policy(
-            [ua.SecurityPolicyType.NoSecurity, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
-        )
-        self.certificate = certificate
-        self._first_namespaces = first_namespaces
-        self.nodes: dict[str, Any] = {}
-
-    async def __aenter__(self) -> Self:
-        await self.server.init()
-        await self.server.set_application_uri("urn:test:server")
-        await self.server.load_certificate(str(self.certificate[0]))
-        await self.server.load_private_key(str(self.certificate[1]))
-        for uri in (*self._first_namespaces, URI):
-            self.index = await self.server.register_namespace(uri)
-        await self.server.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):
-            await self.server.stop()
-
-    @property
-    def url(self) -> str:
-        assert self.server.bserver is not None
-        return f"opc.tcp://127.0.0.1:{self.server.bserver.port}/"
-
-    async def add(self, name: str, value: Json = 0.0) -> None:
-        self.nodes[name] = await self.server.nodes.objects.add_variable(
-            ua.NodeId(name, self.index), f"{self.index}:{name}", value
-        )
-
-    async def write(self, name: str, value: Json) -> None:
-        await self.nodes[name].write_value(
-            ua.DataValue(ua.Variant(value), SourceTimestamp=datetime.fromtimestamp(clock.wall() / 1e9, UTC))
-        )
-
-
-class Run:
-    """A collector at work in this loop, with its journal read as the engine reads it."""
-
-    def __init__(self, folder: Path, parameters: Parameters) -> None:
-        self.parameters = parameters
-        self.status: Mapping[str, Json] = {}
-        self.ready: list[str] = []
-        self._folder = folder
-        self._stopping = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        self._journal = SqliteJournal(self._folder)
-        self._reader = SqliteJournal(self._folder, read_only=True)
-        self._task = asyncio.create_task(
-            opcua.run(
-                self.parameters,
-                SourceContext(
-                    self._journal,
-                    clock.wall,
-                    self._stopping,
-                    self.ready.append,
-                    self._note,
-                    self._folder,
-                ),
-            )
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stopping.set()
-        async with asyncio.timeout(10):
-            await self._task
-        self._reader.close()
-        self._journal.close()
-
-    def _note(self, facts: Mapping[str, Json]) -> None:
-        self.status = facts
-
-    @property
-    def records(self) -> Sequence[Record]:
-        return self._reader.read(0, 10_000)
-
-    @property
-    def events(self) -> list[Event]:
-        decoder = MessageDecoder()
-        decoder.decode(
-            "engine",
-            0,
-            [Record(RecordKind.CONFIG, 1, b"", json.dumps({"version": 1, "document": PLANT}).encode())],
-        )
-        decoded = decoder.decode("line", 0, self.records)
-        assert not decoded.dead_letters
-        return list(decoded.events)
-
-    @property
-    def gaps(self) -> list[Gap]:
-        return [event for event in self.events if isinstance(event, Gap)]
-
-    @property
-    def alarms(self) -> list[StopAlarm]:
-        return [event for event in self.events if isinstance(event, StopAlarm)]
-
-    def values(self, channel: str = "DE/temperature") -> list[float]:
-        return [
-            float(value)
-            for event in self.events
-            if isinstance(event, Readings)
-            for place, value in zip(event.channel, event.value, strict=True)
-            if event.channels[place] == channel
-        ]
-
-    def bad(self) -> dict[str, str]:
-        return {item["channel"]: item["reason"] for item in self.status.get("worst_items", ()) if item["reason"]}
-
-    def standing(self, state: str) -> int:
-        return int(self.status.get("items", {}).get(state, 0))
-
-    async def until(self, holds: Callable[[], bool], within_s: float = 10) -> None:
-        async with asyncio.timeout(within_s):
-            while not holds():
-                assert not self._task.done(), self._task
-                await asyncio.sleep(0.01)
-
-
-def wanted(url: str, names: Mapping[str, str], **more: Json) -> Parameters:
-    """A collector of these nodes -> channels, impatient enough for a test."""
-    settings: dict[str, Json] = {
-        "url": url,
-        "security": "none",
-        "allow_insecure": True,
-        "events": None,
-        "publishing_ms": 20,
-        "sampling_ms": 10,
-        "keepalive_s": 0.2,
-        "timeout_s": 2,
-        "retry_s": 0.1,
-        "back_off_s": 0.2,
-        "items": [
-            {"node": f"nsu={URI};s={name}", "asset": "L2-DCM-01", "channel": channel, **more.pop(name, {})}
-            for name, channel in names.items()
-        ],
-    }
-    return Parameters.model_validate(settings | more)
-
-
-@pytest.fixture(autouse=True)
-def _often_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opcua, "REPORT_S", 0.02)
-    monkeypatch.setattr(opcua, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(opcua_connection, "CLOSE_S", 0.5)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def line(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Line]:
-    folder = tmp_path_factory.mktemp("server")
-    files = await _certificate(folder, "theirs", "urn:test:server", ExtendedKeyUsageOID.SERVER_AUTH)
-    async with Line(files) as line:
+async def line() -> AsyncIterator[Line]:
+    async with Line() as line:
         yield line
 
 
@@ -313,7 +137,7 @@ async def test_a_server_that_comes_back_with_other_namespaces_is_read_again(
     line: Line, tmp_path: Path
 ) -> None:
     await line.add("back", 1.0)
-    async with Line(line.certificate, first_namespaces=["urn:other"]) as after, Proxy(line.url) as proxy:
+    async with Line(first_namespaces=["urn:other"]) as after, Proxy(line.url) as proxy:
         await after.add("back", 2.0)
         assert after.index != line.index
         async with Run(tmp_path, wanted(proxy.url, {"back": "DE/temperature"})) as run:
@@ -345,55 +169,6 @@ async def test_a_connection_that_is_open_and_dead_is_noticed(line: Line, tmp_pat
         await line.write("half", 2.0)
         proxy.passing.set()
         await run.until(lambda: run.values() == [1.0, 2.0])
-
-
-class Proxy:
-    """Passes bytes on, or holds them unless `passing`, as a broken network does without closing anything."""
-
-    def __init__(self, url: str) -> None:
-        self._port = int(url.rpartition(":")[2].rstrip("/"))
-        self.passing = asyncio.Event()
-        self.passing.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: list[asyncio.StreamWriter] = []
-        self.connections = 0
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"opc.tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    def break_off(self, url: str) -> None:
-        """Cut all connections; the next ones lead to another server."""
-        self._port = int(url.rpartition(":")[2].rstrip("/"))
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        self.connections += 1
-        self._writers += [writer, back]
-        for one, other in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pass(one, other))
-            self._tasks.add(task)
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                await self.passing.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
 
 
 async def test_a_server_that_is_not_there_is_tried_until_it_is(line: Line, tmp_path: Path) -> None:
@@ -490,7 +265,6 @@ async def test_events_of_another_kind_are_counted_and_left_out(line: Line, tmp_p
         await speaker.trigger(message="hello")
         await run.until(lambda: run.status["foreign_events"] == 1)
         assert not run.records
-        assert run.status["refresh"].startswith("Bad")
 
 
 async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Line, tmp_path: Path) -> None:
@@ -498,9 +272,3 @@ async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Lin
         await run.until(lambda: run.status.get("events") == "the server has no namespace 'urn:late'")
         await line.server.register_namespace("urn:late")
         await run.until(lambda: run.status["events"] == "subscribed")
-
-
-async def _certificate(folder: Path, name: str, uri: str, use: Any) -> tuple[Path, Path]:
-    certificate, key = folder / f"{name}.der", folder / f"{name}.pem"
-    await setup_self_signed_certificate(key, certificate, uri, socket.gethostname(), [use], {})
-    return certificate, key

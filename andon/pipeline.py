@@ -96,9 +96,7 @@ class Pipeline:
         self._latest: dict[str, int] = {}  # asset/channel -> the latest event time seen there
         self._heard: dict[str, int] = {}  # source -> when its last record was received
         self._away: dict[str, int] = {}  # source -> since when it is silent
-        self._noticed: dict[
-            str, tuple[str, int]
-        ] = {}  # code.subject -> finding id and onset while it is active
+        self._noticed: dict[str, int] = {}  # code.subject -> since when it is active
         self._fed_by: dict[str, set[str]] = {}  # asset -> the sources it was heard from
 
     @property
@@ -336,7 +334,7 @@ class Pipeline:
             self._configure(ConfigChanged(at_ns, version, document, Origin(source, position, received_ns)))
         self._latest, self._heard = dict(own["latest"]), dict(own["heard"])
         self._away = dict(own["away"])
-        self._noticed = {key: (str(known[0]), int(known[1])) for key, known in own.get("noticed", {}).items()}
+        self._noticed = dict(own["noticed"])
         fed_by: dict[str, list[str]] = own["fed_by"]
         self._fed_by = {asset: set(sources) for asset, sources in fed_by.items()}
         self._failed = {(asset_id, index) for asset_id, index in own["failed"]}
@@ -355,22 +353,21 @@ OWN_ASSET = "andon"
 """What findings about Andon's own line name as their asset."""
 
 
-def _of_our_own(notice: Notice, active: dict[str, tuple[str, int]]) -> list[Finding]:
+def _of_our_own(notice: Notice, active: dict[str, int]) -> list[Finding]:
     """The finding of a notice: raised once, updated while it is said again, cleared once; none if it never was active."""
     component = f"{notice.code}.{notice.subject}"
     known = active.get(component)
     if known is None and not notice.active:
         return []
-    identity = hashlib.sha256(f"{component}|{notice.origin.trace_id}".encode()).hexdigest()[:32]
-    finding_id, onset_ns = known or (identity, notice.at_ns)
+    onset_ns = notice.at_ns if known is None else known
     if notice.active:
-        active[component] = (finding_id, onset_ns)
+        active[component] = onset_ns
         action = Action.RAISE if known is None else Action.UPDATE
     else:
         del active[component]
         action = Action.CLEAR
     finding = Finding(
-        id=finding_id,
+        id=hashlib.sha256(f"{component}|{notice.origin.trace_id}".encode()).hexdigest()[:32],
         asset=OWN_ASSET,
         component=component,
         family=Family.DATA_QUALITY,

@@ -29,13 +29,14 @@ class Notices:
             self._unsure: set[str] = set(json.loads(self._path.read_text()))
         except (OSError, ValueError):
             self._unsure = set()
+        self._ever = set(self._unsure)
 
     def say(self, code: str, severity: int, detail: str) -> None:
         """It holds; said again only if it is more or less severe, or the detail is another."""
         if self._standing.get(code) == (severity, detail):
             return
         if code not in self._standing:
-            self._remember({*self._standing, *self._unsure, code})
+            self._remember(code)
         self._standing[code] = severity, detail
         self._put(notice(code, self._subject, self._now(), active=True, severity=severity, detail=detail))
 
@@ -47,8 +48,10 @@ class Notices:
         self._unsure.discard(code)
         self._put(notice(code, self._subject, self._now(), active=False, severity=1, detail=""))
 
-    def _remember(self, codes: set[str]) -> None:
+    def _remember(self, code: str) -> None:
+        """Codes stay in the file: whether the end of one has reached the disk is not known here."""
+        self._ever.add(code)
         partial = self._path.with_suffix(".partial")
         with contextlib.suppress(OSError):  # a full disk may be what there is to say
-            partial.write_text(json.dumps(sorted(codes)))
+            partial.write_text(json.dumps(sorted(self._ever)))
             partial.rename(self._path)

@@ -102,7 +102,7 @@ class TakeAndCommit:
         with reading(self._database) as conn:
             todo = manifest.since(conn, since)
             self._at = manifest.where_each_source_stands(conn)
-            self._number = manifest.last_number(conn)
+            self._number = max(since, manifest.last_number(conn))
         for number, digest, taken in todo:
             outcome = self._pipeline.step(Batch(number, self._slices(taken)))
             if outcome.digest() != digest:
@@ -144,7 +144,7 @@ class TakeAndCommit:
         return self._pipeline.noticed()
 
     def redrive(self) -> int:
-        """Take anew what is asked for of the refused messages; gives how many. Asked twice is taken once.
+        """Take anew what is asked for of the refused messages; gives how many were looked at. Asked twice is taken once.
 
         Only this thread takes, and nothing is looked up before all that was written has been taken: so a message
         that has been used after all is never found here again, wherever a crash comes between.
@@ -154,8 +154,9 @@ class TakeAndCommit:
         with reading(self._database) as conn:
             letters = deadletters.asked(conn, REDRIVE_AT_MOST)
         again: list[Record] = []
-        size = 0
+        size = looked_at = 0
         for letter in letters:
+            looked_at += 1
             journal = self._journals.get(letter.source)
             record = original(journal, letter.position) if journal else None
             if record is None or record.kind is not RecordKind.MESSAGE:
@@ -169,7 +170,7 @@ class TakeAndCommit:
         if again:
             self.note(again)
             self._turn((OWN,))
-        return len(again)
+        return looked_at
 
     def turn(self, *, tick: bool) -> Outcome | None:
         """Take what the sources have, then journal a tick if one is due and all is read; None if there was nothing."""
@@ -194,9 +195,7 @@ class TakeAndCommit:
 
     def snapshot(self) -> Mapping[str, int]:
         """Save the state; gives the position of each source that will not be read again."""
-        with reading(self._database) as conn:
-            number = manifest.last_number(conn)
-        snapshots.save(self._snapshot_folder, number, self._pipeline.snapshot())
+        snapshots.save(self._snapshot_folder, self._number, self._pipeline.snapshot())
         oldest = snapshots.oldest(self._snapshot_folder)
         with reading(self._database) as conn:
             every = manifest.since(conn, 0)

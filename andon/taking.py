@@ -1,11 +1,15 @@
-"""Reading journals for the engine: runs of records in which nothing is passed over silently."""
+"""Reading journals so that nothing is passed over silently: for the engine, and for those who look into them."""
 
 import json
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
 from andon.events import Json
 from andon.pipeline import Slice
 from andon.ports import CorruptRecord, Journal, Record, RecordKind
 from ingest.errors import RecordDropped
+
+WALK_AT_ONCE = 512
 
 
 def take(journal: Journal, source: str, first: int, limit: int) -> tuple[Slice, str | None]:
@@ -35,6 +39,37 @@ def original(journal: Journal, position: int) -> Record | None:
     except (CorruptRecord, RecordDropped):
         return None
     return records[0] if records else None
+
+
+def walk(journal: Journal, position: int, end: int) -> Iterator[tuple[int, Sequence[Record], int]]:
+    """Every record from `position` up to `end`, as (position of the first, records, how many after them are corrupt)."""
+    while position < end:
+        try:
+            records = journal.read(position, min(WALK_AT_ONCE, end - position))
+        except CorruptRecord as error:
+            resume = min(error.resume, end)
+            yield position, (), resume - position
+            position = resume
+        except RecordDropped as error:  # meanwhile: this is read beside the writer
+            position = error.first
+        else:
+            if not records:
+                return
+            yield position, records, 0
+            position += len(records)
+
+
+def position_at(journal: Journal, start: int, end: int, at_ns: int) -> int:
+    """The first position from `start` on that was received at `at_ns` or later, if the clock never went back."""
+
+    def received_ns(position: int) -> int:
+        for near in range(position, end):
+            record = original(journal, near)
+            if record is not None:
+                return record.received_ns
+        return at_ns
+
+    return bisect_left(range(end), at_ns, start, end, key=received_ns)
 
 
 def _received_ns(journal: Journal, position: int) -> int:

@@ -62,14 +62,16 @@ def save(conn: Connection, missing: Sequence[Gap]) -> None:
         conn.execute(update(gaps).where(gaps.c.id == known.id).values(to_ns=end_ns, backfilled=filled))
 
 
-def recent(conn: Connection, limit: int) -> list[Gap]:
-    """The latest by their beginning, newest first."""
-    return _read(conn, select(gaps).order_by(gaps.c.from_ns.desc(), gaps.c.id.desc()).limit(limit))
+def recent(conn: Connection, limit: int, source: str | None = None) -> list[Gap]:
+    """The latest by their beginning, newest first; of one source, if it is named."""
+    newest = select(gaps).order_by(gaps.c.from_ns.desc(), gaps.c.id.desc()).limit(limit)
+    return _read(conn, newest if source is None else newest.where(gaps.c.source == source))
 
 
-def open_gaps(conn: Connection) -> list[Gap]:
+def open_gaps(conn: Connection, source: str | None = None) -> list[Gap]:
     """Those that have not ended, the longest first."""
-    return _read(conn, select(gaps).where(gaps.c.to_ns.is_(None)).order_by(gaps.c.from_ns, gaps.c.id))
+    unended = select(gaps).where(gaps.c.to_ns.is_(None)).order_by(gaps.c.from_ns, gaps.c.id)
+    return _read(conn, unended if source is None else unended.where(gaps.c.source == source))
 
 
 def _row(gap: Gap) -> dict[str, str | int | bool | None]:

@@ -3,7 +3,11 @@
 import argparse
 from pathlib import Path
 
+from sqlalchemy import Engine as Database
+
+from andon.commands import Refused
 from andon.config import load_config
+from andon.datadir import open_store
 
 
 def place_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,3 +22,11 @@ def data_of(arguments: argparse.Namespace) -> Path:
     """The data directory; ConfigError if it is to be read from a file that cannot be."""
     data: Path | None = arguments.data
     return data if data is not None else load_config(arguments.config).data
+
+
+def store_of(arguments: argparse.Namespace) -> Database:
+    """The database of that data directory; Refused if nothing was ever installed there."""
+    data = data_of(arguments)
+    if not (data / "andon.sqlite").exists():
+        raise Refused(f"{data} holds no installation")
+    return open_store(data)

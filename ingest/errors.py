@@ -9,6 +9,7 @@
     │   ├── CorruptRecord    the record is not what was written (the spine's CorruptRecord too)
     │   └── Damaged          SQLite cannot make sense of a journal file any more
     ├── CertificateRefused   the other side's certificate is not accepted, and why
+    ├── SegmentGone          a file of the series was merged into another while it was read; ask again
     └── ProtocolError        bytes that are not MQTT, or MQTT that is not spoken here
 
 Every class has a stable `code`.
@@ -102,6 +103,16 @@ class CertificateRefused(IngestError):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class SegmentGone(IngestError):
+    """A file of the series in `folder` is not there any more: it was merged into another while it was read."""
+
+    code: ClassVar[str] = "segment_gone"
+
+    def __init__(self, folder: Path, detail: str) -> None:
+        super().__init__(f"a file of the series in {folder} cannot be read: {detail}")
+        self.folder = folder
 
 
 class ProtocolError(IngestError):

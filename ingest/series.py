@@ -1,84 +1,62 @@
-"""Readings over time: one row of column blobs per batch and asset, read back as one channel fit to draw.
+"""Readings over time: written batch by batch, sealed into Parquet files, read back as one channel fit to draw.
 
-The store can be made again from the journal, so it is synced now and then, not at every write
-(`synchronous=NORMAL`: a power cut may lose the last writes, never the file).
+What is read does not depend on what has been sealed or merged: a law with a test.
 """
 
-import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from andon.events import Float64, Int32, Int64, Quality, Readings, UInt32
+from andon.events import HOUR_NS, MINUTE_NS, Float64, Int64, Readings
+from ingest.errors import SegmentGone
+from ingest.series_files import Channel, SegmentReader, folder_of
+from ingest.series_tail import Kind, Seen, TailWriter, open_series, seen
+from ingest.thinning import Columns, extremes, in_order, joined, stretches, thin, within
 
-Number = TypeVar("Number", bound=np.generic)
-Columns = tuple[Int64, Float64, UInt32]
-"""(at_ns, value, quality), each (n,)."""
+T = TypeVar("T")
 
-_DROP_AT_ONCE = 1000
-_TABLES = """
-CREATE TABLE IF NOT EXISTS channel (
-    id INTEGER PRIMARY KEY,
-    asset TEXT NOT NULL,
-    name TEXT NOT NULL,
-    unit TEXT NOT NULL,
-    last_at_ns INTEGER NOT NULL,
-    last_value REAL,
-    UNIQUE (asset, name)
-);
-CREATE TABLE IF NOT EXISTS block (
-    batch INTEGER NOT NULL,
-    asset TEXT NOT NULL,
-    from_ns INTEGER NOT NULL,
-    to_ns INTEGER NOT NULL,
-    at_ns BLOB NOT NULL,
-    channel BLOB NOT NULL,
-    value BLOB NOT NULL,
-    quality BLOB NOT NULL,
-    UNIQUE (asset, batch)
-);
-CREATE INDEX IF NOT EXISTS block_time ON block (asset, to_ns, from_ns);
-"""
+RAW_ROWS = 100_000
+"""A range that holds more readings is drawn from the lowest and highest of each minute, or of each hour."""
+TRIES = 5
+"""How often a list of files is taken anew because one of them has been merged into another meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summary:
+    """One channel by minute or hour: its good values' lowest, highest, mean and number, each (n,)."""
+
+    from_ns: Int64
+    low: Float64
+    high: Float64
+    mean: Float64
+    count: Int64
 
 
 class SeriesStore:
-    """The series of one data directory, in one SQLite file. Safe to use from several threads.
+    """The series of one data directory: the SQLite file `path`, and Parquet files in the folder beside it.
 
-    `read_only` is for the process that only draws: it may open before the first reading is written.
+    Safe to use from several threads. `read_only` is for the process that only draws: it may open before the first
+    reading is written.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._lock = threading.Lock()
-        self._ids: dict[tuple[str, str, str], int] = {}
-        self._conn = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._conn.execute("PRAGMA journal_mode=WAL")
-        self._conn.execute("PRAGMA synchronous=NORMAL")
-        self._conn.executescript(_TABLES)
-        if read_only:
-            self._conn.execute("PRAGMA query_only=ON")
+        self._conn = open_series(path, read_only=read_only)
+        self._writer = TailWriter(self._conn)
+        self._files = SegmentReader(folder_of(path))
+        self.written = 0
 
     def write(self, batch: int, readings: Sequence[Readings]) -> None:
-        """Keep these readings; a (batch, asset) that is kept already changes nothing. sqlite3.Error if it cannot."""
-        by_asset: dict[str, list[Readings]] = {}
-        for block in readings:
-            if len(block.at_ns):
-                by_asset.setdefault(block.asset, []).append(block)
-        if not by_asset:
-            return
+        """Keep these readings; a (batch, asset) that was kept before, sealed or not, changes nothing.
+
+        Batches come in rising order, or again. sqlite3.Error if it cannot be written.
+        """
         with self._lock:
-            self._conn.execute("BEGIN IMMEDIATE")
-            try:
-                for asset, blocks in by_asset.items():
-                    self._write_asset(batch, asset, blocks)
-            except BaseException:
-                self._conn.execute("ROLLBACK")
-                self._ids.clear()
-                raise
-            self._conn.execute("COMMIT")
+            self.written += self._writer.write(batch, readings)
 
     def read(self, asset: str, channel: str, from_ns: int, to_ns: int, points: int = 2000) -> Columns:
         """One channel from `from_ns` up to and including `to_ns`, in time order.
@@ -86,7 +64,22 @@ class SeriesStore:
         More than `points` rows are thinned so that the drawn line stays the same: of each stretch the lowest
         and the highest good value remain. Empty arrays where there is nothing.
         """
-        return thin(_in_order(self._tail(asset, channel, from_ns, to_ns)), points)
+        if to_ns < from_ns:
+            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.uint32)
+
+        def drawn(view: "_View") -> Columns:
+            kind = view.kind(from_ns, to_ns)
+            rows = view.raw(from_ns, to_ns) if kind is Kind.RAW else view.extremes(kind, from_ns, to_ns)
+            return thin(rows, points)
+
+        return self._of_one_moment(asset, channel, from_ns, to_ns, drawn)
+
+    def summary(self, asset: str, channel: str, from_ns: int, to_ns: int, kind: Kind) -> Summary:
+        """One channel by minute or hour, of all stretches that begin between `from_ns` and `to_ns`."""
+        until_ns = _floor(to_ns, kind.width_ns) + kind.width_ns - 1
+        return self._of_one_moment(
+            asset, channel, from_ns, until_ns, lambda view: view.summary(kind, from_ns, to_ns)
+        )
 
     def channels(self, asset: str) -> list[tuple[str, str, int, float]]:
         """(channel, unit, last_at_ns, last_value) of the asset by name; a last value that is none is NaN."""
@@ -100,118 +93,105 @@ class SeriesStore:
             for name, unit, at_ns, value in found
         ]
 
-    def drop_before(self, at_ns: int) -> int:
-        """Forget blocks that end before `at_ns`; gives how many. The lock is given back between portions."""
-        dropped = 0
-        while True:
-            with self._lock:
-                gone = self._conn.execute(
-                    "DELETE FROM block WHERE rowid IN (SELECT block.rowid FROM block WHERE to_ns < ? "
-                    "AND asset IN (SELECT asset FROM channel) LIMIT ?)",
-                    (at_ns, _DROP_AT_ONCE),
-                ).rowcount
-            dropped += gone
-            if gone < _DROP_AT_ONCE:
-                return dropped
+    def sync(self) -> None:
+        """Make what is written so far survive a power cut."""
+        with self._lock:
+            self._conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the files."""
         with self._lock:
             self._conn.close()
+        self._files.close()
 
-    def _write_asset(self, batch: int, asset: str, blocks: Sequence[Readings]) -> None:
-        at_ns = np.concatenate([block.at_ns for block in blocks])
-        channel = np.concatenate([self._channel_ids(block) for block in blocks])
-        value = np.concatenate([block.value for block in blocks])
-        quality = np.concatenate([block.quality for block in blocks])
-        kept = self._conn.execute(
-            "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                batch,
-                asset,
-                int(at_ns.min()),
-                int(at_ns.max()),
-                at_ns.astype("<i8").tobytes(),
-                channel.astype("<i4").tobytes(),
-                value.astype("<f8").tobytes(),
-                quality.astype("<u4").tobytes(),
-            ),
+    def _of_one_moment(
+        self, asset: str, channel: str, from_ns: int, to_ns: int, answer: Callable[["_View"], T]
+    ) -> T:
+        """What `answer` says of the channel as it is at one moment; asked again if a file of then has gone."""
+        wide_from, wide_to = _floor(from_ns, HOUR_NS), min(_floor(to_ns, HOUR_NS) + HOUR_NS - 1, 2**63 - 1)
+        for left in reversed(range(TRIES)):
+            with self._lock:
+                found = seen(self._conn, asset, channel, wide_from, wide_to)
+            try:
+                return answer(_View(self._files, found, (asset, channel)))
+            except SegmentGone:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One channel as it was at one moment."""
+
+    files: SegmentReader
+    seen: Seen
+    of: Channel
+
+    def kind(self, from_ns: int, to_ns: int) -> Kind:
+        """Out of what the range is drawn: it depends on the readings and on what is kept, on nothing else."""
+        kept = from_ns >= self.seen.raw_from_ns
+        first, last = _floor(from_ns, MINUTE_NS), _floor(to_ns, MINUTE_NS)
+        tail = within(self.seen.tail, first, last + MINUTE_NS - 1)[0]
+        raw = [segment for segment in self.seen.segments if segment.kind is Kind.RAW]
+        if kept and len(tail) + sum(segment.row_count for segment in raw) <= RAW_ROWS:
+            return Kind.RAW
+        count, oldest, newest = self.files.count(self.seen.segments, self.of, first, last)
+        if kept and count + len(tail) <= RAW_ROWS:
+            return Kind.RAW
+        if len(tail):
+            oldest, newest = min(oldest, int(tail.min())), max(newest, int(tail.max()))
+        minutes = newest // MINUTE_NS - oldest // MINUTE_NS + 1
+        return Kind.MINUTE if 2 * minutes <= RAW_ROWS else Kind.HOUR
+
+    def raw(self, from_ns: int, to_ns: int) -> Columns:
+        """The readings of the range, in time order."""
+        sealed = self.files.raw(self.seen.segments, self.of, from_ns, to_ns)
+        return in_order(joined([sealed, within(self.seen.tail, from_ns, to_ns)]))
+
+    def extremes(self, kind: Kind, from_ns: int, to_ns: int) -> Columns:
+        """The lowest and highest reading of each whole minute or hour, and all readings at the two ends.
+
+        Where readings are not kept any more, the ends too are of what is left of them.
+        """
+        width_ns = kind.width_ns
+        kept = from_ns >= self.seen.raw_from_ns
+        first = -_floor(-from_ns, width_ns) if kept else _floor(from_ns, width_ns)
+        after = _floor(to_ns + 1, width_ns)
+        if to_ns < self.seen.raw_from_ns:
+            after = _floor(to_ns, width_ns) + width_ns
+        if first >= after:
+            return self.raw(from_ns, to_ns)
+        sealed = self.files.extremes(self.seen.segments, kind, self.of, first, after - width_ns)
+        middle = in_order(joined([sealed, within(self.seen.tail, first, after - 1)]))
+        ends = self.raw(from_ns, first - 1), self.raw(after, to_ns)
+        return within(joined([ends[0], extremes(middle, width_ns), ends[1]]), from_ns, to_ns)
+
+    def summary(self, kind: Kind, from_ns: int, to_ns: int) -> Summary:
+        """The channel by minute or hour."""
+        sealed = self.files.summary(self.seen.segments, kind, self.of, from_ns, to_ns)
+        tail = in_order(self.seen.tail)
+        kept = stretches(tail, kind.width_ns)
+        fresh = np.flatnonzero((kept.good > 0) & (kept.from_ns >= from_ns) & (kept.from_ns <= to_ns))
+        value = tail[1]
+        starts = np.concatenate((sealed[0], kept.from_ns[fresh]))
+        order = np.argsort(starts, kind="stable")
+        first = np.flatnonzero(np.diff(starts[order], prepend=-1))
+        if not len(first):
+            none = np.zeros(0)
+            return Summary(starts, none, none, none, np.zeros(0, np.int64))
+        low = np.concatenate((sealed[1], value[kept.low[fresh]]))[order]
+        high = np.concatenate((sealed[2], value[kept.high[fresh]]))[order]
+        total = np.concatenate((sealed[3], kept.total[fresh]))[order]
+        good = np.add.reduceat(np.concatenate((sealed[4], kept.good[fresh]))[order], first)
+        return Summary(
+            starts[order][first],
+            np.minimum.reduceat(low, first),
+            np.maximum.reduceat(high, first),
+            np.add.reduceat(total, first) / good,
+            good,
         )
-        if kept.rowcount:
-            self._note_last(channel, at_ns, value)
-
-    def _channel_ids(self, block: Readings) -> Int32:
-        return np.array(
-            [
-                self._channel_id(block.asset, name, unit)
-                for name, unit in zip(block.channels, block.units, strict=True)
-            ],
-            np.int32,
-        )[block.channel]
-
-    def _channel_id(self, asset: str, name: str, unit: str) -> int:
-        known = self._ids.get((asset, name, unit))
-        if known is None:
-            (known,) = self._conn.execute(
-                "INSERT INTO channel (asset, name, unit, last_at_ns) VALUES (?, ?, ?, -1) "
-                "ON CONFLICT (asset, name) DO UPDATE SET unit = excluded.unit RETURNING id",
-                (asset, name, unit),
-            ).fetchone()
-            self._ids[asset, name, unit] = known
-        return known
-
-    def _note_last(self, channel: Int32, at_ns: Int64, value: Float64) -> None:
-        order = np.argsort(at_ns, kind="stable")
-        last = {int(channel[row]): row for row in order}
-        self._conn.executemany(
-            "UPDATE channel SET last_at_ns = ?1, last_value = ?2 WHERE id = ?3 AND last_at_ns <= ?1",
-            [(int(at_ns[row]), float(value[row]), which) for which, row in last.items()],
-        )
-
-    def _tail(self, asset: str, channel: str, from_ns: int, to_ns: int) -> Columns:
-        """The rows of one channel that are still in this file."""
-        with self._lock:
-            found = self._conn.execute(
-                "SELECT block.at_ns, block.channel, block.value, block.quality, channel.id FROM channel "
-                "JOIN block ON block.asset = channel.asset AND block.to_ns >= ? AND block.from_ns <= ? "
-                "WHERE channel.asset = ? AND channel.name = ? ORDER BY block.batch",
-                (from_ns, to_ns, asset, channel),
-            ).fetchall()
-        at_ns = _joined([row[0] for row in found], np.dtype("<i8"))
-        of_channel = _joined([row[1] for row in found], np.dtype("<i4")) == (found[0][4] if found else 0)
-        rows = np.flatnonzero(of_channel & (at_ns >= from_ns) & (at_ns <= to_ns))
-        values = _joined([row[2] for row in found], np.dtype("<f8"))
-        qualities = _joined([row[3] for row in found], np.dtype("<u4"))
-        return at_ns[rows], values[rows], qualities[rows]
 
 
-def thin(columns: Columns, points: int) -> Columns:
-    """At most `points` rows that draw the same line: the ends, and of each stretch the lowest and highest good value.
-
-    Rows of bad quality or without a number are left out unless their whole stretch is so. Fewer than 4 points
-    are taken as 4.
-    """
-    at_ns, value, quality = columns
-    if len(at_ns) <= points:
-        return columns
-    stretches = max((points - 2) // 2, 1)
-    width = -(-len(at_ns) // stretches)
-    good = np.full(stretches * width, np.nan)
-    good[: len(value)] = np.where((quality >= Quality.BAD) | ~np.isfinite(value), np.nan, value)
-    grid = good.reshape(stretches, width)
-    starts = np.arange(stretches) * width
-    low = starts + np.where(np.isnan(grid), np.inf, grid).argmin(axis=1)
-    high = starts + np.where(np.isnan(grid), -np.inf, grid).argmax(axis=1)
-    rows = np.unique(np.concatenate(([0], low, high, [len(at_ns) - 1])))
-    rows = rows[rows < len(at_ns)]
-    return at_ns[rows], value[rows], quality[rows]
-
-
-def _in_order(columns: Columns) -> Columns:
-    """The rows in time order; those of one moment in the order in which they were written."""
-    order = np.argsort(columns[0], kind="stable")
-    return columns[0][order], columns[1][order], columns[2][order]
-
-
-def _joined(blobs: Iterable[bytes], kind: np.dtype[Number]) -> NDArray[Number]:
-    return np.frombuffer(b"".join(blobs), kind)
+def _floor(at_ns: int, width_ns: int) -> int:
+    return at_ns // width_ns * width_ns

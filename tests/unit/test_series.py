@@ -3,7 +3,7 @@
 import math
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from andon.events import Origin, Quality, Readings
-from ingest.series import SeriesStore, thin
+from andon.events import Quality
+from ingest.series import SeriesStore
+from ingest.thinning import thin
+from tests.series_rows import block
 
-Row = tuple[int, str, float, int]
 BAD = int(Quality.BAD)
 
 
@@ -23,20 +24,6 @@ def store(tmp_path: Path) -> Iterator[SeriesStore]:
     made = SeriesStore(tmp_path / "series.sqlite")
     yield made
     made.close()
-
-
-def block(rows: Sequence[Row], asset: str = "M1", units: str = "u") -> Readings:
-    names = tuple(dict.fromkeys(channel for _, channel, _, _ in rows))
-    return Readings(
-        asset,
-        names,
-        tuple(units for _ in names),
-        np.array([at for at, _, _, _ in rows], np.int64),
-        np.array([names.index(channel) for _, channel, _, _ in rows], np.int32),
-        np.array([value for _, _, value, _ in rows], np.float64),
-        np.array([quality for _, _, _, quality in rows], np.uint32),
-        Origin("s", 0, 0),
-    )
 
 
 def read(
@@ -89,13 +76,6 @@ def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(store: Serie
     assert read(store) == []
     store.write(1, [block([(1, "a", 1.0, 0)])])
     assert len(read(store)) == 1
-
-
-def test_what_is_older_than_asked_for_is_dropped(store: SeriesStore) -> None:
-    for batch in range(2500):
-        store.write(batch, [block([(batch, "a", 1.0, 0)])])
-    assert store.drop_before(2100) == 2100
-    assert [at for at, _, _ in read(store)] == list(range(2100, 2500))
 
 
 def test_another_process_reads_while_this_one_writes(store: SeriesStore, tmp_path: Path) -> None:

@@ -119,9 +119,8 @@ class TakeAndCommit:
             )
         return len(todo)
 
-    def follow(self, number: int, taken: Sequence[manifest.Taken]) -> Outcome:
+    def follow(self, number: int, slices: tuple[Slice, ...]) -> Outcome:
         """Take exactly these records as that batch, and commit: history told again."""
-        slices = self._slices(taken)
         outcome = self._pipeline.step(Batch(number, slices))
         self._commit(outcome, slices)
         self._series.write(outcome.batch, outcome.readings)

@@ -25,7 +25,7 @@ from rich.progress import (
 from andon import clock, manifest
 from andon.app import make_engine
 from andon.clock import StoryClock
-from andon.commands import Refused
+from andon.commands import Refused, history_replay, moment
 from andon.commands.output import write_json
 from andon.commands.report import all_tickets, appended, balance, ticket_row
 from andon.database import reading
@@ -48,8 +48,15 @@ KINDS = {"femto": recordings.femto}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("--recording", required=True, choices=["femto"], help="what kind of recording it is")
-    parser.add_argument("file", type=Path)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recording", choices=sorted(KINDS), help="what kind of recording the file is")
+    what.add_argument(
+        "--journal", type=Path, metavar="DIR", help="the data directory whose history is told again"
+    )
+    parser.add_argument("file", type=Path, nargs="?", help="the recording")
+    parser.add_argument("--from", dest="from_ns", type=moment, metavar="TIME", help="journal: received since")
+    parser.add_argument("--to", dest="to_ns", type=moment, metavar="TIME", help="journal: received before")
+    parser.add_argument("--source", action="append", help="journal: only this source (may be said again)")
     parser.add_argument(
         "--data", type=Path, help="keep the data directory here (default: a folder that goes)"
     )
@@ -58,6 +65,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send the recording, say what came of it; 0 if it ended with one ticket on the machine, else 1."""
+    if arguments.journal is not None:
+        return history_replay.run(arguments)
+    if arguments.file is None:
+        raise Refused("say which file the recording is in")
     try:
         start_ns = clock.wall() // HOUR_NS * HOUR_NS
         recording = KINDS[arguments.recording](arguments.file, start_ns)

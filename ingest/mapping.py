@@ -120,7 +120,7 @@ class Routes:
         known = self._mapped if connection else self._known
         route = known.get(topic)
         if route is None:
-            route = self._route(topic, self._rules if connection else ())
+            route = self._route(topic, mapped=connection > 0)
             if len(known) >= MAX_ROUTES:
                 known.clear()
             if len(topic) <= MAX_TOPIC_BYTES:
@@ -157,13 +157,13 @@ class Routes:
         meant = "/".join((*ROOT, self._assets[asset_id].path, asset_id, kind, levels[-1]))
         return Route("", "", None, problem=f"did you mean {meant}? T{LAYOUTS[1:]}")
 
-    def _route(self, topic: bytes, rules: Sequence[Rule]) -> Route:
+    def _route(self, topic: bytes, *, mapped: bool) -> Route:
         try:
             text = check_utf8(topic)
         except Refused as refusal:
             return Route("", "", None, refusal.reason, refusal.detail)
-        if len(topic) <= MAX_TOPIC_BYTES:
-            route = self._by_rules(text, rules)
+        if mapped and len(topic) <= MAX_TOPIC_BYTES:
+            route = self._by_rules(text, self._rules)
             if route is not None:
                 return route
         if text.startswith(_NAMESPACES):
@@ -173,7 +173,7 @@ class Routes:
         if ours and len(levels) == 10 and levels[8] in CLASSES and levels[9]:
             return self._at_place(levels)
         asset_id, slash, name = text.partition("/")
-        if ours or rules or not (slash and name):
+        if ours or mapped or not (slash and name):
             return self.nowhere(text)
         return self.to(OPCUA, asset_id, name)
 

@@ -1,0 +1,89 @@
+"""`andon run` in processes of its own, as a plant starts it, for tests that look at it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from andon.commands.report import newest_tickets
+from andon.database import reading
+from andon.datadir import open_store
+from andon.events import Json
+
+ANDON = [sys.executable, "-m", "andon"]
+T = TypeVar("T")
+
+
+class Running:
+    """An installation at work in `folder`; its andon.toml can be written anew meanwhile."""
+
+    def __init__(self, folder: Path, sources: str, plant: Mapping[str, Json] | None = None) -> None:
+        self.data = folder / "data"
+        self._plant = folder / "plant.json" if plant else None
+        if self._plant:
+            self._plant.write_text(json.dumps(plant))
+        self.path = folder / "andon.toml"
+        self.heard = folder / "heard.txt"
+        self.write(sources)
+
+    def write(self, sources: str) -> None:
+        """Write the configuration: the sources, beside what stays."""
+        self.path.write_text(f'data = "{self.data}"\n[web]\nport = 0\n{sources}')
+
+    def __enter__(self) -> Self:
+        words = [*ANDON, "run", "--config", str(self.path)]
+        words += ["--plant", str(self._plant)] if self._plant else []
+        with self.heard.open("w") as heard:
+            self._process = subprocess.Popen(words, stdout=heard, stderr=subprocess.STDOUT)
+        self.until(lambda: "console:" in self.heard.read_text(), 40, "the console was ready")
+        return self
+
+    def kill(self) -> None:
+        """End it as a power cut would: nothing more is saved."""
+        os.kill(int(self.part("engine")["pid"]), signal.SIGKILL)
+        self._process.kill()
+        self._process.wait(10)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        assert self._process.wait(30) == 0, self.heard.read_text()
+
+    def until(self, holds: Callable[[], T], seconds: float, what: str) -> T:
+        """What `holds` gives once it is true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, self.heard.read_text()
+            if found := holds():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{what} within {seconds:.0f} s\n{self.heard.read_text()}\n{self.status()}")
+
+    def status(self) -> Mapping[str, Json]:
+        """The status file."""
+        found: Mapping[str, Json] = json.loads((self.data / "run" / "status.json").read_text())
+        return found
+
+    def part(self, name: str) -> Mapping[str, Json]:
+        """What the status file says of one part; empty if there is none of that name."""
+        found: Mapping[str, Json] = self.status()["parts"].get(name, {})
+        return found
+
+    def tickets(self, condition: str) -> Sequence[Mapping[str, Json]]:
+        """The tickets of that condition, newest first."""
+        with reading(open_store(self.data)) as conn:
+            return [row for row in newest_tickets(conn) if row["condition"] == condition]
+
+    def say(self, *words: str) -> str:
+        """Run another verb on the same installation; gives what it printed."""
+        done = subprocess.run(
+            [*ANDON, *words, "--config", str(self.path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout

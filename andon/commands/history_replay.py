@@ -27,7 +27,7 @@ from andon.commands.output import write_json
 from andon.commands.report import all_tickets, balance, ticket_row
 from andon.database import open_database, reading
 from andon.datadir import Busy, only_instance, open_store
-from andon.engine import OWN, TAKE_AT_MOST, TakeAndCommit
+from andon.engine import OWN, TAKE_AT_MOST, TAKE_BYTES
 from andon.events import Json
 from andon.history import Recorded
 from andon.manifest import Taken
@@ -197,9 +197,13 @@ def _before_order(order: Sequence[Recorded], spans: Mapping[str, Span]) -> Itera
     batches = []
     while True:
         heads = {
-            name: take(spans[name].journal, name, at[name], min(TAKE_AT_MOST, first[name] - at[name]))[
-                0
-            ].records
+            name: take(
+                spans[name].journal,
+                name,
+                at[name],
+                min(TAKE_AT_MOST, first[name] - at[name]),
+                bytes_max=TAKE_BYTES,
+            )[0].records
             for name in spans
             if at[name] < first[name]
         }

@@ -32,13 +32,15 @@ class Authority:
             self.certificate, made.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
         )
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate with this CN, good for 127.0.0.1 and localhost, and its key; as files."""
+    def issue(self, name: str, *, days: int = 1, host: str = "127.0.0.1") -> tuple[Path, Path]:
+        """A certificate with this CN, and its key; as files. Good for so many days, for this machine or another."""
         key = ec.generate_private_key(ec.SECP256R1())
-        places = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-        )
-        made = _builder(_name(name), self._name, key).add_extension(places, critical=False)
+        here: list[x509.GeneralName] = [
+            x509.DNSName("localhost"),
+            x509.IPAddress(IPv4Address("127.0.0.1")),
+        ]
+        places = x509.SubjectAlternativeName(here if host == "127.0.0.1" else [x509.DNSName(host)])
+        made = _builder(_name(name), self._name, key, days).add_extension(places, critical=False)
         certificate, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         self._write(certificate, made.sign(self._key, hashes.SHA256()))
         key_file.write_bytes(
@@ -58,7 +60,7 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1
 ) -> x509.CertificateBuilder:
     now = datetime.fromtimestamp(wall() // SECOND_NS, UTC)
     return (
@@ -67,6 +69,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=days))
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from andon.clock import wall
 from andon.events import Json
-from andon.ports import Journal, Record, SourceContext
+from andon.ports import Journal, Record, RecordKind, SourceContext
 from ingest.journal import SqliteJournal
 from ingest.mqtt import Parameters, run
 
@@ -63,6 +63,16 @@ async def collecting(
             task.cancel()  # as if killed; `stop` is for tests that mean it
             await asyncio.wait({task})
             ready.cancel()
+
+
+async def ready(collector: Collecting) -> None:
+    """Wait until it is subscribed."""
+    await asyncio.wait_for(asyncio.shield(collector.ready), WAIT_S)
+
+
+def messages(journal: SqliteJournal) -> list[bytes]:
+    """The bodies of the messages in the journal."""
+    return [record.body for record in journal.read(0, 100_000) if record.kind == RecordKind.MESSAGE]
 
 
 class SteppedJournal(SqliteJournal):

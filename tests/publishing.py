@@ -1,7 +1,9 @@
 """A publisher as in a plant: paho-mqtt on a thread, which keeps what is not acknowledged and connects anew by itself."""
 
+import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 WAIT_S = 20.0
+TOPIC = "andon/v1/acme/sz/a1/l1/c1/m7/_telemetry/t"
 
 
 class Publisher:
@@ -71,3 +74,20 @@ class Publisher:
         self.reasons.append(str(reason))
         if not reason.is_failure:
             self.connected.set()
+
+
+def publish(
+    port: int, bodies: Sequence[bytes], topic: str = TOPIC, *, qos: int = 1, retain: bool = False
+) -> None:
+    """Publish without a login, in this order, and return when the broker has taken all of it."""
+    with Publisher(port, login=False) as publisher:
+        assert publisher.connected.wait(WAIT_S)  # before that paho sends out of order, and twice
+        for told in [publisher.client.publish(topic, body, qos, retain) for body in bodies]:
+            told.wait_for_publish(WAIT_S)
+
+
+async def published(
+    port: int, bodies: Sequence[bytes], topic: str = TOPIC, *, qos: int = 1, retain: bool = False
+) -> None:
+    """The same beside other tasks."""
+    await asyncio.to_thread(publish, port, bodies, topic, qos=qos, retain=retain)

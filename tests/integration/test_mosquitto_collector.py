@@ -9,13 +9,12 @@ import pytest
 from andon.ports import RecordKind
 from ingest.journal import SqliteJournal
 from tests.certificates import Authority
-from tests.collecting import Collecting, collecting
+from tests.collecting import collecting, messages, ready
 from tests.listening import until
 from tests.mosquitto import Mosquitto, mosquitto, needs_mosquitto
-from tests.publishing import Publisher
+from tests.publishing import published
 
 pytestmark = needs_mosquitto
-TOPIC = "andon/v1/acme/sz/a1/l1/c1/m7/_telemetry/t"
 PROTOCOLS = pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 
 
@@ -32,42 +31,23 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield started
 
 
-def messages(journal: SqliteJournal) -> list[bytes]:
-    return [record.body for record in journal.read(0, 100_000) if record.kind == RecordKind.MESSAGE]
-
-
-async def publish(broker: Mosquitto, bodies: list[bytes]) -> None:
-    def all_of_them() -> None:
-        with Publisher(broker.port, login=False) as publisher:
-            assert publisher.connected.wait(10)  # before that paho sends out of order, and twice
-            for body in bodies:
-                publisher.publish(TOPIC, body)
-            publisher.wait_for(len(bodies))
-
-    await asyncio.to_thread(all_of_them)
-
-
-async def ready(collector: Collecting) -> None:
-    await asyncio.wait_for(asyncio.shield(collector.ready), 10)
-
-
 @PROTOCOLS
 async def test_what_was_published_while_we_were_away_comes_first_and_once(
     journal: SqliteJournal, broker: Mosquitto, protocol: str
 ) -> None:
     async with collecting(journal, broker.port, protocol=protocol) as collector:
         await ready(collector)
-        await publish(broker, [b"here"])
+        await published(broker.port, [b"here"])
         await until(lambda: messages(journal) == [b"here"])
         await collector.stop()
     away = [b"%d" % number for number in range(1500)]
-    await publish(broker, away)
+    await published(broker.port, away)
     async with collecting(journal, broker.port, protocol=protocol) as collector:
         await until(lambda: len(messages(journal)) >= 1501)
         assert await collector.stop() < 5
     async with collecting(journal, broker.port, protocol=protocol) as collector:
         await ready(collector)
-        await publish(broker, [b"last"])
+        await published(broker.port, [b"last"])
         await until(lambda: messages(journal)[-1] == b"last")
     assert messages(journal) == [b"here", *away, b"last"]
     assert journal.end() == 1502  # no gap was noted
@@ -76,12 +56,12 @@ async def test_what_was_published_while_we_were_away_comes_first_and_once(
 async def test_a_restart_of_the_broker_is_survived(journal: SqliteJournal, broker: Mosquitto) -> None:
     async with collecting(journal, broker.port) as collector:
         await ready(collector)
-        await publish(broker, [b"before"])
+        await published(broker.port, [b"before"])
         await until(lambda: messages(journal) == [b"before"])
         await asyncio.to_thread(broker.stop)
         await asyncio.to_thread(broker.start)
         await until(lambda: collector.status[-1]["connections"] == 2)
-        await publish(broker, [b"after"])
+        await published(broker.port, [b"after"])
         await until(lambda: messages(journal) == [b"before", b"after"])
 
 
@@ -92,7 +72,7 @@ async def test_a_broker_that_forgot_us_leaves_a_gap_in_the_journal(
         with mosquitto(tmp_path / folder) as broker:
             async with collecting(journal, broker.port) as collector:
                 await ready(collector)
-                await publish(broker, [folder.encode()])
+                await published(broker.port, [folder.encode()])
                 await until(lambda folder=folder: folder.encode() in messages(journal))
     kinds = [record.kind for record in journal.read(0, 10)]
     assert kinds == [RecordKind.MESSAGE, RecordKind.GAP, RecordKind.MESSAGE]
@@ -140,3 +120,67 @@ async def test_passwords_and_certificates(
         async with collecting(journal, broker.port, tls=tls, **login) as collector:
             with pytest.raises(OSError, match="BROKER_PASSWORD"):
                 await asyncio.wait_for(collector.task, 10)
+
+
+@pytest.mark.parametrize("wrong", ["authority", "expired", "host"])
+async def test_a_broker_with_a_wrong_certificate_is_refused(
+    journal: SqliteJournal, tmp_path: Path, wrong: str
+) -> None:
+    authority, stranger = Authority(tmp_path / "ours"), Authority(tmp_path / "another")
+    signed_by = stranger if wrong == "authority" else authority
+    days = -1 if wrong == "expired" else 1
+    certificate, key = signed_by.issue(
+        "broker", days=days, host="elsewhere" if wrong == "host" else "127.0.0.1"
+    )
+    lines = (f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true")
+    why = {"authority": "certificate verify failed", "expired": "expired", "host": "IP address mismatch"}[
+        wrong
+    ]
+    with mosquitto(tmp_path / "broker", *lines) as broker:
+        tls = {"ca": authority.certificate}
+        async with collecting(journal, broker.port, tls=tls) as collector:
+            await until(lambda: why in str(collector.status[-1:]), why)
+            assert not collector.ready.done()
+    assert journal.end() == 0
+
+
+async def test_a_broker_that_asks_for_a_certificate_does_not_take_another_authority_s(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    authority, stranger = Authority(tmp_path / "ours"), Authority(tmp_path / "another")
+    certificate, key = authority.issue("broker")
+    lines = (f"cafile {authority.certificate}", f"certfile {certificate}", f"keyfile {key}")
+    with mosquitto(tmp_path / "b", *lines, "require_certificate true", "allow_anonymous true") as broker:
+        shown, shown_key = stranger.issue("andon")
+        tls = {"ca": authority.certificate, "certificate": shown, "key": shown_key}
+        async with collecting(journal, broker.port, tls=tls) as collector:
+            await until(lambda: any(facts["error"] for facts in collector.status))
+            assert not collector.ready.done()
+        shown, shown_key = authority.issue("andon")
+        tls = {"ca": authority.certificate, "certificate": shown, "key": shown_key}
+        async with collecting(journal, broker.port, tls=tls) as collector:
+            await ready(collector)
+
+
+async def test_nothing_is_ever_said_in_plain_text_where_tls_is_asked_for(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(65536))
+        writer.close()
+
+    secret = tmp_path / "password"
+    secret.write_text("plain-secret")
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = {
+        "tls": {"ca": Authority(tmp_path / "ca").certificate},
+        "user": "andon",
+        "password_file": secret,
+    }
+    async with server, collecting(journal, port, **settings):
+        await until(lambda: len(heard) > 3, "it tries again")
+    assert all(said.startswith(b"\x16\x03") for said in heard)  # a TLS handshake
+    assert not any(word in said for said in heard for word in (b"plain-secret", b"MQTT", b"andon"))

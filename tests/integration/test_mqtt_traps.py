@@ -15,14 +15,13 @@ from andon.ports import Record, RecordKind
 from ingest.broker_drops import CODE
 from ingest.journal import SqliteJournal
 from ingest.mqtt import Parameters
-from tests.collecting import Collecting, collecting
+from tests.collecting import collecting, messages, ready
 from tests.listening import GatedJournal, until
 from tests.mosquitto import Mosquitto, mosquitto, needs_mosquitto
 from tests.naive_subscriber import NaiveSubscriber
-from tests.publishing import Publisher
+from tests.publishing import TOPIC, publish, published
 
 pytestmark = needs_mosquitto
-TOPIC = "andon/v1/acme/sz/a1/l1/c1/m7/_telemetry/t"
 FIVE = [b"%d" % number for number in range(5)]
 
 
@@ -38,29 +37,6 @@ def journal(tmp_path: Path) -> Iterator[GatedJournal]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     with mosquitto(tmp_path_factory.mktemp("broker")) as started:
         yield started
-
-
-def messages(journal: SqliteJournal) -> list[bytes]:
-    return [record.body for record in journal.read(0, 100_000) if record.kind == RecordKind.MESSAGE]
-
-
-def publish(
-    port: int, bodies: Sequence[bytes], topic: str = TOPIC, *, qos: int = 1, retain: bool = False
-) -> None:
-    """Publish, and return when the broker has taken all of it."""
-    with Publisher(port, login=False) as publisher:
-        assert publisher.connected.wait(10)
-        told = [publisher.client.publish(topic, body, qos, retain) for body in bodies]
-        for one in told:
-            one.wait_for_publish(10)
-
-
-async def published(port: int, bodies: Sequence[bytes], topic: str = TOPIC, **more: bool | int) -> None:
-    await asyncio.to_thread(publish, port, bodies, topic, **more)  # type: ignore[arg-type]
-
-
-async def ready(collector: Collecting) -> None:
-    await asyncio.wait_for(asyncio.shield(collector.ready), 10)
 
 
 async def leave_and_come_back(journal: SqliteJournal, port: int, **settings: object) -> list[bytes]:

@@ -34,7 +34,10 @@ from ingest.remarks import Remarks
 OWN = "engine"
 """The engine's own source: ticks, changes of configuration, notices, and refused messages to decode anew."""
 
-TAKE_AT_MOST = 256  # records per source and batch: a waveform batch stays near 4 MB
+TAKE_AT_MOST = (
+    4096  # records per source and batch: a batch of scalars costs a third per message of what 256 do
+)
+TAKE_BYTES = 4 * 1024 * 1024  # where that ends earlier: waveforms
 HEARD_EVERY_S = 1.0
 REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
 REDRIVE_AT_MOST = 200
@@ -210,7 +213,8 @@ class TakeAndCommit:
 
     def _turn(self, sources: Iterable[str]) -> Outcome | None:
         found = [
-            take(self._journals[source], source, self._at.get(source, 0), TAKE_AT_MOST) for source in sources
+            take(self._journals[source], source, self._at.get(source, 0), TAKE_AT_MOST, bytes_max=TAKE_BYTES)
+            for source in sources
         ]
         slices = tuple(part for part, _ in found if part.records)
         if not slices:

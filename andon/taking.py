@@ -10,18 +10,23 @@ from andon.ports import CorruptRecord, Journal, Record, RecordKind
 from ingest.errors import RecordDropped
 
 WALK_AT_ONCE = 512
+READ_AT_ONCE = 256
 
 
-def take(journal: Journal, source: str, first: int, limit: int) -> tuple[Slice, str | None]:
+def take(
+    journal: Journal, source: str, first: int, limit: int, *, bytes_max: int | None = None
+) -> tuple[Slice, str | None]:
     """Up to `limit` records from `first` on, and where the journal is damaged, if it is.
 
+    No more are taken once their bodies hold `bytes_max`, so that many small ones fit into one batch, or a few large.
     A corrupt record stands as a refusal. When it was received nobody knows: it is given the time of the one before.
     """
     records: list[Record] = []
     damaged = None
-    while len(records) < limit:
+    size = 0
+    while len(records) < limit and (bytes_max is None or size < bytes_max):
         try:
-            more = journal.read(first + len(records), limit - len(records))
+            more = journal.read(first + len(records), min(READ_AT_ONCE, limit - len(records)))
         except CorruptRecord as error:
             damaged = damaged or str(error)
             before_ns = records[-1].received_ns if records else _received_ns(journal, error.position - 1)
@@ -29,6 +34,7 @@ def take(journal: Journal, source: str, first: int, limit: int) -> tuple[Slice, 
         if not more:
             break
         records.extend(more)
+        size += sum(len(record.body) for record in more)
     return Slice(source, first, records), damaged
 
 

@@ -4,13 +4,14 @@ Says `ready` once all connections stand, begins when it is told to (a line on st
 what was sent, acknowledged, and how long it took. It ends by itself after `give_up_s`, whatever happens.
 """
 
+import itertools
 import json
 import select
 import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from andon.clock import wall
@@ -59,6 +60,7 @@ class Publisher:
             raise ConnectionError(f"CONNECT was answered {answer.hex()}")
         self.sock.setblocking(False)
         self._out = memoryview(b"")
+        self._source = messages(load.size, range(number % ASSETS, ASSETS, min(load.connections, ASSETS)))
         self.sent = self._heard_bytes = 0
 
     @property
@@ -73,10 +75,10 @@ class Publisher:
             return 0
         return self._window - (self.sent - self.acknowledged)
 
-    def publish(self, messages: list[tuple[bytes, bytes]]) -> None:
-        """Send these (topic, body)."""
-        parts = []
-        for topic, body in messages:
+    def publish(self, count: int) -> None:
+        """Send so many messages of its own assets."""
+        parts: list[bytes] = []
+        for topic, body in itertools.islice(self._source, count):
             packet = b""
             if self._qos:
                 packet = _U16.pack(self.sent % 65_535 + 1)
@@ -109,19 +111,15 @@ class Publisher:
         raise ConnectionError("the connection was closed")
 
 
-def messages(size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Telemetry of the 1,000 channels in turn, each body as near to `size` bytes as whole values allow."""
+def messages(size: int, assets: Sequence[int]) -> Iterator[tuple[bytes, bytes]]:
+    """Telemetry of these assets' channels in turn, each body as near to `size` bytes as whole values allow."""
     empty = len(_body(0, 0, 1))
-    each = len(_body(0, 0, 2)) - empty
-    values = max(1, 1 + (size - empty) // each)
-    seq = 0
-    while True:
-        for channel in range(CHANNELS):
-            for asset in range(ASSETS):
-                body = _body(seq, channel, values, f"m{asset}")
-                topic = f"andon/v1/{PATH}/m{asset}/_telemetry/process"
-                yield topic.encode(), body.encode().ljust(size)
-                seq += 1
+    values = max(1, 1 + (size - empty) // (len(_body(0, 0, 2)) - empty))
+    for seq in itertools.count():
+        for asset in assets:
+            body = _body(seq, seq % CHANNELS, values, f"m{asset}")
+            topic = f"andon/v1/{PATH}/m{asset}/_telemetry/process"
+            yield topic.encode(), body.encode().ljust(size)
 
 
 def _body(seq: int, channel: int, values: int, producer: str = "m0") -> str:
@@ -134,7 +132,6 @@ def _body(seq: int, channel: int, values: int, producer: str = "m0") -> str:
 
 def send(load: Load, publishers: list[Publisher]) -> None:
     """Send all of it, at its rate or as fast as the windows allow, and wait for the acknowledgements."""
-    source = messages(load.size)
     began_s = time.monotonic()
     sent = turn = 0
     by_sock = {publisher.sock: publisher for publisher in publishers}
@@ -152,7 +149,7 @@ def send(load: Load, publishers: list[Publisher]) -> None:
                 stuck += 1
                 continue
             stuck = 0
-            publisher.publish([next(source) for _ in range(count)])
+            publisher.publish(count)
             sent += count
         wait_s = 0.05
         if load.rate_hz and sent < load.count:

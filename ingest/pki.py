@@ -32,11 +32,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Andon's own application certificate and the private key that belongs to it (PEM), with the file it stands in."""
+    """Andon's own application certificate and the private key that belongs to it (PEM), with their files."""
 
     certificate: x509.Certificate
     key: bytes
     path: Path
+    key_path: Path
 
 
 class Pki:
@@ -47,7 +48,7 @@ class Pki:
 
     def own(self, now_ns: int, *, renew: bool = False) -> Own:
         """Our own certificate, made if there is none, or if it is to be renewed; one process makes it, others wait."""
-        certificate = self.root / "own" / "certs" / "andon.der"
+        certificate = self._own
         key = self.root / "own" / "private" / "andon.pem"
         if renew or not (certificate.exists() and key.exists()):
             with self._alone():
@@ -55,11 +56,15 @@ class Pki:
                     made, pem = make_own(socket.gethostname(), now_ns)
                     _write(key, pem, 0o600)
                     _write(certificate, made.public_bytes(Encoding.DER), 0o644)
-        return Own(load(certificate.read_bytes()), key.read_bytes(), certificate)
+        return Own(load(certificate.read_bytes()), key.read_bytes(), certificate, key)
 
     def has_own(self) -> bool:
         """Whether our own certificate has been made."""
-        return (self.root / "own" / "certs" / "andon.der").exists()
+        return self._own.exists()
+
+    @property
+    def _own(self) -> Path:
+        return self.root / "own" / "certs" / "andon.der"
 
     def trust(self) -> Trust:
         """Whom to trust, as the folders say now; a file that is no certificate is passed over and said."""

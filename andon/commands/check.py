@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import importlib.util
 import os
 import shutil
 import socket
@@ -18,16 +17,19 @@ from cryptography import x509
 
 from andon.clock import Now, wall
 from andon.commands.output import write_json
-from andon.config import Config, ConfigError, check, load_config
+from andon.config import Config, ConfigError, load_config
 from andon.events import SECOND_NS
+from andon.quarantine import Quarantine
+from andon.sources import parameters_of
+from ingest.certificates import days_left, fingerprint, load, warned_at
+from ingest.pki import Pki
 
 State = Literal["good", "warning", "wrong"]
 MARKS: dict[State, str] = {"good": "✓", "warning": "!", "wrong": "✗"}
 LEAST_FREE_BYTES = 2 * 1024**3
 SLOW_SYNC_MS = 50.0
 A_PAST_DAY_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01: no real clock stands before it
-CERTIFICATE_DAYS = 30
-CERTIFICATES = frozenset({"ca", "client_ca", "certificate", "server_certificate"})
+CERTIFICATES = frozenset({"ca", "client_ca", "certificate", "user_certificate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
         except ConfigError as error:
             yield Verdict("configuration", "wrong", str(error), f"edit {path}")
     yield from _sources(config, now)
+    yield from _quarantine(data or config.data)
+    yield from _pki((data or config.data) / "pki", now)
+    yield from _memory(config)
     yield from _web(config)
     yield _python()
     yield _pages()
@@ -85,19 +90,15 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
 def _sources(config: Config, now: Now) -> Iterator[Verdict]:
     for name, source in config.sources.items():
         place = f"source {name}"
-        kind = (
-            importlib.import_module(f"ingest.{source.kind}")
-            if importlib.util.find_spec(f"ingest.{source.kind}")
-            else None
-        )
-        if kind is None or not hasattr(kind, "run"):
-            yield Verdict(place, "wrong", f"there is no kind {source.kind!r}", "use listener, mqtt or opcua")
-            continue
         try:
-            check(kind.Parameters, source.parameters, place)
+            parameters = parameters_of(name, source.kind, source.parameters)
             yield Verdict(place, "good", f"{source.kind}: settings are valid")
         except ConfigError as error:
             yield Verdict(place, "wrong", str(error), f"edit [sources.{name}]")
+        else:
+            if getattr(parameters, "is_exposed", False):
+                cure = "set security; until then whoever is on the network can read and forge what it says"
+                yield Verdict(place, "warning", "it runs without security over the network", cure)
         yield from _certificates(place, source.parameters, now)
 
 
@@ -108,23 +109,58 @@ def _certificates(place: str, parameters: Mapping[str, object], now: Now) -> Ite
         if key not in CERTIFICATES or not isinstance(value, str):
             continue
         try:
-            ends = _certificate(Path(value).read_bytes()).not_valid_after_utc
+            certificate = load(Path(value).read_bytes())
         except OSError:
             yield Verdict(place, "wrong", f"{key}: {value} cannot be read", "give the path of a certificate")
             continue
         except ValueError:
             yield Verdict(place, "wrong", f"{key}: {value} is no certificate", "give a PEM or DER file")
             continue
-        days = (int(ends.timestamp()) - now() // SECOND_NS) / 86_400
-        if days < CERTIFICATE_DAYS:
-            state: State = "wrong" if days < 0 else "warning"
-            yield Verdict(place, state, f"{key}: {value} ends in {days:.0f} days", "renew the certificate")
+        yield from _lasts(place, f"{key}: {value}", certificate, now)
 
 
-def _certificate(content: bytes) -> x509.Certificate:
-    if content.lstrip().startswith(b"-----"):
-        return x509.load_pem_x509_certificate(content)
-    return x509.load_der_x509_certificate(content)
+def _lasts(place: str, what: str, certificate: x509.Certificate, now: Now) -> Iterator[Verdict]:
+    days = days_left(certificate, now())
+    if warned_at(days) is not None:
+        state: State = "wrong" if days < 0 else "warning"
+        yield Verdict(place, state, f"{what} ends in {days} days", "renew the certificate")
+
+
+def _pki(folder: Path, now: Now) -> Iterator[Verdict]:
+    """Our own certificate, those that are trusted, and those that wait for a person."""
+    pki = Pki(folder)
+    place = "certificates"
+    if pki.has_own():
+        own = pki.own(now())
+        yield Verdict(place, "good", f"our own, {own.path}: {fingerprint(own.certificate)}")
+        yield from _lasts(place, f"our own, {own.path}", own.certificate, now)
+        if own.key_path.stat().st_mode & 0o077:
+            yield Verdict(place, "wrong", f"others can read {own.key_path}", f"run: chmod 600 {own.key_path}")
+    for path, certificate in pki.trusted():
+        yield from _lasts(place, f"trusted, {path}", certificate, now)
+    waiting = ", ".join(path.stem for path, _ in pki.rejected())
+    if waiting:
+        cure = "andon trust NAME, for each whose fingerprint is right; remove the others' files"
+        yield Verdict(place, "warning", f"refused so far: {waiting}", cure)
+
+
+def _memory(config: Config) -> Iterator[Verdict]:
+    most = sum(source.memory_max_mb for source in config.sources.values())
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2
+    if most > there // 2:
+        cure = "lower memory_max_mb of sources that need little"
+        yield Verdict(
+            "memory", "warning", f"the sources may take {most} MB beyond their start, of {there} MB", cure
+        )
+    else:
+        yield Verdict("memory", "good", f"the sources may take {most} MB beyond their start, of {there} MB")
+
+
+def _quarantine(data: Path) -> Iterator[Verdict]:
+    quarantine = Quarantine(data)
+    for name in quarantine.names():
+        cure = f"mend what it died of, then: andon resume {name}"
+        yield Verdict(f"source {name}", "wrong", f"in quarantine: {quarantine.why(name)}", cure)
 
 
 def _web(config: Config) -> Iterator[Verdict]:

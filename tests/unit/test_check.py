@@ -11,6 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from andon.commands.check import Verdict, verdicts
+from andon.events import SECOND_NS
+from andon.quarantine import Quarantine
+from ingest.certificates import ends_ns, fingerprint
+from ingest.pki import Pki
+from tests.opcua_certificates import application
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
@@ -81,3 +86,61 @@ def test_a_certificate_that_ends_is_announced(tmp_path: Path, days: int, state: 
 
 def test_a_clock_in_the_past_is_found(tmp_path: Path) -> None:
     assert [v.state for v in looked(tmp_path, "", now_ns=0) if v.name == "clock"] == ["wrong"]
+
+
+def pki_verdicts(folder: Path, now_ns: int | None = None) -> list[tuple[str, str]]:
+    found = looked(folder, "[web]\nport = 0", now_ns)
+    return [(v.state, v.text) for v in found if v.name == "certificates"]
+
+
+def test_our_own_certificate_is_shown_with_its_fingerprint_and_its_end_and_its_key_is_ours(
+    tmp_path: Path,
+) -> None:
+    assert pki_verdicts(tmp_path) == []
+    own = Pki(tmp_path / "data" / "pki").own(now())
+    ((state, text),) = pki_verdicts(tmp_path)
+    assert state == "good"
+    assert fingerprint(own.certificate) in text
+    soon_ns = ends_ns(own.certificate) - 5 * 86_400 * SECOND_NS
+    assert [state for state, _ in pki_verdicts(tmp_path, soon_ns)] == ["good", "warning"]
+    own.key_path.chmod(0o644)
+    assert [state for state, _ in pki_verdicts(tmp_path)] == ["good", "wrong"]
+
+
+def test_a_certificate_that_waits_for_a_person_and_a_trusted_one_that_ends_are_named(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "data" / "pki")
+    made = application("PLC 7")
+    path = pki.reject(made.certificate)
+    ((state, text),) = pki_verdicts(tmp_path)
+    assert (state, path.stem in text) == ("warning", True)
+    pki.accept(path.stem)
+    assert pki_verdicts(tmp_path, ends_ns(made.certificate) - 40 * 86_400 * SECOND_NS) == []
+    ((state, text),) = pki_verdicts(tmp_path, ends_ns(made.certificate) + 86_400 * SECOND_NS)
+    assert (state, "PLC_7" in text) == ("wrong", True)
+
+
+def test_a_source_in_quarantine_is_named_with_the_way_out(tmp_path: Path) -> None:
+    Quarantine(tmp_path / "data").put("plc", "died 3 times")
+    (found,) = [v for v in looked(tmp_path, "") if v.name == "source plc"]
+    assert (found.state, "died 3 times" in found.text, "andon resume plc" in found.cure) == (
+        "wrong",
+        True,
+        True,
+    )
+
+
+def test_a_connection_without_security_over_the_network_is_a_warning(tmp_path: Path) -> None:
+    text = """[sources.plc]
+kind = "opcua"
+url = "opc.tcp://192.0.2.9:4840"
+security = "none"
+allow_insecure_over_the_network = true
+"""
+    found = [v.state for v in looked(tmp_path, text) if v.name == "source plc"]
+    assert found == ["good", "warning"]
+
+
+def test_caps_of_memory_that_the_machine_cannot_keep_are_a_warning(tmp_path: Path) -> None:
+    text = "[sources.floor]\nkind = 'listener'\nmemory_max_mb = 10000000\n"
+    assert [v.state for v in looked(tmp_path, text) if v.name == "memory"] == ["warning"]
+    assert [v.state for v in looked(tmp_path, "") if v.name == "memory"] == ["good"]

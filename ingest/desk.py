@@ -1,6 +1,7 @@
 """What all connections of one listener share: its limits, its counters, and who is there."""
 
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, cast
 from andon.clock import Now
 from ingest.credentials import Doorkeeper
 from ingest.group_commit import GroupCommit
+from ingest.mqtt_grants import hears
 from ingest.mqtt_packets import V3, V5, Connect, Property, Reason
 from ingest.mqtt_wire import Limits
+from ingest.sparkplug_voice import Voice
 
 if TYPE_CHECKING:
     from ingest.mqtt_session import Session
@@ -25,6 +28,7 @@ class Desk:
     group: GroupCommit
     doorkeeper: Doorkeeper
     now: Now
+    voice: Voice
     checker: Executor
     limits: Limits
     receive_maximum: int
@@ -33,6 +37,7 @@ class Desk:
     connect_timeout_s: float
     held_bytes_max: int
     next_connection: int
+    last_received_ns: int | None
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_BYTES)))
     connecting: "dict[Session, None]" = field(default_factory=dict)
     sessions: "dict[tuple[str | None, str], Session]" = field(default_factory=dict)
@@ -41,6 +46,25 @@ class Desk:
     received: int = 0
     refused: int = 0
     turned_away: int = 0
+    is_here: bool = True
+
+    def say(self, topic: str, body: bytes) -> None:
+        """Send a message to whoever has subscribed to its topic."""
+        for session in list(self.sessions.values()):
+            session.send(topic, body)
+
+    def greet(self, session: "Session", filters: Sequence[tuple[bytes, int]]) -> None:
+        """Send a client that asks for it what is retained: as a primary Sparkplug host, whether we are here."""
+        if self.voice.is_primary and hears(filters, self.voice.topic):
+            session.send(*self.voice.state(online=self.is_here), retain=True)
+
+    def tell_state(self) -> None:
+        """As a primary Sparkplug host, say that we are away while the disk is: edge nodes then keep what they have."""
+        is_here = self.group.stalled is None
+        if self.voice.is_primary and is_here != self.is_here:
+            self.voice.begin()
+            self.say(*self.voice.state(online=is_here))
+        self.is_here = is_here
 
     def everyone(self) -> "list[Session]":
         """All connections, whatever they are at."""

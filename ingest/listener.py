@@ -17,9 +17,11 @@ from andon.ports import Journal, SourceContext
 from ingest.credentials import Doorkeeper, User
 from ingest.desk import Desk
 from ingest.group_commit import GroupCommit
+from ingest.last_received import last_received_ns
 from ingest.mqtt_packets import Reason
 from ingest.mqtt_session import Session
 from ingest.mqtt_wire import Limits
+from ingest.sparkplug_voice import HostRole, Voice
 
 _MIB = 1024 * 1024
 _LOOK_S = 0.5
@@ -52,6 +54,7 @@ class Parameters(BaseModel):
     )
     anonymous: bool = Field(default=False, description="let clients in without a name; on loopback only")
     tls: Tls | None = Field(default=None, description="encryption and client certificates")
+    sparkplug: HostRole = Field(default=HostRole(), description="what we are for Sparkplug edge nodes")
     payload_max_bytes: int = Field(
         default=_MIB,
         ge=64,
@@ -123,6 +126,7 @@ async def run(parameters: Parameters, at: SourceContext) -> None:
             on_change=lambda full: _turn(desk, full=full),
         )
         desk = _desk(parameters, at.journal, group, at.now, checker)
+        desk.voice.begin()
         await stack.enter_async_context(group)
         server = await loop.create_server(
             lambda: Session(desk),
@@ -135,11 +139,23 @@ async def run(parameters: Parameters, at: SourceContext) -> None:
         stack.callback(checker.shutdown, wait=False, cancel_futures=True)
         port = server.sockets[0].getsockname()[1]
         at.ready(f"{'mqtts' if tls else 'mqtt'}://{parameters.host}:{port}")
+        heeding = loop.create_task(_heed(desk, at.words), name="words to the listener")
         try:
             await _serve(desk, at.stopping, at.status)
         finally:
+            heeding.cancel()
             server.close()
             await _say_goodbye(desk)
+
+
+async def _heed(desk: Desk, words: "asyncio.Queue[Mapping[str, Json]]") -> None:
+    """Listen for words while we serve."""
+    while True:
+        word = await words.get()
+        if word.get("word") == "rebirth":
+            command = desk.voice.rebirth(str(word.get("edge")))
+            if command is not None:
+                desk.say(*command)
 
 
 async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[str, Json]], None]) -> None:
@@ -157,6 +173,7 @@ async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[
                 desk.group.failure.result()
             for session in desk.everyone():
                 session.judge_time()
+            desk.tell_state()
             facts = _facts(desk)
             if facts != told and loop.time() - told_s >= 1.0:
                 status(facts)
@@ -204,6 +221,7 @@ def _desk(
         doorkeeper=Doorkeeper(parameters.users, anonymous=parameters.anonymous),
         now=now,
         checker=checker,
+        voice=Voice(parameters.sparkplug, now),
         limits=Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes),
         receive_maximum=parameters.receive_maximum,
         connections_max=parameters.connections_max,
@@ -212,6 +230,7 @@ def _desk(
         held_bytes_max=parameters.unfinished_max_bytes,
         # Connections that left no record need no number of their own: so none is given twice in one journal.
         next_connection=journal.end() * _CONNECTIONS_PER_RECORD + 1,
+        last_received_ns=last_received_ns(journal),
     )
 
 
@@ -220,9 +239,11 @@ def _facts(desk: Desk) -> Mapping[str, Json]:
         "connected": True,
         "connections": len(desk.sessions),
         "received": desk.received,
+        "last_received_ns": desk.last_received_ns,
         "refused": desk.refused,
         "overflow": desk.group.overflow,
         "turned_away": desk.turned_away,
+        "rebirths_asked": desk.voice.rebirths,
         "stalled": desk.group.stalled,
     }
 

@@ -9,16 +9,14 @@ import contextlib
 import functools
 import logging
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import cast
 
-from andon import ports
 from andon.config import ConfigError, check
 from andon.events import Json
-from andon.ports import Journal, Record, RecordKind, SourceContext
+from andon.ports import Record, RecordKind, SourceContext
 from ingest.broker_drops import DropWatch
-from ingest.errors import JournalError
 from ingest.group_commit import GroupCommit
+from ingest.last_received import last_received_ns
 from ingest.mqtt_connection import BrokerConnection, ConnectionLost, Retained
 from ingest.mqtt_packets import Oversized
 from ingest.mqtt_paho import Message
@@ -27,6 +25,7 @@ from ingest.mqtt_subscriptions import Arrivals, Kept, Subscriptions, shared
 from ingest.mqtt_wire import Limits
 from ingest.notices import Notices
 from ingest.own_records import missing, too_large
+from ingest.sparkplug_voice import Voice
 
 __all__ = ["Collector", "Parameters", "Tls", "run"]
 
@@ -65,7 +64,7 @@ class Collector:
         self._is_ready = False
         # Connections that left no record need no number of their own: so none is given twice in one journal.
         self._number = at.journal.end() * _CONNECTIONS_PER_RECORD
-        self._alive_ns = _last_ns(at.journal, set(RecordKind))
+        self._alive_ns = last_received_ns(at.journal, of_any_kind=True)
         self._connection: BrokerConnection | None = None
         self._received = self._refused = self._connections = 0
         self._refused_topics: list[str] = []
@@ -76,12 +75,14 @@ class Collector:
         self._configuration_error: str | None = None
         self._notices = Notices(at.folder, at.now, lambda record: self._group.add([record], urgent=True))
         self._arrivals = Arrivals(parameters.topics)
-        self._arrivals.last_received_ns = _last_ns(at.journal, {RecordKind.MESSAGE, RecordKind.REFUSED})
+        self._arrivals.last_received_ns = last_received_ns(at.journal)
+        self._voice = Voice(parameters.sparkplug, at.now)
         self._begin(parameters)
 
     def _begin(self, parameters: Parameters) -> None:
         """Take parameters into force that are for a connection of their own."""
         self._parameters, self._next = parameters, None
+        self._voice.now_of(parameters.sparkplug)
         self._limits = Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes)
         session = f"{parameters.client_id}@{parameters.host}:{parameters.port}"
         self._subscriptions = Subscriptions(Kept(self._at.folder / "subscriptions.json", session))
@@ -137,7 +138,8 @@ class Collector:
 
     async def _connected(self, stop: asyncio.Future[bool]) -> str:
         """One connection, from its beginning to its end; gives why it ended."""
-        connection = BrokerConnection(address(self._parameters), self._limits, self._take)
+        will = self._voice.begin() if self._voice.is_primary else None
+        connection = BrokerConnection(address(self._parameters, will), self._limits, self._take)
         self._number += 1
         self._connection = connection
         try:
@@ -150,6 +152,7 @@ class Collector:
                 return f"the broker refuses to let us subscribe to {', '.join(self._refused_topics)}"
             self._welcome()
             await self._watch_drops(connection)
+            await self._present(connection)
             await self._stay(connection, stop)
         except ConnectionLost as error:
             return str(error)
@@ -163,6 +166,7 @@ class Collector:
         parameters = self._parameters
         wanted = {shared(parameters.shared_group, topic): topic for topic in parameters.topics}
         asked = [*wanted, *parameters.drop_counters]
+        asked += [self._voice.topic] if self._voice.is_primary else []
         self._subscriptions.ask(asked)
         refused = await connection.subscribe(list(wanted), parameters.qos)
         self._refused_topics = [wanted[name] for name in refused]
@@ -182,6 +186,12 @@ class Collector:
         self._counter_failures = 0
         self._drop_counter = "refused" if len(refused) == len(counters) else "watched"
 
+    async def _present(self, connection: BrokerConnection) -> None:
+        """As a primary Sparkplug host, say that we are here, and listen whether somebody says otherwise."""
+        if self._voice.is_primary:
+            await connection.subscribe([self._voice.topic], 0, retained=Retained.ALWAYS)
+            connection.say(*self._voice.state(online=True), retain=True)
+
     async def _stay(self, connection: BrokerConnection, stop: asyncio.Future[bool]) -> None:
         """Keep the connection alive until it is lost or we have to leave it; then acknowledge what was read."""
         while not stop.done() and not connection.lost.done():
@@ -190,9 +200,12 @@ class Collector:
             self._tell(connected=True)
             await self._first_of(stop, connection.lost, timeout_s=1.0)
             connection.look_after()
+            self._contradict()
             if self._next is not None and not self._group.full and not await self._adopt(connection):
                 break
         connection.read(on=False)
+        if self._voice.is_primary:
+            connection.say(*self._voice.state(online=False), retain=True)
         if self._group.stalled is None and not connection.lost.done():
             with contextlib.suppress(TimeoutError):  # what is not durable stays with the broker
                 await asyncio.wait_for(self._group.drain(), _COMMIT_S)
@@ -239,6 +252,10 @@ class Collector:
             word = await words.get()
             if word.get("word") == "reload":
                 self._judge(word.get("parameters"))
+            elif word.get("word") == "rebirth" and self._connection is not None:
+                command = self._voice.rebirth(str(word.get("edge")))
+                if command is not None:
+                    self._connection.say(*command)
 
     def _judge(self, document: object) -> None:
         try:
@@ -299,6 +316,8 @@ class Collector:
             qos = message.flags >> 2
             if message.topic[:1] == b"$" and not qos and self._counted(message, at_ns):
                 continue
+            if self._voice.is_primary and self._is_our_state(message):
+                continue
             self._received += 1
             if not qos and may_lose:
                 self._group.lose()
@@ -315,6 +334,19 @@ class Collector:
             self._arrivals.note(records)
             durable = functools.partial(self._connection.acknowledge, packets) if packets else None
             self._group.add(records, durable)
+
+    def _is_our_state(self, message: Message) -> bool:
+        """Whether this was word of our own state, which is no message of the plant's; a wrong one is answered."""
+        if isinstance(message, Oversized) or message.topic != self._voice.topic.encode():
+            return False
+        self._voice.hear(message.body)
+        self._contradict()
+        return not message.flags >> 2
+
+    def _contradict(self) -> None:
+        answer = self._voice.answer()
+        if answer is not None and self._connection is not None:
+            self._connection.say(*answer, retain=True)
 
     def _counted(self, message: Message, at_ns: int) -> bool:
         """Whether this was the broker's word of what it dropped, which is no message of the plant's."""
@@ -336,6 +368,7 @@ class Collector:
             "refused_topics": self._refused_topics,
             "shared_group": self._parameters.shared_group,
             "drop_counter": self._drop_counter,
+            "rebirths_asked": self._voice.rebirths,
             "broker_dropped": self._drops.dropped,
             "configuration_error": self._configuration_error,
             "error": self._error,
@@ -345,13 +378,3 @@ class Collector:
         if facts != self._told and now_s - self._told_s >= 1.0:
             self._at.status(facts)
             self._told, self._told_s = facts, now_s
-
-
-def _last_ns(journal: Journal, kinds: AbstractSet[RecordKind]) -> int | None:
-    """When the last record of these kinds was received, among the last hundred that can be read; None if there is none."""
-    for position in range(journal.end() - 1, max(-1, journal.end() - 100), -1):
-        with contextlib.suppress(JournalError, ports.CorruptRecord):
-            records = journal.read(position, 1)
-            if records and records[0].kind in kinds:
-                return records[0].received_ns
-    return None

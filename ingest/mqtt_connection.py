@@ -42,7 +42,7 @@ class ConnectionLost(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a broker is and how to speak to it."""
+    """Where a broker is and how to speak to it; `will` is what it says for us, retained, if we go without a word."""
 
     host: str
     port: int
@@ -55,6 +55,7 @@ class Address:
     user: str | None
     password: str | None
     tls: ssl.SSLContext | None
+    will: tuple[str, bytes] | None = None
 
 
 class BrokerConnection:
@@ -160,6 +161,14 @@ class BrokerConnection:
         self.read(on=True)
         with contextlib.suppress(TimeoutError, ConnectionLost):
             await asyncio.wait_for(self.unsubscribe([_NO_TOPIC]), within_s)
+
+    def say(self, topic: str, body: bytes, *, retain: bool = False) -> None:
+        """Publish a message; nothing if the connection is lost."""
+        if self.lost.done():
+            return
+        with self._closing_on_failure():
+            self._client.publish(topic, body, qos=1 if retain else 0, retain=retain)
+        self._write()
 
     def look_after(self) -> None:
         """Ping, and notice a broker that has gone silent; to be called about once a second."""
@@ -272,6 +281,8 @@ class _Client(BatchClient):
         self.connect_timeout = address.timeout_s
         if address.user is not None:
             self.username_pw_set(address.user, address.password)
+        if address.will is not None:
+            self.will_set(*address.will, qos=1, retain=True)
         self._address = address
         if address.tls is not None:
             self.tls_set_context(address.tls)

@@ -298,6 +298,12 @@ def puback(packet: int, version: int, reason: Reason = Reason.SUCCESS) -> bytes:
     return b"\x40\x03" + _U16.pack(packet) + bytes((reason,))
 
 
+def publish(topic: bytes, body: bytes, version: int, *, retain: bool) -> bytes:
+    """PUBLISH at QoS 0."""
+    front = len(topic).to_bytes(2, "big") + topic + b"\0" * (version == V5)
+    return bytes((Kind.PUBLISH << 4 | retain,)) + _length(len(front) + len(body)) + front + body
+
+
 def suback(packet: int, version: int, codes: Sequence[int]) -> bytes:
     """SUBACK: for each filter the QoS granted, or a refusal (0x80 and above)."""
     if version != V5:

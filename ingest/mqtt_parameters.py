@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ingest.broker_drops import DEFAULT_COUNTERS
 from ingest.mqtt_connection import Address
 from ingest.mqtt_subscriptions import filter_problem
+from ingest.sparkplug_voice import HostRole, Said
 
 _MIB = 1024 * 1024
 _DAY_S = 86_400
@@ -61,6 +62,7 @@ class Parameters(BaseModel):
     password_file: Path | None = Field(default=None, description="file that holds the password")
     password_env: str | None = Field(default=None, description="environment variable that holds the password")
     tls: Tls | None = Field(default=None, description="encryption; there is no falling back to plain text")
+    sparkplug: HostRole = Field(default=HostRole(), description="what we are for Sparkplug edge nodes")
     keep_alive_s: int = Field(
         default=15, ge=1, le=3600, description="seconds of silence after which the connection is tried"
     )
@@ -127,7 +129,7 @@ def wait_s(parameters: Parameters, failures: int) -> float:
     return longest * random.SystemRandom().uniform(0.5, 1.0)
 
 
-def address(parameters: Parameters) -> Address:
+def address(parameters: Parameters, will: Said | None = None) -> Address:
     """Where to connect and how, its files read anew. OSError if the password or a certificate cannot be read."""
     return Address(
         host=parameters.host,
@@ -141,6 +143,7 @@ def address(parameters: Parameters) -> Address:
         user=parameters.user,
         password=_password(parameters),
         tls=_tls(parameters.tls),
+        will=will,
     )
 
 

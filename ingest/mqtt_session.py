@@ -8,7 +8,6 @@ import asyncio
 import functools
 import logging
 import math
-import re
 import secrets
 import struct
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from andon.ports import Record, RecordKind
 from ingest.credentials import Rights
 from ingest.desk import Desk, common_name
 from ingest.errors import ProtocolError
+from ingest.mqtt_grants import Grants
 from ingest.mqtt_packets import (
     PINGRESP,
     V3,
@@ -32,6 +32,7 @@ from ingest.mqtt_packets import (
     connack,
     disconnect,
     puback,
+    publish,
     read_disconnect,
     read_subscribe,
     read_unsubscribe,
@@ -46,8 +47,6 @@ _QOS_2 = 2
 _RETAIN = 0b10
 _MESSAGE = RecordKind.MESSAGE
 _PUBACK = struct.Struct(">BBH")
-# Sparkplug edge nodes do not start without these two; nothing is ever sent to them.
-_GRANTED = re.compile(rb"sp[A-Z]v\d+\.\d+/[^/]+/NCMD/.+|(sp[A-Z]v\d+\.\d+/)?STATE/.+", re.DOTALL)
 _LAST_WORDS_S = 5.0
 """How long a client may take to read what was written to it before its connection was closed."""
 Hold = Literal["full", "checking", "in_flight", "unread", "stopping"]
@@ -75,6 +74,7 @@ class Session(asyncio.BufferedProtocol):
         self._will: Publish | None = None
         self._records: list[Record] = []
         self._acknowledgements: list[bytes] = []
+        self._grants = Grants()
 
     # What asyncio tells
 
@@ -127,8 +127,7 @@ class Session(asyncio.BufferedProtocol):
     @property
     def host(self) -> str:
         """The address it comes from."""
-        peer = self._transport.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
+        return str((self._transport.get_extra_info("peername") or ("",))[0])
 
     def hold(self, why: Hold) -> None:
         """Do not read this connection."""
@@ -164,8 +163,7 @@ class Session(asyncio.BufferedProtocol):
 
     def leave(self, reason: Reason, *, with_will: bool = True) -> None:
         """Close the connection, saying why where MQTT can."""
-        if not with_will:
-            self._will = None
+        self._will = self._will if with_will else None
         if self._connect is not None and self._parser.version == V5:
             self._transport.write(disconnect(reason))
         self._close()
@@ -237,6 +235,7 @@ class Session(asyncio.BufferedProtocol):
         count = len(self._acknowledgements)
         durable = functools.partial(self._durable, b"".join(self._acknowledgements), count) if count else None
         self._desk.group.add(self._records, durable)
+        self._desk.last_received_ns = self._records[-1].received_ns
         self._records, self._acknowledgements = [], []
         self._in_flight += count
         if self._in_flight > self._desk.receive_maximum:
@@ -342,13 +341,17 @@ class Session(asyncio.BufferedProtocol):
 
     def _subscribe(self, body: bytes) -> None:
         asked = read_subscribe(body, self._parser.version)
-        codes = [
-            min(qos, 1) if _GRANTED.fullmatch(name) else Reason.NOT_AUTHORISED for name, qos in asked.filters
-        ]
-        self._transport.write(suback(asked.packet, self._parser.version, codes))
+        self._transport.write(suback(asked.packet, self._parser.version, self._grants.ask(asked.filters)))
+        self._desk.greet(self, asked.filters)
+
+    def send(self, topic: str, body: bytes, *, retain: bool = False) -> None:
+        """Send a message, if the client has subscribed to its topic."""
+        if self._closing_s is None and self._grants.hears(topic):
+            self._transport.write(publish(topic.encode(), body, self._parser.version, retain=retain))
 
     def _unsubscribe(self, body: bytes) -> None:
         asked = read_unsubscribe(body, self._parser.version)
+        self._grants.drop(asked.filters)
         self._transport.write(unsuback(asked.packet, self._parser.version, len(asked.filters)))
 
     def _goodbye(self, body: bytes) -> None:

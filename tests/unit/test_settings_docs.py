@@ -10,20 +10,24 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from andon.config import Config, Web, check
+from andon.config import Config, Source, Web, check
 from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
+from ingest.sparkplug_voice import HostRole
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 PLACES: list[tuple[str, type[BaseModel]]] = [
     ("The file", Config),
+    ("source", Source),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),
     ("listener tls", listener.Tls),
+    ("listener sparkplug", HostRole),
     ("mqtt", mqtt.Parameters),
     ("mqtt tls", mqtt.Tls),
+    ("mqtt sparkplug", HostRole),
     ("opcua", opcua.Parameters),
     ("opcua items", Item),
     ("opcua events", opcua.Events),

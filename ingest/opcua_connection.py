@@ -1,7 +1,7 @@
 """The connection to one OPC UA server: its settings, how it is secured, and that it is always closed.
 
-Secured means: the endpoint that offers the wanted policy is asked for, its certificate is looked at before anything
-is sent to it, and the connection is made with that certificate and no other.
+Secured means: the endpoint that offers the wanted policy is asked for, its certificate is looked at before a session
+is opened, and the connection is made with that certificate and no other.
 """
 
 import asyncio

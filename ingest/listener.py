@@ -161,7 +161,7 @@ async def _heed(desk: Desk, words: "asyncio.Queue[Mapping[str, Json]]") -> None:
 async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[str, Json]], None]) -> None:
     """Judge time-outs and tell the status until told to stop; raises what the journal raised."""
     told: Mapping[str, Json] = {}
-    told_s = 0.0
+    told_s, received = 0.0, 0
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[bool] = loop.create_task(stopping.wait(), name="stop of the listener")
     try:
@@ -173,6 +173,8 @@ async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[
                 desk.group.failure.result()
             for session in desk.everyone():
                 session.judge_time()
+            if desk.received != received:
+                received, desk.last_received_ns = desk.received, desk.now()
             desk.tell_state()
             facts = _facts(desk)
             if facts != told and loop.time() - told_s >= 1.0:

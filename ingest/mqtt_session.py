@@ -235,7 +235,6 @@ class Session(asyncio.BufferedProtocol):
         count = len(self._acknowledgements)
         durable = functools.partial(self._durable, b"".join(self._acknowledgements), count) if count else None
         self._desk.group.add(self._records, durable)
-        self._desk.last_received_ns = self._records[-1].received_ns
         self._records, self._acknowledgements = [], []
         self._in_flight += count
         if self._in_flight > self._desk.receive_maximum:

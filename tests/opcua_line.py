@@ -128,6 +128,11 @@ class Run:
         self.status = facts
 
     @property
+    def journal(self) -> Any:
+        """The journal that is written, for tests that break it."""
+        return self._journal
+
+    @property
     def records(self) -> Sequence[Record]:
         return self._reader.read(0, 10_000)
 
@@ -203,7 +208,8 @@ def wanted(url: str, names: Mapping[str, str], **more: Json) -> Parameters:
 class Proxy:
     """Passes bytes on, or holds them unless `passing`, as a broken network does without closing anything."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, listen: int = 0) -> None:
+        self._listen = listen
         self._port = int(url.rpartition(":")[2].rstrip("/"))
         self.passing = asyncio.Event()
         self.passing.set()
@@ -213,7 +219,7 @@ class Proxy:
         self.delay_s = 0.0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._listen)
         self.url = f"opc.tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
         return self
 

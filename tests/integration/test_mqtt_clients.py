@@ -1,18 +1,22 @@
-"""Clients that plants have, against the listener: paho, Mosquitto's own, with passwords and with certificates."""
+"""Clients that plants have, against the listener: paho, Mosquitto's own, aiomqtt, zmqtt; passwords and certificates."""
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
+import aiomqtt
 import pytest
+import zmqtt
 
+from andon.events import SECOND_NS
 from ingest.journal import SqliteJournal
 from ingest.mqtt_packets import Kind, Packet
 from tests.certificates import Authority
-from tests.listening import Listening, listening
+from tests.listening import Listening, listening, until
 from tests.mosquitto import needs_mosquitto_clients
 from tests.mqtt_client import Client, connect, publish
 from tests.publishing import Publisher
@@ -121,3 +125,81 @@ async def test_a_password_travels_encrypted(journal: SqliteJournal, authority: A
         await client.connected()
         client.say(*(publish(TOPIC, b"%d" % number, number) for number in range(1, 301)))
         assert [found for found, _ in await client.acknowledged(300)] == list(range(1, 301))
+
+
+MANY = [b"%d" % number for number in range(300)]
+
+
+@PROTOCOLS
+async def test_aiomqtt_publishes_and_is_acknowledged(journal: SqliteJournal, protocol: str) -> None:
+    version = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}[protocol]
+    login = {"username": "press", "password": "secret"}
+    async with listening(journal) as listener:
+        async with aiomqtt.Client("127.0.0.1", listener.port, protocol=version, **login) as client:
+            for body in MANY:
+                await client.publish(TOPIC, body, qos=1)
+            assert bodies(journal) == MANY  # each was acknowledged, so each is on disk
+            await client.publish(TOPIC, b"without a promise", qos=0)
+        await until(lambda: journal.end() == len(MANY) + 1)
+        with pytest.raises(aiomqtt.MqttError, match=r"(?i)not authori[sz]ed|bad user"):
+            async with aiomqtt.Client(
+                "127.0.0.1", listener.port, protocol=version, username="press", password="x"
+            ):
+                pass
+
+
+@PROTOCOLS
+async def test_zmqtt_publishes_and_is_acknowledged(journal: SqliteJournal, protocol: str) -> None:
+    """Of another hand than paho's: codec, windows and keep-alive are its own."""
+    version: Literal["3.1.1", "5.0"] = "5.0" if protocol == "5" else "3.1.1"
+    login = {"username": "press", "password": "secret", "client_id": "zmqtt"}
+    async with listening(journal) as listener:
+        async with zmqtt.create_client("127.0.0.1", listener.port, version=version, **login) as client:  # type: ignore[arg-type]
+            await client.ping()
+            for body in MANY:
+                await client.publish(TOPIC, body, qos=zmqtt.QoS.AT_LEAST_ONCE)
+            assert bodies(journal) == MANY
+            await asyncio.gather(
+                *(client.publish(TOPIC, b"at once %d" % n, qos=zmqtt.QoS.AT_LEAST_ONCE) for n in range(200))
+            )
+            assert journal.end() == len(MANY) + 200
+            await client.publish(TOPIC, bytes(200_000), qos=zmqtt.QoS.AT_LEAST_ONCE)
+            await client.publish(TOPIC, b"without a promise")
+        await until(lambda: journal.end() == len(MANY) + 202)
+        wrong = zmqtt.create_client("127.0.0.1", listener.port, version=version, **{**login, "password": "x"})  # type: ignore[arg-type]
+        with pytest.raises(zmqtt.MQTTError):
+            await wrong.connect()
+
+
+async def test_the_will_of_a_foreign_client_is_taken(journal: SqliteJournal) -> None:
+    topic = "andon/v1/acme/sz/a1/l1/c1/m7/_state/online"
+    will = zmqtt.Will(topic=topic, payload=b'{"online": false}', qos=zmqtt.QoS.AT_LEAST_ONCE, retain=True)
+    login = {"username": "press", "password": "secret", "client_id": "zmqtt"}
+    async with listening(journal) as listener:
+        client = zmqtt.create_client("127.0.0.1", listener.port, will=will, **login)  # type: ignore[arg-type]
+        await client.connect()
+        await listener.stop()  # it is not the device that went: no will
+        with contextlib.suppress(zmqtt.MQTTError):
+            await client.disconnect()
+    assert journal.end() == 0
+    async with listening(journal) as listener, Client(listener.port) as device:
+        await device.connected(will=(topic, b'{"online": false}'))
+        device.drop()
+        await until(lambda: journal.end() == 1)
+    (record,) = journal.read(0, 10)
+    assert (record.topic, record.body) == (topic.encode(), b'{"online": false}')
+
+
+async def test_the_status_says_when_the_last_message_came(journal: SqliteJournal) -> None:
+    async with listening(journal) as listener, Client(listener.port) as client:
+        await client.connected()
+        await until(lambda: bool(listener.status))
+        assert listener.status[-1]["last_received_ns"] is None
+        client.publish(TOPIC, b"1", 1)
+        await client.acknowledged(1)
+        at_ns = journal.read(0, 1)[0].received_ns
+        await until(lambda: listener.status[-1]["last_received_ns"] is not None)
+        assert 0 <= listener.status[-1]["last_received_ns"] - at_ns < 2 * SECOND_NS
+    async with listening(journal) as listener:
+        await until(lambda: bool(listener.status))
+        assert listener.status[-1]["last_received_ns"] == at_ns

@@ -1,12 +1,17 @@
 """Twice is once, in bounded memory: sequence numbers, opaque ids, re-sent packets."""
 
+import tracemalloc
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
+from decoder_words import T0, decoder, telemetry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from andon.events import MINUTE_NS, SECOND_NS
+from andon import snapshots
+from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Notice
+from andon.ports import Decoded
 from ingest import identity as identity_module
 from ingest import sequence as sequence_module
 from ingest.identity import Generations, Identity
@@ -175,3 +180,70 @@ def test_a_sequence_that_forgets_its_holes_is_caught(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sequence_module.Sequence, "_insert", insert)
     with pytest.raises(AssertionError):
         each_is_new_once([0, 2, 1])
+
+
+def test_producers_cost_under_a_kilobyte_each_and_beyond_the_bound_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tests/faults` has the million."""
+    bound = 10_000
+    monkeypatch.setattr(identity_module, "MAX_SEQUENCES", bound)
+    memory = Identity()
+    tracemalloc.start()
+    half = speak(memory, 0, bound)
+    speak(memory, bound, 2 * bound)
+    whole, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert half < 1024 * bound
+    assert whole < 1.1 * half
+    assert memory.forgotten >= bound
+    snapshots.save(tmp_path, 1, {"identity": memory.snapshot()})
+    loaded = snapshots.load_latest(tmp_path)
+    assert loaded is not None
+    again = Identity()
+    again.restore(loaded[1]["identity"])
+    for key in ("p19999", "p15001", "p3"):  # of the young half, of the old half, forgotten
+        for number in (0, 1):
+            assert take(again.sequence(key), number) is take(memory.sequence(key), number)
+    assert again.forgotten == memory.forgotten
+
+
+def speak(memory: Identity, first: int, end: int) -> int:
+    for number in range(first, end):
+        take(memory.sequence(f"p{number}"), 0)
+    return tracemalloc.get_traced_memory()[0]
+
+
+def told(decoded: Decoded) -> list[tuple[str, str, bool]]:
+    return [
+        (event.code, event.subject, event.active) for event in decoded.events if isinstance(event, Notice)
+    ]
+
+
+def test_a_conflict_is_kept_as_a_dead_letter_and_said_once_until_it_has_been_quiet_for_an_hour() -> None:
+    made = decoder()
+    records = [
+        telemetry(1.0, id="a"),
+        *(telemetry(2.0 + n, id="a", at_ns=T0 + n * SECOND_NS) for n in range(5)),
+    ]
+    decoded = made.decode("floor", 0, records)
+    assert decoded.counts["stored"] == 1
+    assert [letter.reason for letter in decoded.dead_letters] == ["id_conflict"] * 5
+    assert told(decoded) == [("id_conflict", "floor", True)]
+    assert told(made.decode("floor", 6, [telemetry(0.0, at_ns=T0 + HOUR_NS)])) == []
+    assert told(made.decode("floor", 7, [telemetry(0.0, at_ns=T0 + HOUR_NS + 5 * SECOND_NS)])) == [
+        ("id_conflict", "floor", False)
+    ]
+
+
+def test_too_many_producers_are_counted_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity_module, "MAX_SEQUENCES", 10)
+    made = decoder()
+    decoded = made.decode(
+        "floor",
+        0,
+        [telemetry(1.0, producer=f"p{n}", boot="b", seq=0, at_ns=T0 + n * SECOND_NS) for n in range(50)],
+    )
+    assert decoded.counts["stored"] == 50
+    assert 40 <= decoded.counts["identities_forgotten"] < 50
+    assert told(decoded) == [("identity_overflow", "andon", True)]

@@ -16,6 +16,7 @@ VERBS = {
     "replay": "a recording, or an installation's own history, through the same line, as fast as it goes",
     "evaluate": "what the detectors make of a recorded data set, as a table and JSON",
     "check": "what is wrong with a configuration or machine, and how to mend it",
+    "discover": "listens to a broker or browses an OPC UA server, and proposes the mapping",
     "plant": "the plant document: export it, or import a changed one",
     "deadletters": "messages that could not be used: list, show one whole, take them anew once it is mended",
     "gaps": "data that is known to be missing, and why",

@@ -11,6 +11,7 @@ from andon.events import Json
 from andon.mappings import STANDARD
 from andon.plant import Plant
 from andon.templates import template
+from ingest import discover_sparkplug
 from ingest.discover_payloads import BEGIN_WORDS, END_WORDS, UCUM, Shape, channel_of, identifier, shape_of
 from ingest.discover_topics import Group, Roles, groups_of, roles_of
 from ingest.filled import at_path, parsed
@@ -25,10 +26,11 @@ _NOT_OURS = frozenset("{}+#")
 
 @dataclass(slots=True)
 class Draft:
-    """What is proposed so far: assets by id with their points, and rules with the groups they were made for."""
+    """What is proposed so far: assets by id with their points, rules with the groups they were made for, other rules."""
 
     assets: dict[str, dict[str, Json]] = field(default_factory=dict)
     rules: list[tuple[dict[str, Json], Group]] = field(default_factory=list)
+    fixed: list[dict[str, Json]] = field(default_factory=list)
 
     def asset(self, name: str, path: str) -> str:
         """The id of the asset of that foreign name, made where it is new."""
@@ -65,6 +67,7 @@ def propose(samples: Samples, plant: Plant, now_ns: int) -> Plant:
             _standard(draft, topic, bodies, shape)
         elif not routes.of(topic.encode(), 1).kind and shape.form != "sparkplug":
             foreign[topic] = shape
+    _sparkplug(draft, samples, plant)
     known = frozenset(asset.id for asset in plant.assets)
     for group in groups_of(foreign):
         if not any(_NOT_OURS & set(level) for levels in group.members for level in levels):
@@ -79,6 +82,17 @@ def _standard(draft: Draft, topic: str, bodies: Sequence[bytes], shape: Shape) -
         draft.wave(asset_id, "/".join(levels[9:]))
     for body in bodies:
         _of_envelope(draft, asset_id, shape, body)
+
+
+def _sparkplug(draft: Draft, samples: Samples, plant: Plant) -> None:
+    """Machines for the devices that were born, and rules if the plant has none for Sparkplug."""
+    born = list(discover_sparkplug.births(samples))
+    for one in born:
+        asset_id = draft.asset(one.machine, f"{one.group}/{one.edge}" if one.device else one.group)
+        for channel, unit in discover_sparkplug.channels(one.metrics).values():
+            draft.channel(asset_id, channel, unit)
+    if not any(rule.payload == "sparkplug" for rule in plant.mappings):
+        draft.fixed += discover_sparkplug.rules(born)
 
 
 def _of_envelope(draft: Draft, asset_id: str, shape: Shape, body: bytes) -> None:
@@ -251,7 +265,7 @@ def _document(draft: Draft, plant: Plant, samples: Samples, known: frozenset[str
         assets[asset_id] = _merged(assets.get(asset_id), drafted)
     document["assets"] = list(assets.values())
     rules = sorted(draft.rules, key=lambda rule: (len(rule[1].open), rule[1].members))
-    old = list(document.get("mappings", ()))
+    old = [*document.get("mappings", ()), *draft.fixed]
     while True:
         document["mappings"] = [*old, *(rule for rule, _ in rules)]
         try:

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plant in force to a file, or bring a changed one into force at the next start."""
-    if not (arguments.data / "andon.sqlite").exists():
+    if arguments.what == "export" and not (arguments.data / "andon.sqlite").exists():
         raise Refused(f"{arguments.data} holds no installation yet; start one with andon run or andon demo")
     with reading(open_store(arguments.data)) as conn:
         before = plants.latest(conn)

@@ -1,0 +1,207 @@
+"""`andon discover`: listens to a broker or looks around an OPC UA server, and proposes what would make Andon understand it."""
+
+import argparse
+import importlib
+import os
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from andon.clock import wall
+from andon.commands import Refused
+from andon.commands.output import write_json
+from andon.commands.plant import text_of
+from andon.commands.run import read_plant
+from andon.events import Json
+from andon.plant import Plant
+from ingest.discover_mqtt import Broker, Minute, NotHeard, listen
+from ingest.discover_payloads import shape_of
+from ingest.discover_plant import propose
+from ingest.discover_sparkplug import births
+from ingest.discover_topics import groups_of
+from ingest.discover_trial import Outcome, dry_run
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+SHOWN_TOPICS, SHOWN_OUTCOMES = 40, 60
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("target", help="mqtt://host[:port], mqtts://host[:port] or opc.tcp://host:port/path")
+    parser.add_argument("--plant", type=Path, metavar="FILE", help="the plant document to add to")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the proposed plant document here")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all of it here ('-': standard output)"
+    )
+    parser.add_argument("--user", help="user name")
+    parser.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
+    mqtt = parser.add_argument_group("mqtt")
+    mqtt.add_argument("--topics", action="append", metavar="FILTER", help="topic filters (default '#')")
+    mqtt.add_argument("--seconds", type=float, default=60.0, help="how long to listen (default 60)")
+    mqtt.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the broker's CA, for mqtts")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say what is there and what would become of it; 1 if a message of it would be refused."""
+    plant = read_plant(arguments.plant) if arguments.plant else Plant(name="plant")
+    scheme = urlsplit(arguments.target).scheme
+    if scheme == "opc.tcp":
+        return int(importlib.import_module("andon.commands.discover_opcua").run(arguments, plant))
+    if scheme not in PORTS:
+        raise Refused(f"{arguments.target}: give mqtt://, mqtts:// or opc.tcp://")
+    minute = _listen(_broker(arguments), arguments)
+    samples = {topic: heard.samples for topic, heard in minute.topics.items()}
+    try:
+        proposed = propose(samples, plant, wall())
+    except ValueError as error:
+        raise Refused(f"no plant document could be made of it: {error}") from error
+    timed = {
+        topic: list(zip(heard.received_ns, heard.samples, strict=True))
+        for topic, heard in minute.topics.items()
+    }
+    outcomes = list(dry_run(proposed, timed))
+    if arguments.write is not None:
+        arguments.write.write_text(text_of(proposed), "utf-8")
+    if arguments.json is not None:
+        write_json(arguments.json, _document(minute, proposed, outcomes))
+    if arguments.json != Path("-"):
+        _show(minute, proposed, outcomes)
+        if arguments.write is not None:
+            print(
+                f"{arguments.write}: look through it, then: andon plant import {arguments.write} --data DIR"
+            )
+    return int(any(outcome.kind == "refused" for outcome in outcomes))
+
+
+def password_of(arguments: argparse.Namespace) -> str | None:
+    """The password from the environment variable that was named, None if none was."""
+    if arguments.password_env is None:
+        return None
+    password = os.environ.get(arguments.password_env)
+    if password is None:
+        raise Refused(f"the environment has no {arguments.password_env}")
+    return password
+
+
+def _broker(arguments: argparse.Namespace) -> Broker:
+    place = urlsplit(arguments.target)
+    try:
+        port = place.port or PORTS[place.scheme]
+    except ValueError as error:
+        raise Refused(f"{arguments.target}: {error}") from error
+    if not place.hostname or place.password is not None:
+        raise Refused("give mqtt://host:port; a password comes from --password-env")
+    user = arguments.user or place.username
+    return Broker(place.hostname, port, place.scheme == "mqtts", arguments.ca, user, password_of(arguments))
+
+
+def _listen(broker: Broker, arguments: argparse.Namespace) -> Minute:
+    columns = (TextColumn("listening"), BarColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=arguments.seconds, said="")
+
+        def turn(passed_s: float, minute: Minute) -> None:
+            said = f"{minute.messages:,} messages, {len(minute.topics):,} topics"
+            progress.update(bar, completed=passed_s, said=said)
+
+        try:
+            return listen(broker, tuple(arguments.topics or ("#",)), arguments.seconds, wall, turn)
+        except (NotHeard, OSError) as error:
+            raise Refused(str(error)) from error
+
+
+def _groups(minute: Minute) -> list[dict[str, Json]]:
+    """The topics by template: how many, how often, how large, what they hold, and one example."""
+    now_ns = wall()
+    shapes = {
+        topic: shape_of(topic, heard.samples[0], now_ns)
+        for topic, heard in minute.topics.items()
+        if heard.samples
+    }
+    rows: list[dict[str, Json]] = []
+    for group in groups_of(shapes):
+        its = [minute.topics[topic] for topic in group.topics()]
+        rows.append(
+            {
+                "template": group.separator.join(level or "+" for level in group.pattern),
+                "topics": len(its),
+                "per_s": round(sum(heard.count for heard in its) / max(minute.seconds, 1e-9), 3),
+                "bytes": [min(heard.sizes[0] for heard in its), max(heard.sizes[1] for heard in its)],
+                "retained": sum(heard.retained for heard in its),
+                "payload": group.shape.form,
+                "fields": [*group.shape.leaves][:50],
+                "units": list(group.shape.units),
+                "example": its[0].samples[0][:120].decode("utf-8", "backslashreplace"),
+            }
+        )
+    return rows
+
+
+def _document(minute: Minute, proposed: Plant, outcomes: list[Outcome]) -> dict[str, Json]:
+    return {
+        "seconds": minute.seconds,
+        "messages": minute.messages,
+        "bytes": minute.size,
+        "topics": len(minute.topics),
+        "beyond": minute.beyond,
+        "groups": _groups(minute),
+        "sparkplug": [asdict(born) for born in births({t: h.samples for t, h in minute.topics.items()})],
+        "proposal": proposed.model_dump(mode="json", exclude_defaults=True),
+        "dry_run": [asdict(outcome) for outcome in outcomes],
+    }
+
+
+def _show(minute: Minute, proposed: Plant, outcomes: list[Outcome]) -> None:
+    console = Console()
+    heard = Table("topics", "", "per s", "bytes", "payload", "example", title="heard", title_justify="left")
+    for row in _groups(minute)[:SHOWN_TOPICS]:
+        low, high = row["bytes"]
+        size = f"{low:,}" if low == high else f"{low:,}–{high:,}"
+        heard.add_row(
+            escape(row["template"]),
+            f"{row['topics']:,}",
+            f"{row['per_s']:g}",
+            size,
+            row["payload"],
+            escape(row["example"]),
+        )
+    console.print(heard)
+    for born in births({topic: its.samples for topic, its in minute.topics.items()}):
+        place = "/".join(filter(None, (born.group, born.edge, born.device)))
+        console.print(escape(f"Sparkplug {place}: {', '.join(name for name, _ in born.metrics[:20])}"))
+    console.print(_rules(proposed))
+    console.print(outcomes_table(outcomes))
+    refused = sum(outcome.kind == "refused" for outcome in outcomes)
+    print(
+        f"{minute.messages:,} messages on {len(minute.topics):,} topics; of {len(outcomes):,} tried {refused} refused"
+    )
+    if minute.beyond:
+        print(f"{minute.beyond:,} messages were of topics beyond what is kept; narrow it with --topics")
+
+
+def _rules(proposed: Plant) -> Table:
+    rules = Table("", "topic", "payload", "machine", "values", title="proposed rules", title_justify="left")
+    for number, rule in enumerate(proposed.mappings, 1):
+        values = ", ".join(f"{name} → {value.channel}" for name, value in list(rule.channels.items())[:6])
+        asset = "" if rule.payload == "ignore" else rule.asset
+        rules.add_row(str(number), escape(rule.topic), rule.payload, escape(asset), escape(values))
+    return rules
+
+
+def outcomes_table(outcomes: list[Outcome]) -> Table:
+    """A dry run as a table, what would be refused first."""
+    table = Table("message", "becomes", "machine", "values", "at", title="dry run", title_justify="left")
+    ordered = sorted(outcomes, key=lambda outcome: outcome.kind != "refused")
+    for outcome in ordered[:SHOWN_OUTCOMES]:
+        values = ", ".join(f"{name} {value:g} {unit}".strip() for name, value, unit in outcome.values)
+        style = "red" if outcome.kind == "refused" else None
+        table.add_row(
+            *map(escape, (outcome.topic, outcome.kind, outcome.asset, values or outcome.detail, outcome.at)),
+            style=style,
+        )
+    return table

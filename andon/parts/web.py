@@ -67,10 +67,14 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
 
 def degraded(status: Mapping[str, Json]) -> list[str]:
     """Why the installation is not whole: parts that are down, sources without connection, an engine that differs."""
-    reasons = []
+    reasons = (
+        ["andon.toml: refused, the old one stays in force"] if status.get("configuration_refused") else []
+    )
     for name, part in status.get("parts", {}).items():
         said = part.get("status", {})
-        if not part.get("running"):
+        if part.get("quarantined"):
+            reasons.append(f"{name}: in quarantine")
+        elif not part.get("running"):
             reasons.append(f"{name}: not running")
         elif said.get("connected") is False:
             reasons.append(f"{name}: not connected")

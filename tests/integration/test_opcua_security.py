@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from functools import cache
@@ -28,6 +29,7 @@ from ingest.notices import Notices
 from ingest.opcua_connection import Door
 from ingest.opcua_connection import Server as Settings
 from ingest.pki import Pki
+from tests.installed import Running
 from tests.opcua_certificates import SERVER_URI, Made, application, authority
 
 POLICIES = [ua.SecurityPolicyType.NoSecurity] + [
@@ -315,6 +317,42 @@ async def test_a_connection_without_security_over_the_network_keeps_saying_so(tm
     mended.door.look()
     mended.door.look()
     assert mended.said() == [("insecure_source", False, 1)], "and a run that is secure takes it back"
+
+
+async def test_a_whole_line_waits_with_a_critical_ticket_until_andon_trust_and_then_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    text = f"""[sources.plc]
+kind = "opcua"
+url = "{url_of(server)}"
+back_off_s = 1
+"""
+    running = await asyncio.to_thread(Running, tmp_path, text)
+
+    def story() -> None:
+        with running:
+            (ticket,) = running.until(
+                lambda: running.tickets("untrusted_certificate"), 20, "a ticket was opened"
+            )
+            assert (ticket["priority"], ticket["alarm_active"]) == ("critical", True)
+            pid = running.part("plc")["pid"]
+            assert not running.part("plc")["status"]["connected"]
+            said = running.say("trust")
+            assert "trusted: none" in said
+            (name,) = re.findall(r"(PLC_7-[0-9a-f]{16})", said)
+            assert "trusted from now on: PLC 7" in running.say("trust", name)
+            running.until(lambda: running.part("plc")["status"]["connected"], 20, "it connected by itself")
+            running.until(
+                lambda: not running.tickets("untrusted_certificate")[0]["alarm_active"],
+                15,
+                "the alarm was cleared",
+            )
+            assert running.part("plc")["pid"] == pid
+            (own,) = re.findall(r"[0-9a-f]{64}", running.say("certificate"))
+            certificates = running.part("plc")["status"]["certificates"]
+            assert certificates[0]["fingerprint"] == own
+
+    await asyncio.to_thread(story)
 
 
 async def test_a_server_that_does_not_answer_is_left_in_time(tmp_path: Path) -> None:

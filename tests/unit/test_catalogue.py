@@ -35,7 +35,9 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("source_quarantined", "untrusted_certificate", "certificate_expiring", "insecure_source"),
-    "configuration_refused",
+    *("configuration_refused", "disk_low", "disk_full", "journal_corrupt", "repeat_differs"),
+    *("id_conflict", "identity_overflow"),
+    *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
 )
 MACHINE_DEEDS = (
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from andon.config import Config, Source, Web, check
+from andon.config import Config, Keeping, Source, Web, check
 from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
@@ -20,6 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 PLACES: list[tuple[str, type[BaseModel]]] = [
     ("The file", Config),
     ("source", Source),
+    ("journal", Keeping),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),

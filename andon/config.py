@@ -5,6 +5,7 @@ import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -63,6 +64,57 @@ class Keeping(_Frozen):
         return self.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine hears what is sent there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Series(_Frozen):
+    """Readings over time: when they become files, and how long they stay."""
+
+    seal_minutes: float = Field(default=10.0, gt=0, description="readings become files after so long")
+    seal_values: int = Field(default=500_000, ge=1, description="or when so many wait")
+    raw_days: int = Field(default=90, ge=1, description="days that readings stay")
+    view_days: int = Field(default=1825, ge=1, description="days that their minutes and hours stay")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.view_days < self.raw_days:
+            raise ValueError("view_days has to be at least raw_days")
+        return self
+
+
+class Influx(_Frozen):
+    """A copy of all readings in InfluxDB, or in what takes its line protocol."""
+
+    url: str = Field(description="https://host:port; http only to this machine")
+    bucket: str = Field(default="andon", description="the bucket to write to")
+    org: str | None = Field(default=None, description="the organisation that the bucket belongs to")
+    measurement: str = Field(default="andon", min_length=1, description="the name of the measurement")
+    token_env: str | None = Field(default=None, description="the environment variable with the token")
+    token_file: Path | None = Field(default=None, description="or the file that holds it")
+    ca: Path | None = Field(default=None, description="PEM file: who signed the server's certificate")
+    timeout_s: float = Field(default=10.0, gt=0, description="how long one request may take")
+    lines: int = Field(default=5000, ge=1, description="readings in one request")
+    retry_min_s: float = Field(default=0.5, gt=0, description="the first wait after a failure")
+    retry_max_s: float = Field(default=60.0, gt=0, description="the longest")
+    spool_mb: int = Field(default=256, ge=1, description="readings that wait for a server that is away")
+
+    @field_validator("url")
+    @classmethod
+    def _encrypted(cls, url: str) -> str:
+        """A token and the plant's readings do not travel in the clear."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url} is no http or https address")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError(f"{url} leaves this machine in the clear; use https")
+        return url
+
+
 class Web(_Frozen):
     """The console and API."""
 
@@ -88,6 +140,8 @@ class Config(_Frozen):
     data: Path = Field(default=Path("var/andon"), description="journals, store, series, snapshots")
     sources: dict[Identifier, Source] = Field(default_factory=dict)
     journal: Keeping = Keeping()
+    series: Series = Series()
+    influx: Influx | None = None
     web: Web = Web()
 
 

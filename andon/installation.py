@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from andon.clock import SharedStory
-from andon.config import Keeping, Source, Web
+from andon.clock import SharedStory, wall
+from andon.config import Influx, Keeping, Series, Source, Web
 from andon.datadir import token_of
 from andon.events import Json
 from andon.quarantine import Quarantine
+from andon.sealing import Sealing
 from andon.supervisor import Supervisor
 
 QUARANTINED, REFUSED = "source_quarantined", "configuration_refused"
-SEVERITY = {QUARANTINED: 950, REFUSED: 500}
+AFTER_SOURCES = {"plant", "engine", "influx", "web"}
+NOT_SEALED = "series_not_sealed"
+SEVERITY = {QUARANTINED: 950, REFUSED: 500, NOT_SEALED: 500}
 
 
 @dataclass(slots=True)
@@ -24,8 +27,11 @@ class Installation:
     data: Path
     story: SharedStory | None = None
     keeping: Keeping = field(default_factory=Keeping)
+    series: Series = field(default_factory=Series)
+    influx: Influx | None = None
     supervisor: Supervisor = field(init=False)
     quarantine: Quarantine = field(init=False)
+    sealing: Sealing = field(init=False)
     nudge: int = field(init=False)
     link: str = ""
     refused: str = ""
@@ -36,6 +42,12 @@ class Installation:
         self.quarantine = Quarantine(self.data)
         self.supervisor = Supervisor(self.data / "logs", self.quarantine)
         self.nudge = free_port(socket.SOCK_DGRAM)
+        self.sealing = Sealing(
+            self.data / "series.sqlite",
+            self.series,
+            self.story or wall,
+            mirrored=self.influx is not None,
+        )
 
     def start_engine(self, plant: Mapping[str, Json] | None, sources: list[str]) -> None:
         """Start the engine on these sources; a plant document given here comes into force."""
@@ -73,6 +85,11 @@ class Installation:
         token = token_of(self.data)
         self.supervisor.start("web", self._job("web", host=web.host, port=web.port, token=token))
 
+    def start_influx(self) -> None:
+        """Start the mirror, if there is one."""
+        if self.influx is not None:
+            self.supervisor.start("influx", self._job("influx", influx=self.influx.model_dump(mode="json")))
+
     def start_plant(self, **job: Json) -> None:
         """Start the simulated plant."""
         self.supervisor.start("plant", self._job("plant", **job))
@@ -89,20 +106,26 @@ class Installation:
     def turn(self) -> list[str]:
         """Restart what died and publish every part's status; gives the names of parts that are down."""
         down = self.supervisor.watch()
+        self.sealing.turn()
         self._note_what_stands()
         folder = self.data / "run"
         folder.mkdir(exist_ok=True)
         partial = folder / "status.partial"
-        facts = {"parts": self.supervisor.status(), "configuration_refused": self.refused}
+        facts = {
+            "parts": self.supervisor.status(),
+            "configuration_refused": self.refused,
+            "sealing": self.sealing.report,
+        }
         partial.write_text(json.dumps(facts))
         partial.rename(folder / "status.json")
         return down
 
     def stop(self) -> None:
         """Stop in the order of the flow, so that what was received is also worked on."""
-        names = [name for name in self.supervisor.children if name not in {"plant", "engine", "web"}]
-        for name in ["plant", *names, "engine", "web"]:
+        names = [name for name in self.supervisor.children if name not in AFTER_SOURCES]
+        for name in ["plant", *names, "engine", "influx", "web"]:
             self.supervisor.stop(name)
+        self.sealing.stop()
 
     def _source_job(self, name: str, source: Source) -> dict[str, Json]:
         return self._job(
@@ -148,7 +171,11 @@ class Installation:
         for name, child in self.supervisor.children.items():
             if child.is_source and child.ready.is_set():
                 self._notices[QUARANTINED, name] = ""
+        for code, name in self._notices:
+            if code == QUARANTINED and name not in self.sources():
+                self._notices[code, name] = ""  # it was taken out
         self._notices[REFUSED, "sources"] = self.refused
+        self._notices[NOT_SEALED, "series"] = self.sealing.failure
         engine = self.supervisor.children.get("engine")
         if engine is None or not engine.ready.is_set():
             return

@@ -1,6 +1,6 @@
 """The tail becomes files, many files become few, and old ones go: a process beside the engine, which ends when it is done.
 
-`python -m ingest.series_sealing JSON`, with the fields of `Order`; it prints its report as JSON. Every change is one
+`python -m ingest.series_sealing JSON`, with the fields of an `Order`; it prints its report as JSON. Every change is one
 transaction of the manifest, and files are durable before it: whenever this is killed, each reading is there once.
 """
 
@@ -13,13 +13,13 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from andon.events import Float64, Int32, Int64, UInt32
 from ingest.series_files import connect, folder_of
+from ingest.series_order import Order
 from ingest.series_sql import columns_sql, merged_sql, partitions_sql, range_sql
 from ingest.series_tail import (
     DAY_NS,
@@ -45,17 +45,6 @@ TRIM_BLOCKS = 256
 """Rows of the tail deleted in one transaction: the engine waits a moment at most."""
 GRACE_NS = 60_000_000_000
 """How long a file that was merged into another stays for those who still read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be done with the series at `path`: until when, by the clock of the installation, and what is kept."""
-
-    path: str
-    now_ns: int
-    raw_days: int = 90
-    view_days: int = 1825
-    mirrored: bool = False
 
 
 class Sealer:
@@ -204,7 +193,7 @@ class Sealer:
         self._conn.execute("PRAGMA synchronous=NORMAL")
         while (
             self._conn.execute(
-                "DELETE FROM block WHERE rowid IN (SELECT rowid FROM block WHERE batch <= ? ORDER BY rowid LIMIT ?)",
+                "DELETE FROM block WHERE rowid IN (SELECT rowid FROM block WHERE batch <= ? LIMIT ?)",
                 (bound, TRIM_BLOCKS),
             ).rowcount
             == TRIM_BLOCKS

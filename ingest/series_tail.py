@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS block (
     UNIQUE (asset, batch)
 );
 DROP INDEX IF EXISTS block_time;
+CREATE INDEX IF NOT EXISTS block_batch ON block (batch);
 CREATE TABLE IF NOT EXISTS sealed (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store TEXT NOT NULL,

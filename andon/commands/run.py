@@ -18,7 +18,7 @@ from andon.sources import check_sources
 from andon.supervisor import ChildDied
 
 TURN_S = 0.5
-FIRST_WAIT_S = 10.0
+FIRST_WAIT_S = 5.0
 READY = "ready,"
 
 
@@ -53,13 +53,16 @@ def read_plant(path: Path) -> Plant:
 
 
 def _run(path: Path, config: Config, plant: Plant | None) -> int:
-    installation = Installation(config.data.absolute(), keeping=config.journal)
+    installation = Installation(
+        config.data.absolute(), keeping=config.journal, series=config.series, influx=config.influx
+    )
     stopping = threading.Event()
     stop_on_signals(stopping)
     try:
         installation.start_engine(plant.model_dump(mode="json") if plant else None, list(config.sources))
         for name, source in config.sources.items():
             installation.start_source(name, source)
+        installation.start_influx()
         installation.start_web(config.web)
         for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")

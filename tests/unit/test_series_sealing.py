@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Quality
 from ingest import series, series_sealing
 from ingest.series import SeriesStore
-from ingest.series_sealing import Order, seal
+from ingest.series_order import Order
+from ingest.series_sealing import seal
 from ingest.series_tail import DAY_NS, Kind
 from tests.series_rows import Row, block
 
@@ -248,7 +249,7 @@ def test_a_kill_anywhere_leaves_each_reading_exactly_once(path: Path, name: str,
 
 KILLED = """
 import os, signal, sys
-from ingest import series_sealing
+from ingest import series_order, series_sealing
 series_sealing.PORTION, series_sealing.FRESH_MOST, series_sealing.MERGE_AT = 300, 2, 2
 series_sealing.TRIM_BLOCKS = 100
 left = int(sys.argv[4])
@@ -257,7 +258,7 @@ def step(name):
     left -= name == sys.argv[3]
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
-series_sealing.seal(series_sealing.Order(sys.argv[1], int(sys.argv[2])), step)
+series_sealing.seal(series_order.Order(sys.argv[1], int(sys.argv[2])), step)
 """
 
 

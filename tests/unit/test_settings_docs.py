@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from andon.config import Config, Keeping, Source, Web, check
+from andon.config import Config, Influx, Keeping, Series, Source, Web, check
 from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
@@ -21,6 +21,8 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("The file", Config),
     ("source", Source),
     ("journal", Keeping),
+    ("series", Series),
+    ("influx", Influx),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),

@@ -22,6 +22,9 @@ from asyncua.server.subscription_service import SubscriptionService
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaprotocol_auto import (
+    DataChangeFilter,
+)  # what is decoded; ua.DataChangeFilter is a class below it
 
 from simulators.history import History
 
@@ -49,7 +52,7 @@ class _Items(MonitoredItemService):
         self, params: ua.MonitoredItemCreateRequest
     ) -> ua.MonitoredItemCreateResult:
         chosen = params.RequestedParameters.Filter
-        if isinstance(chosen, ua.DataChangeFilter) and chosen.DeadbandType == ua.DeadbandType.Percent:
+        if isinstance(chosen, DataChangeFilter) and chosen.DeadbandType == ua.DeadbandType.Percent:
             span = _span(self.aspace, params.ItemToMonitor.NodeId)
             if span is None:
                 refusal = ua.StatusCode(ua.UInt32(StatusCodes.BadDeadbandFilterInvalid))

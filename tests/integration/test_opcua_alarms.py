@@ -1,5 +1,6 @@
 """Alarms, PackML structures, stop events and MES messages say the same of a machine: one stop, once, until it is over."""
 
+import asyncio
 import json
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from asyncua import ua
+from asyncua import Client, ua
 
 from andon.events import Json, StopAlarm, nanoseconds
 from andon.ports import Record, RecordKind
@@ -91,17 +92,36 @@ async def subscribed(run: Run) -> None:
     await run.until(lambda: run.status.get("events") == "subscribed" and run.status["refresh"] == "Good")
 
 
-async def test_an_alarm_that_stood_before_is_heard_by_the_refresh_and_is_no_second_one_after_an_outage(
+async def test_a14_an_alarm_that_stood_before_is_heard_and_after_an_outage_it_is_no_second_one(
     line: Line, alarms: Alarms, tmp_path: Path
 ) -> None:
     await alarms.say("JAM", active=True)
+    async with Client(line.url) as client:  # the naive way subscribes, and hears of what begins from now on
+        naive: list[Any] = []
+        subscription = await client.create_subscription(20, Naive(naive))
+        await subscription.subscribe_events(ua.ObjectIds.Server, ua.ObjectIds.AlarmConditionType)
+        await alarms.say("DOOR", active=True)
+        async with asyncio.timeout(10):
+            while not naive:  # noqa: ASYNC110 - what is waited for is another's state
+                await asyncio.sleep(0.01)
+        assert [event.ConditionName for event in naive] == ["DOOR"]
     async with Proxy(line.url) as proxy, Run(tmp_path, listening(proxy.url)) as run:
-        await run.until(lambda: active(run) == [("JAM", True)])  # who only subscribes hears nothing
+        await run.until(lambda: active(run) == [("JAM", True), ("DOOR", True)])
         proxy.break_off()
         await run.until(lambda: run.status["connections"] == 2)
-        await run.until(lambda: sum(r.kind is RecordKind.MESSAGE for r in run.records) == 2)
-        assert active(run) == [("JAM", True)]
-        assert run.decoded.counts["duplicates"] == 1
+        await run.until(lambda: sum(r.kind is RecordKind.MESSAGE for r in run.records) == 4)
+        assert active(run) == [("JAM", True), ("DOOR", True)]
+        assert run.decoded.counts["duplicates"] == 2
+
+
+class Naive:
+    """A handler as the documentation shows it."""
+
+    def __init__(self, heard: list[Any]) -> None:
+        self._heard = heard
+
+    def event_notification(self, event: Any) -> None:
+        self._heard.append(event)
 
 
 async def test_an_alarm_that_ended_during_the_outage_is_cleared(

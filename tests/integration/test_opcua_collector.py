@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import pytest_asyncio
 from asyncua import ua
 
 from andon import clock
-from andon.events import SECOND_NS
+from andon.events import SECOND_NS, Json
 from andon.ports import RecordKind
 from ingest import opcua
 from ingest.journal import SqliteJournal
+from ingest.opcua import Parameters
 from ingest.opcua_words import gap_record
 from simulators.messages import OpcuaEvent
 from simulators.opcua import PlantServer
@@ -272,3 +273,127 @@ async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Lin
         await run.until(lambda: run.status.get("events") == "the server has no namespace 'urn:late'")
         await line.server.register_namespace("urn:late")
         await run.until(lambda: run.status["events"] == "subscribed")
+
+
+# settings while it runs, and what a server can take
+
+
+def counted(line: Line) -> int:
+    """Items that the server watches."""
+    return sum(
+        len(each.monitored_item_srv._monitored_items)
+        for each in line.inside.subscription_service.subscriptions.values()
+    )
+
+
+def told(settings: Parameters, **more: Json) -> Mapping[str, Json]:
+    """The word that an installation says when its configuration has changed."""
+    parameters = settings.model_dump(mode="json", exclude_defaults=True) | more
+    return {"word": "reload", "parameters": parameters}
+
+
+async def test_items_are_changed_without_dropping_the_connection(line: Line, tmp_path: Path) -> None:
+    for name in ("stays", "goes", "comes"):
+        await line.add(name, 1.0)
+    before = wanted(line.url, {"stays": "DE/temperature", "goes": "DE/goes"})
+    after = wanted(line.url, {"stays": "DE/temperature", "comes": "DE/comes"})
+    async with Run(tmp_path, before) as run:
+        await run.until(lambda: run.values("DE/goes") == [1.0])
+        items = counted(line)
+        run.words.put_nowait(told(after))
+        await run.until(lambda: run.values("DE/comes") == [1.0])
+        await run.until(lambda: counted(line) == items)
+        await line.write("goes", 2.0)
+        await line.write("stays", 2.0)
+        await run.until(lambda: run.values() == [1.0, 2.0])
+        assert run.values("DE/goes") == [1.0]
+        assert (run.status["connections"], run.status["reload"]) == (1, "done")
+        assert not run.gaps
+
+
+async def test_other_settings_are_taken_with_a_new_connection(line: Line, tmp_path: Path) -> None:
+    await line.add("again", 1.0, history=10)
+    settings = wanted(line.url, {"again": "DE/temperature"})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [1.0])
+        run.words.put_nowait(told(settings, publishing_ms=30))
+        await run.until(lambda: run.status["connections"] == 2)
+        await run.until(lambda: [gap.backfilled for gap in run.gaps] == [False, False, True])
+        assert run.values() == [1.0]
+
+
+async def test_settings_that_cannot_be_meant_change_nothing(line: Line, tmp_path: Path) -> None:
+    await line.add("old", 1.0)
+    settings = wanted(line.url, {"old": "DE/temperature"})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [1.0])
+        run.words.put_nowait(told(settings, publishing_ms=-1))
+        await run.until(lambda: run.status["reload"].startswith("refused: "))
+        await line.write("old", 2.0)
+        await run.until(lambda: run.values() == [1.0, 2.0])
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["a server that says so", "a server that only refuses"])
+async def test_no_more_is_asked_at_once_than_a_server_takes(line: Line, tmp_path: Path, says: bool) -> None:
+    service = line.inside.subscription_service
+    names = [f"many{number}{says}" for number in range(25)]
+    for name in names:
+        await line.add(name, 1.0)
+    if says:
+        await line.inside.limit(7)
+    service.most_items = 7
+    try:
+        async with Run(tmp_path, wanted(line.url, {name: f"DE/{name}" for name in names})) as run:
+            await run.until(lambda: run.standing("good") == 25)
+            assert run.status["limits"]["MaxMonitoredItemsPerCall"] == (7 if says else 10_000)
+    finally:
+        await line.inside.limit(10_000)
+
+
+async def test_a_deadband_keeps_small_changes_away_in_units_and_in_percent(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("units", 0.0)
+    await line.add("percent", 0.0)
+    await line.nodes["percent"].add_property(
+        ua.NodeId("percent.EURange", line.index), "0:EURange", ua.Range(0.0, 200.0)
+    )
+    settings = wanted(
+        line.url,
+        {"units": "DE/units", "percent": "DE/percent"},
+        units={"deadband": 1.0},
+        percent={"deadband_percent": 1.0},
+    )
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.standing("good") == 2)
+        for value in (0.5, 3.0):
+            await line.write("units", value)
+            await line.write("percent", 2 * value)
+        await run.until(lambda: run.values("DE/units") == [0.0, 3.0])
+        await run.until(lambda: run.values("DE/percent") == [0.0, 6.0])
+
+
+async def test_an_item_whose_deadband_is_refused_comes_without_it_and_says_so(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("rangeless", 0.0)
+    settings = wanted(line.url, {"rangeless": "DE/temperature"}, rangeless={"deadband_percent": 1.0})
+    async with Run(tmp_path, settings) as run:
+        await run.until(lambda: run.values() == [0.0])
+        await line.write("rangeless", 0.001)
+        await run.until(lambda: run.values() == [0.0, 0.001])
+        await run.until(lambda: len(run.status["worst_items"]) == 1)
+        (item,) = run.status["worst_items"]
+        assert (item["state"], item["note"]) == ("good", "without its deadband, which the server refuses")
+
+
+async def test_the_status_says_when_something_came_last_and_shows_the_worst_items_only(
+    line: Line, tmp_path: Path
+) -> None:
+    await line.add("fine", 1.0)
+    names = {f"nowhere{number}": f"DE/n{number}" for number in range(60)} | {"fine": "DE/temperature"}
+    async with Run(tmp_path, wanted(line.url, names)) as run:
+        await run.until(lambda: run.standing("failed") == 60 and run.standing("good") == 1)
+        assert len(run.status["worst_items"]) == 50
+        (record,) = run.records
+        assert run.status["last_received_ns"] == record.received_ns

@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
+PROGRAM = shutil.which(
+    "mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
+)
 SUBSCRIBER = shutil.which("mosquitto_sub")
 TOPICS = "andon/v1/#"
 _SETTINGS = """\
@@ -32,7 +34,8 @@ def mosquitto(folder: Path) -> Iterator[int]:
         port: int = free.getsockname()[1]
     settings = folder / "mosquitto.conf"
     settings.write_text(_SETTINGS.format(port=port))
-    broker = subprocess.Popen([PROGRAM, "-c", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    words = [PROGRAM, "-c", str(settings)]
+    broker = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
     try:
         _wait_for(port, broker)
         yield port

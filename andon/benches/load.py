@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from andon.clock import wall
@@ -77,8 +77,12 @@ class Publisher:
 
     def publish(self, count: int) -> None:
         """Send so many messages of its own assets."""
+        self.say(itertools.islice(self._source, count))
+
+    def say(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send these (topic, body)."""
         parts: list[bytes] = []
-        for topic, body in itertools.islice(self._source, count):
+        for topic, body in messages:
             packet = b""
             if self._qos:
                 packet = _U16.pack(self.sent % 65_535 + 1)

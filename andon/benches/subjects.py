@@ -11,12 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from andon import manifest
 from andon.benches.broker import SUBSCRIBER, TOPICS
-from andon.benches.load import ASSETS, CHANNELS, PATH, POINT, QUANTITY, UNIT
+from andon.benches.load import ASSETS, CHANNELS, PATH, POINT, QUANTITY, UNIT, Load
+from andon.commands import Refused
 from andon.config import Source
 from andon.database import reading
 from andon.datadir import open_store
@@ -35,6 +38,38 @@ class Subject:
     port: int
     taken: Callable[[], int]
     cpu_s: Callable[[], float]
+    data: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A publisher's process whose connections stand."""
+
+    ready: IO[str]
+    go: IO[str]
+
+    def begin(self) -> None:
+        """Let it send."""
+        self.go.write("\n")
+        self.go.flush()
+
+    def end(self) -> dict[str, float]:
+        """Wait until it has sent all; gives what it says of it."""
+        said: dict[str, float] = json.loads(self.ready.readline())
+        return said
+
+
+@contextlib.contextmanager
+def publishing(load: Load) -> Iterator[Sending]:
+    """A publisher of this load in a process of its own, until it is ready to send."""
+    process = subprocess.Popen(load.words(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    with process:
+        try:
+            if process.stdout is None or process.stdin is None or process.stdout.readline() != "ready\n":
+                raise Refused("the publisher could not connect")
+            yield Sending(process.stdout, process.stdin)
+        finally:
+            process.kill()
 
 
 def cpu_of(pid: int) -> float:
@@ -43,7 +78,9 @@ def cpu_of(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def source(kind: str, parameters: Mapping[str, Json], port: int = 0, *, whole: bool = False) -> Iterator[Subject]:
+def source(
+    kind: str, parameters: Mapping[str, Json], port: int = 0, *, whole: bool = False
+) -> Iterator[Subject]:
     """A listener or collector of an installation; with the engine behind it if it is the `whole` path.
 
     A listener's port is its own; a collector's is that of its broker.
@@ -59,9 +96,10 @@ def source(kind: str, parameters: Mapping[str, Json], port: int = 0, *, whole: b
             children = [line.supervisor.children[name] for name in (SOURCE, *(["engine"] * whole))]
             journal = SqliteJournal(Path(made) / "journal" / SOURCE, read_only=True)
             yield Subject(
-                port or int(address.rpartition(":")[2]),
+                port or int(address.strip("/").rpartition(":")[2]),
                 _worked_on(Path(made)) if whole else journal.end,
                 lambda: sum(cpu_of(child.process.pid) for child in children),
+                Path(made),
             )
             journal.close()
         finally:
@@ -80,7 +118,14 @@ def plant() -> dict[str, Json]:
         for number in range(CHANNELS)
     ]
     machines = [
-        {"id": f"m{number}", "name": f"m{number}", "asset_class": "motor", "path": PATH, "power_kw": 75, "points": points}
+        {
+            "id": f"m{number}",
+            "name": f"m{number}",
+            "asset_class": "motor",
+            "path": PATH,
+            "power_kw": 75,
+            "points": points,
+        }
         for number in range(ASSETS)
     ]
     people = [{"id": "p1", "name": "P", "role": "technician"}]
@@ -93,15 +138,21 @@ def _worked_on(data: Path) -> Callable[[], int]:
 
     def received() -> int:
         with reading(store) as conn:
-            return int(manifest.counted(conn).get(f"source.{SOURCE}", {}).get("received", 0))
+            counts = manifest.counted(conn).get(f"source.{SOURCE}")
+        return int(counts["received"]) if counts else 0
 
     return received
 
 
-@contextlib.contextmanager
-def consumer(port: int, qos: int) -> Iterator[Subject]:
+def consumer(port: int, qos: int) -> AbstractContextManager[Subject]:
     """The ordinary way: paho on its thread, a pydantic model per message, nothing kept."""
-    words = [sys.executable, "-m", "andon.benches.consumer", json.dumps({"port": port, "qos": qos})]
+    return answering("andon.benches.consumer", {"port": port, "qos": qos}, port)
+
+
+@contextlib.contextmanager
+def answering(module: str, job: Mapping[str, Json], port: int = 0) -> Iterator[Subject]:
+    """A program of ours that is asked by a line how many it has taken."""
+    words = [sys.executable, "-m", module, json.dumps(job)]
     with _program(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         _said(process)
         yield Subject(port, lambda: _said(process), lambda: cpu_of(process.pid))

@@ -1,131 +1,73 @@
-"""`andon bench`: measure this machine. `demo` says what the whole demo costs at rest and how soon it shows a ticket."""
+"""`andon bench`: measure this machine. `demo`: what the whole demo costs; `ingest`: what a message costs on its way in."""
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
-import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from andon.commands import Refused
+from andon.benches import Row, demo, ingest, machine
+from andon.benches.messages import FULL, QUICK
+from andon.commands import Refused, positive
 from andon.commands.output import write_json
-from andon.commands.report import newest_tickets
-from andon.database import reading
-from andon.datadir import open_store
-from andon.events import Json
 
-SECONDS = 60.0
-FIRST_TICKET_S = 30.0  # goal G10
-MEMORY_MB = 600.0  # goal G10, proportional set size of all processes
+QUIET = Console(stderr=True)
+"""Progress goes to standard error: what is measured goes to standard output."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("what", choices=["demo"])
+    parser.add_argument("what", choices=["demo", "ingest"])
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--seconds", type=positive, help="ingest: length of each run at 5,000 messages/s")
+    parser.add_argument("--quick", action="store_true", help="ingest: the goals alone, in 40 s")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo once, measure it, print and write the rows."""
-    rows = demo_rows()
-    document = {"bench": arguments.what, "machine": machine(), "rows": rows}
-    table = Table("what", "value", "unit", "goal", "limit", "met")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            f"{row['value']:.1f}",
-            row["unit"],
-            row["goal"],
-            f"{row['limit']:g}",
-            "yes" if row["met"] else "no",
-        )
-    Console().print(table)
+    """Measure, print the rows, write them."""
+    rows = ingest_rows(arguments) if arguments.what == "ingest" else demo.rows()
+    document = {"bench": arguments.what, "machine": machine(), "rows": [row.facts() for row in rows]}
+    Console().print(table(rows))
     if arguments.json is not None:
         write_json(arguments.json, document)
     return 0
 
 
-def machine() -> dict[str, Json]:
-    """What the figures were measured on."""
-    return {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+def ingest_rows(arguments: argparse.Namespace) -> list[Row]:
+    """The rows of `andon bench ingest`, with a bar on a terminal."""
+    if not sys.platform.startswith("linux"):
+        raise Refused("the CPU of other processes is read as Linux gives it")
+    sizes = QUICK if arguments.quick else FULL
+    if arguments.seconds is not None:
+        sizes = replace(sizes, seconds=arguments.seconds, alarms_s=5 * arguments.seconds)
+    for what in ingest.left_out():
+        QUIET.print(f"left out: {what}")
+    columns = (TextColumn("{task.description:60.60}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=QUIET, disable=not QUIET.is_terminal, transient=True) as progress:
+        bar = progress.add_task("", total=ingest.steps(sizes))
+
+        def step(what: str) -> None:
+            progress.update(bar, description=what)
+            progress.advance(bar)
+
+        return ingest.rows(sizes, step)
 
 
-def demo_rows() -> list[dict[str, Json]]:
-    """Seconds from the command to the first ticket, and the memory of all processes together while the plant runs."""
-    if not Path("/proc/self/smaps_rollup").exists():
-        raise Refused("memory shares are read from /proc, which this system does not have")
-    with tempfile.TemporaryDirectory(prefix="andon-bench-") as folder:
-        data = Path(folder)
-        words = [
-            sys.executable,
-            "-m",
-            "andon",
-            "demo",
-            "--headless",
-            "--seconds",
-            str(SECONDS),
-            "--data",
-            folder,
-        ]
-        began_s = time.monotonic()
-        demo = subprocess.Popen(words, stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
-        first_s, memory_mb = float("inf"), 0.0
-        try:
-            while demo.poll() is None:
-                if first_s == float("inf") and has_ticket(data):
-                    first_s = time.monotonic() - began_s
-                memory_mb = max(memory_mb, sum(map(pss_mb, family_of(demo.pid, data))))
-                time.sleep(0.5)
-        finally:
-            demo.terminate()
-            demo.wait(30)
-    return [
-        _row("first_ticket", first_s, "s", FIRST_TICKET_S),
-        _row("memory_of_all_processes", memory_mb, "MB (proportional set size)", MEMORY_MB),
-    ]
-
-
-def _row(name: str, value: float, unit: str, limit: float) -> dict[str, Json]:
-    met = value <= limit
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "versus": None,
-        "ratio": None,
-        "goal": "G10",
-        "limit": limit,
-        "met": met,
-    }
-
-
-def has_ticket(data: Path) -> bool:
-    """Whether the data directory holds a ticket yet."""
-    if not (data / "run" / "status.json").exists():
-        return False
-    with reading(open_store(data)) as conn:
-        return bool(newest_tickets(conn))
-
-
-def family_of(supervisor: int, data: Path) -> list[int]:
-    """The supervisor and its parts."""
-    try:
-        parts = json.loads((data / "run" / "status.json").read_text())["parts"].values()
-    except (OSError, ValueError):
-        return [supervisor]
-    return [supervisor, *(int(part["pid"]) for part in parts)]
-
-
-def pss_mb(pid: int) -> float:
-    """The proportional set size of one process in MB, 0 if it has gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+def table(rows: list[Row]) -> Table:
+    """The rows as a person reads them."""
+    shown = Table("what", "value", "unit", "against", "ratio", "goal", "limit", "met")
+    for row in rows:
+        shown.add_row(
+            row.name,
+            f"{row.value:.1f}",
+            row.unit,
+            row.versus or "",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            row.goal or "",
+            "" if row.limit is None else f"{row.limit:g}",
+            "" if row.met is None else "yes" if row.met else "no",
+        )
+    return shown

@@ -165,3 +165,12 @@ def test_every_link_between_documents_leads_somewhere() -> None:
         if not (path.parent / target).exists()
     ]
     assert dead == []
+
+
+def test_every_test_that_the_comparison_names_exists() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", text("docs/comparison.md")))
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    written = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = set(re.findall(r"def (test_[a-z0-9_]+)", written))
+    assert len(named) > 30
+    assert named - files - tests == set()

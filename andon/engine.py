@@ -93,6 +93,8 @@ class TakeAndCommit:
         self._heard: dict[tuple[str, str], tuple[int, str]] = {}
         self._heard_s = 0.0
         self.differs: list[int] = []
+        self.rebirths: list[tuple[str, str]] = []
+        """Births wanted by what was committed, (source, group/edge), until who can ask for them takes them."""
         self.make_room: Callable[[], None] | None = None
 
     def recover(self) -> int:
@@ -221,6 +223,7 @@ class TakeAndCommit:
             return None
         outcome = self._pipeline.step(Batch(self._number + 1, slices))
         self._lasting(lambda: self._commit(outcome, slices))
+        self.rebirths += outcome.rebirths
         self._lasting(lambda: self._series.write(outcome.batch, outcome.readings))
         for part, damaged in found:
             if damaged is not None:

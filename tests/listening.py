@@ -28,6 +28,7 @@ class Listening:
     port: int
     task: "asyncio.Task[None]"
     stopping: asyncio.Event
+    at: SourceContext
     status: list[Mapping[str, Json]] = field(default_factory=list)
 
     async def stop(self) -> float:
@@ -51,7 +52,7 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
         await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
         if not address.done():
             await task
-        listener = Listening(int(address.result().rpartition(":")[2]), task, stopping, status)
+        listener = Listening(int(address.result().rpartition(":")[2]), task, stopping, at, status)
         try:
             yield listener
         finally:

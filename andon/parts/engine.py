@@ -91,12 +91,11 @@ class LiveEngine:
             now_s = time.monotonic()
             tick = now_s - last_tick_s >= TICK_EVERY_S
             last_tick_s = now_s if tick else last_tick_s
-            outcome = self._engine.turn(tick=tick)
-            if outcome is None:
+            if self._engine.turn(tick=tick) is None:
                 wait()
-            else:
-                for source, edge in outcome.rebirths:
-                    tell(source, {"word": "rebirth", "edge": edge})
+            while self._engine.rebirths:
+                source, edge = self._engine.rebirths.pop()
+                tell(source, {"word": "rebirth", "edge": edge})
             if now_s - last_status_s >= STATUS_EVERY_S:
                 last_status_s = now_s
                 if self._notifiers:

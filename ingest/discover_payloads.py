@@ -53,6 +53,11 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "frequency": ("frequency", "Hz"),
     "vibration": ("vibration", "mm/s"),
     "rms": ("velocity_rms", "mm/s"),
+    "velocity_rms": ("velocity_rms", "mm/s"),
+    "acceleration_rms": ("acceleration_rms", "[g]"),
+    "statecurrent": ("state", ""),
+    "state_current": ("state", ""),
+    "current_state": ("state", ""),
     "state": ("state", ""),
     "count": ("count", "1"),
     "counter": ("count", "1"),
@@ -156,25 +161,23 @@ def channel_of(name: str, point: str = "") -> tuple[str, str]:
     >>> channel_of("motor_temp"), channel_of("speed_rpm"), channel_of("vib.rms")
     (('motor/temperature', 'Cel'), ('machine/speed', '/min'), ('vib/velocity_rms', 'mm/s'))
     """
-    words = [word for word in re.split(r"[^0-9A-Za-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name)) if word]
-    unit = ""
-    if len(words) > 1 and words[-1].casefold() in SUFFIXES:
-        unit = SUFFIXES[words.pop().casefold()]
-    last = words[-1].casefold() if words else "value"
-    quantity, usual = QUANTITIES.get(last, ("", ""))
-    if quantity == "state" and not point and len(words) == 1:
-        return "state", ""
-    if quantity:
+    parts = re.split(r"[./]", name)
+    if not point and len(parts) == 2 and all(parts):
+        point, name = parts
+    words = [
+        word for word in re.split(r"[^0-9A-Za-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name)) if word
+    ] or ["value"]
+    unit = SUFFIXES.get(words[-1].casefold(), "") if len(words) > 1 else ""
+    if unit:
         words.pop()
-    elif len(words) > 1 or (words and point):
-        quantity = words.pop()
-    else:
-        quantity = words.pop() if words else "value"
-    where = "_".join(words)
-    return (
-        f"{identifier('_'.join(filter(None, (point, where))) or 'machine')}/{identifier(quantity)}",
-        unit or usual,
-    )
+    length = 2 if "_".join(words[-2:]).casefold() in QUANTITIES else 1
+    last = "_".join(words[-length:])
+    quantity, usual = QUANTITIES.get(last.casefold(), (last, ""))
+    where = "_".join(words[:-length])
+    if quantity == "state" and not where:
+        return "state", ""
+    place = identifier("_".join(filter(None, (point, where))) or "machine")
+    return f"{place}/{identifier(quantity)}", unit or usual
 
 
 def identifier(name: str) -> str:

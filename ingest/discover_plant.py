@@ -13,7 +13,7 @@ from andon.plant import Plant
 from andon.templates import template
 from ingest import discover_sparkplug
 from ingest.discover_payloads import BEGIN_WORDS, END_WORDS, UCUM, Shape, channel_of, identifier, shape_of
-from ingest.discover_topics import Group, Roles, groups_of, roles_of
+from ingest.discover_topics import Group, Roles, groups_of, point_at, roles_of
 from ingest.filled import at_path, parsed
 from ingest.mapping import Routes
 
@@ -178,11 +178,11 @@ def _points(  # noqa: PLR0917 - what one topic of a group says about one machine
         rule["point"] = layout.text(place) if at is not None else identifier(levels[place])
         draft.wave(asset_id, levels[place] if at is not None else rule["point"])
     elif shape.form in {"json", "number"}:
-        where = "" if at is None else levels[at]
+        where = point_at(layout.roles, tuple(levels))
         before = "" if at is None else f"{layout.text(at)}/"
         for name, text in _named(layout, levels, bodies):
             rule["name"] = before + text
-            foreign = f"{where}/{name}" if where else name
+            foreign = name if at is None else f"{levels[at]}/{name}"
             unit = _told_unit(rule, shape, bodies)
             channel, usual = channel_of(name, where)
             channel = _own_channel(rule, foreign, channel)
@@ -260,10 +260,7 @@ def _stop(shape: Shape, told: Sequence[Json]) -> dict[str, Json]:
 def _document(draft: Draft, plant: Plant, samples: Samples, known: frozenset[str]) -> Plant:
     """The plant and the draft as one document; a rule that would not be clear is written out topic by topic."""
     document = plant.model_dump(mode="json", exclude_defaults=True)
-    assets: dict[str, dict[str, Json]] = {asset["id"]: asset for asset in document.get("assets", ())}
-    for asset_id, drafted in draft.assets.items():
-        assets[asset_id] = _merged(assets.get(asset_id), drafted)
-    document["assets"] = list(assets.values())
+    document["assets"] = merged(document.get("assets", ()), draft)
     rules = sorted(draft.rules, key=lambda rule: (len(rule[1].open), rule[1].members))
     old = [*document.get("mappings", ()), *draft.fixed]
     while True:
@@ -279,6 +276,14 @@ def _document(draft: Draft, plant: Plant, samples: Samples, known: frozenset[str
                 *((_rule(draft, single, samples, known), single) for single in _singles(group)),
                 *rules,
             ]
+
+
+def merged(before: Sequence[dict[str, Json]], draft: Draft) -> list[dict[str, Json]]:
+    """The assets of a document with those of the draft."""
+    assets: dict[str, dict[str, Json]] = {asset["id"]: asset for asset in before}
+    for asset_id, drafted in draft.assets.items():
+        assets[asset_id] = _merged(assets.get(asset_id), drafted)
+    return list(assets.values())
 
 
 def _singles(group: Group) -> Iterator[Group]:

@@ -121,3 +121,13 @@ def _comes_again(group: Group, parent: int, child: int) -> bool:
     for levels in group.members:
         parents.setdefault(levels[child], set()).add(levels[parent])
     return sum(len(above) > 1 for above in parents.values()) * 2 >= len(parents)
+
+
+def point_at(roles: Roles, levels: Levels) -> str:
+    """The measuring point that a topic names: at its place, else by the levels between machine and quantity."""
+    if roles.point is not None:
+        return levels[roles.point]
+    if roles.quantity is None or not roles.asset:
+        return ""
+    between = levels[roles.asset[-1] + 1 : roles.quantity]
+    return "_".join(level for level in between if not level.startswith("_"))

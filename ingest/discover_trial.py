@@ -1,6 +1,7 @@
 """A dry run: what each sample would become under a plant document, by the decoder that decides it later."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,14 +20,14 @@ Sample = tuple[int, bytes]
 class Outcome:
     """What one sample became: `kind` is readings, waveform, stop, ignored, duplicate, stored or refused.
 
-    `values` are (channel, value, unit); `detail` says why it was refused.
+    `values` are (channel, value or None where there is none, unit); `detail` says why it was refused.
     """
 
     topic: str
     kind: str
     asset: str = ""
     at: str = ""
-    values: tuple[tuple[str, float, str], ...] = ()
+    values: tuple[tuple[str, float | None, str], ...] = ()
     detail: str = ""
 
 
@@ -57,7 +58,10 @@ def dry_run(
 def _outcome(topic: str, event: Event) -> Outcome:
     if isinstance(event, Readings):
         rows = islice(zip(event.channel, event.value, strict=True), SHOWN)
-        values = tuple((event.channels[c], float(value), event.units[c]) for c, value in rows)
+        values = tuple(
+            (event.channels[c], float(value) if math.isfinite(value) else None, event.units[c])
+            for c, value in rows
+        )
         return Outcome(topic, "readings", event.asset, rfc3339(int(event.at_ns[0])), values)
     if isinstance(event, Waveform):
         said = (f"{event.point}: {len(event.samples)} samples", event.rate_hz, "Hz")

@@ -44,6 +44,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     mqtt.add_argument("--topics", action="append", metavar="FILTER", help="topic filters (default '#')")
     mqtt.add_argument("--seconds", type=float, default=60.0, help="how long to listen (default 60)")
     mqtt.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the broker's CA, for mqtts")
+    opcua = parser.add_argument_group("opc.tcp")
+    opcua.add_argument(
+        "--security",
+        default="Basic256Sha256",
+        choices=["none", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"],
+        help="security policy (default Basic256Sha256)",
+    )
+    opcua.add_argument(
+        "--data", type=Path, help="the data directory with Andon's certificate and its trust list"
+    )
+    opcua.add_argument("--depth", type=int, default=10, help="levels to look below Objects (default 10)")
+    opcua.add_argument("--nodes", type=int, default=20_000, help="nodes to look at, at most (default 20000)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -198,7 +210,10 @@ def outcomes_table(outcomes: list[Outcome]) -> Table:
     table = Table("message", "becomes", "machine", "values", "at", title="dry run", title_justify="left")
     ordered = sorted(outcomes, key=lambda outcome: outcome.kind != "refused")
     for outcome in ordered[:SHOWN_OUTCOMES]:
-        values = ", ".join(f"{name} {value:g} {unit}".strip() for name, value, unit in outcome.values)
+        values = ", ".join(
+            f"{name} {'–' if value is None else f'{value:g} {unit}'}".strip()
+            for name, value, unit in outcome.values
+        )
         style = "red" if outcome.kind == "refused" else None
         table.add_row(
             *map(escape, (outcome.topic, outcome.kind, outcome.asset, values or outcome.detail, outcome.at)),

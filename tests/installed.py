@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
 from andon.commands.report import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
@@ -17,10 +20,22 @@ from andon.events import Json
 
 ANDON = [sys.executable, "-m", "andon"]
 T = TypeVar("T")
+WORKSHOP: Mapping[str, Json] = {
+    "name": "workshop",
+    "assets": [
+        {"id": asset, "name": "Lathe", "asset_class": "lathe", "path": "e/s/a/L1/c"}
+        for asset in ("M1", "M2", "M3")
+    ],
+    "classes": {"lathe": [{"kind": "stop_alarm"}]},
+}
+STOP = {"state": "Stopped", "reason": {"id": "E1", "message": "door", "trigger": True}, "severity": 600}
 
 
 class Running:
-    """An installation at work in `folder`; its andon.toml can be written anew meanwhile."""
+    """An installation at work in `folder`; its andon.toml can be written anew meanwhile.
+
+    `start_s` is how long it took to start, on this machine and under its load.
+    """
 
     def __init__(self, folder: Path, sources: str, plant: Mapping[str, Json] | None = None) -> None:
         self.data = folder / "data"
@@ -38,9 +53,11 @@ class Running:
     def __enter__(self) -> Self:
         words = [*ANDON, "run", "--config", str(self.path)]
         words += ["--plant", str(self._plant)] if self._plant else []
+        began_s = time.monotonic()
         with self.heard.open("w") as heard:
             self._process = subprocess.Popen(words, stdout=heard, stderr=subprocess.STDOUT)
         self.until(lambda: "console:" in self.heard.read_text(), 40, "the console was ready")
+        self.start_s = time.monotonic() - began_s
         return self
 
     def kill(self) -> None:
@@ -87,3 +104,32 @@ class Running:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+class Device:
+    """A machine that publishes, and counts how often it had to connect."""
+
+    def __init__(self, port: int) -> None:
+        self.connections = 0
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"device-{port}")
+        self._client.on_connect = self._on_connect
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _on_connect(self, *_: object) -> None:
+        self.connections += 1
+
+    def stops(self, asset: str, number: int) -> None:
+        """Publish a stop and wait until it is on disk."""
+        body = {"id": f"{asset}-{number}", "source": "mes", "type": "andon.machine.stop.v1", "data": STOP}
+        told = self._client.publish(f"andon/v1/e/s/a/L1/c/{asset}/_event/stop", json.dumps(body), qos=1)
+        told.wait_for_publish(10)
+        assert told.is_published()
+
+    def leave(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def listener(name: str, port: int, more: str = "") -> str:
+    return f'[sources.{name}]\nkind = "listener"\nport = {port}\nanonymous = true\n{more}'

@@ -1,5 +1,6 @@
 """One running installation: the engine, its sources and its pages as supervised processes on one data directory."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Mapping
@@ -116,8 +117,9 @@ class Installation:
             "configuration_refused": self.refused,
             "sealing": self.sealing.report,
         }
-        partial.write_text(json.dumps(facts))
-        partial.rename(folder / "status.json")
+        with contextlib.suppress(OSError):  # on a full disk the last status stands: the parts have to go on
+            partial.write_text(json.dumps(facts))
+            partial.rename(folder / "status.json")
         return down
 
     def stop(self) -> None:

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _LOG_COST, _BLOCK, _PARALLEL = 14, 8, 1
 """16 MiB and some 50 ms (RFC 7914): devices come back by the hundred, so no more by default."""
@@ -28,6 +28,14 @@ class User(BaseModel):
         default=(),
         description="the only topics it may publish to, with all levels below them; empty: any topic",
     )
+
+    @field_validator("topics")
+    @classmethod
+    def _are_topics(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        for topic in topics:
+            if not topic.strip("/") or set(topic) & set("+#\0"):
+                raise ValueError(f"a topic has no wildcards, and all levels below it are meant: {topic!r}")
+        return topics
 
 
 class Rights:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 T = TypeVar("T", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+PARTS = frozenset({"engine", "influx", "plant", "web"})
+"""Andon's own parts: a source of such a name would take its journal, log and status."""
 
 
 class ConfigError(Exception):
@@ -143,6 +145,17 @@ class Config(_Frozen):
     series: Series = Series()
     influx: Influx | None = None
     web: Web = Web()
+
+    @field_validator("sources")
+    @classmethod
+    def _not_ours(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        """Two parts cannot have one name."""
+        taken = sorted(PARTS & sources.keys())
+        if taken:
+            raise ValueError(
+                f"{', '.join(taken)} is the name of a part of Andon; call the source something else"
+            )
+        return sources
 
 
 def load_config(path: Path) -> Config:

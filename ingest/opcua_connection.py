@@ -6,7 +6,6 @@ is opened, and the connection is made with that certificate and no other.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from andon.clock import Now
+from andon.config import is_loopback
 from andon.events import Json
 from ingest.certificates import (
     application_uris,
@@ -82,7 +82,7 @@ class Server(BaseModel):
     @property
     def is_exposed(self) -> bool:
         """Whether others can read and forge what is said: no security, over a network."""
-        return self.security == "none" and not _is_loopback(self.host)
+        return self.security == "none" and not is_loopback(self.host)
 
     @model_validator(mode="after")
     def _secure(self) -> Self:
@@ -298,9 +298,3 @@ def _facts(whose: str, certificate: x509.Certificate, now_ns: int) -> dict[str, 
 
 def _after_hash(uri: str | None) -> str:
     return (uri or "").rpartition("#")[2]
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

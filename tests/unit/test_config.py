@@ -46,3 +46,9 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
 def test_a_source_keeps_the_settings_of_its_kind(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "[sources.floor]\nkind = 'listener'\nport = 1883"))
     assert config.sources["floor"].parameters == {"port": 1883}
+
+
+@pytest.mark.parametrize("name", ["engine", "influx", "plant", "web"])
+def test_a_source_cannot_have_the_name_of_a_part(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is the name of a part"):
+        load_config(written(tmp_path, f'[sources.{name}]\nkind = "listener"'))

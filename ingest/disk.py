@@ -45,7 +45,7 @@ class Disk:
         self.free_bytes = disk.f_bavail * disk.f_frsize
         usable = (disk.f_blocks - disk.f_bfree + disk.f_bavail) * disk.f_frsize or 1
         self.used_percent = 100.0 * (1.0 - self.free_bytes / usable)
-        plenty = self.free_bytes >= self._plenty_bytes
+        plenty = 0 < self._plenty_bytes <= self.free_bytes
         reached = 0 if plenty else sum(self.used_percent >= limit for limit in self._limits)
         held = 0 if plenty else sum(self.used_percent >= limit - _MARGIN_PERCENT for limit in self._limits)
         self._level = Level(max(reached, min(held, self._level)))

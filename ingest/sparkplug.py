@@ -111,8 +111,8 @@ _METRIC: dict[int, tuple[int, Callable[[wire.Raw], Json]]] = {
     5: (VARINT, wire.flag),
     6: (VARINT, wire.flag),
     7: (VARINT, wire.flag),
-    8: (BYTES, wire.part),
-    9: (BYTES, wire.part),
+    8: (BYTES, wire.octets),
+    9: (BYTES, wire.octets),
 }
 _INT, _LONG, _FLOAT, _DOUBLE, _BOOLEAN, _STRING, _BYTES, _DATASET, _TEMPLATE = range(10, 19)
 _EXTENSION = 19
@@ -124,9 +124,9 @@ _VALUES: dict[int, tuple[int, Callable[[wire.Raw], _Raw]]] = {
     _BOOLEAN: (VARINT, wire.flag),
     _STRING: (BYTES, wire.text),
     _BYTES: (BYTES, wire.octets),
-    _DATASET: (BYTES, lambda raw: Structure(len(wire.part(raw)))),
-    _TEMPLATE: (BYTES, lambda raw: Structure(len(wire.part(raw)))),
-    _EXTENSION: (BYTES, lambda raw: Structure(len(wire.part(raw)))),
+    _DATASET: (BYTES, lambda raw: Structure(len(wire.octets(raw)))),
+    _TEMPLATE: (BYTES, lambda raw: Structure(len(wire.octets(raw)))),
+    _EXTENSION: (BYTES, lambda raw: Structure(len(wire.octets(raw)))),
 }
 _PROPERTY: dict[int, tuple[int, Callable[[wire.Raw], Json]]] = {
     1: (VARINT, wire.short),
@@ -147,13 +147,13 @@ def decode_payload(body: bytes) -> Payload:
     seq: int | None = None
     uuid = ""
     metrics: list[Metric] = []
-    for number, kind, raw in wire.fields(memoryview(body)):
+    for number, kind, raw in wire.fields(body):
         if number == 1:
             timestamp_ms = _time_ms(wire.unsigned(wire.checked(number, kind, VARINT, raw)))
         elif number == 2:
             if len(metrics) == MAX_METRICS:
                 raise Refused(Reason.TOO_LARGE, f"more than {MAX_METRICS} metrics in one payload")
-            metrics.append(_metric(wire.part(wire.checked(number, kind, BYTES, raw))))
+            metrics.append(_metric(wire.octets(wire.checked(number, kind, BYTES, raw))))
         elif number == 3:
             seq = wire.unsigned(wire.checked(number, kind, VARINT, raw))
             if seq > 255:
@@ -169,7 +169,7 @@ KNOWN_NAMESPACES = frozenset({*CODECS, "spAv1.0", "spCv4.0", "spJv4.0"})
 """What is recognised as Sparkplug; a line in `CODECS` makes it understood."""
 
 
-def _metric(body: memoryview) -> Metric:
+def _metric(body: bytes) -> Metric:
     said: dict[int, Json] = {}
     value_field, value = 0, None
     for number, kind, raw in wire.fields(body):
@@ -199,15 +199,15 @@ def _metric(body: memoryview) -> Metric:
     )
 
 
-def _properties(body: memoryview) -> dict[str, Property]:
+def _properties(body: bytes) -> dict[str, Property]:
     """The scalar properties by name; sets within are passed over."""
     keys: list[str] = []
-    values: list[memoryview] = []
+    values: list[bytes] = []
     for number, kind, raw in wire.fields(body):
         if number == 1:
             keys.append(wire.text(wire.checked(number, kind, BYTES, raw)))
         elif number == 2:
-            values.append(wire.part(wire.checked(number, kind, BYTES, raw)))
+            values.append(wire.octets(wire.checked(number, kind, BYTES, raw)))
         if max(len(keys), len(values)) > MAX_PROPERTIES:
             raise wrong(f"more than {MAX_PROPERTIES} properties of one metric")
     if len(keys) != len(values):
@@ -294,7 +294,7 @@ def _array(raw: bytes, datatype: int) -> NDArray[Json] | tuple[str, ...]:
     if datatype == Datatype.STRING_ARRAY:
         if raw and raw[-1]:
             raise wrong("a StringArray whose last text has no end")
-        return tuple(wire.text(memoryview(text)) for text in raw.split(b"\0")[:-1])
+        return tuple(wire.text(text) for text in raw.split(b"\0")[:-1])
     if datatype == Datatype.BOOLEAN_ARRAY:
         count = int.from_bytes(raw[:4], "little")
         if len(raw) != 4 + (count + 7) // 8:

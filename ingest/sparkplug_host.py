@@ -190,6 +190,8 @@ class Edge:
 
     def _lost(self, gone: Callable[[Hole], bool], *, forget: bool) -> Lost:
         """The holes that count as lost now; to forget them is to take their numbers for other messages from here on."""
+        if not self.holes:
+            return []
         found = [hole for hole in self.holes if gone(hole)]
         said = [(hole, False) for hole in found if not hole.told]
         for hole in found:

@@ -14,41 +14,44 @@ from ingest.refusal import Reason, Refused
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _MASK64 = 2**64 - 1
 _LONGEST_VARINT = 10
-Raw = int | memoryview
+_SIZES = {FIXED32: 4, FIXED64: 8}
+Raw = int | bytes
 T = TypeVar("T")
 
 
-def fields(body: memoryview) -> Iterator[tuple[int, int, Raw]]:
-    """(number, wire type, raw value) of each field in order: an int for numbers, a part of `body` for the rest.
+def fields(body: bytes) -> Iterator[tuple[int, int, Raw]]:
+    """(number, wire type, raw value) of each field in order: an int for numbers, bytes for the rest.
 
     Refused (schema) where the bytes end too early or say what no message says.
     """
     at, end = 0, len(body)
     while at < end:
-        tag, at = _varint(body, at)
+        tag = body[at]
+        if tag < 0x80:  # of nearly all: numbers of one byte need no call
+            at += 1
+        else:
+            tag, at = _varint(body, at)
         number, wire = tag >> 3, tag & 7
         if not 1 <= number < 2**29:
             raise wrong(f"field number {number}")
         if wire == VARINT:
             value, at = _varint(body, at)
             yield number, wire, value
-        elif wire == BYTES:
-            length, at = _varint(body, at)
-            if length > end - at:
-                raise wrong(f"field {number} has {length} bytes, and {end - at} are left")
-            yield number, wire, body[at : at + length]
-            at += length
-        elif wire in {FIXED32, FIXED64}:
-            size = 4 if wire == FIXED32 else 8
-            if size > end - at:
-                raise wrong(f"field {number} has {size} bytes, and {end - at} are left")
-            yield number, wire, int.from_bytes(body[at : at + size], "little")
-            at += size
+            continue
+        if wire == BYTES:
+            size, at = _varint(body, at)
+        elif wire in _SIZES:
+            size = _SIZES[wire]
         else:
             raise wrong(f"field {number} has wire type {wire}")
+        if size > end - at:
+            raise wrong(f"field {number} has {size} bytes, and {end - at} are left")
+        raw = body[at : at + size]
+        yield number, wire, raw if wire == BYTES else int.from_bytes(raw, "little")
+        at += size
 
 
-def message(body: memoryview, known: Mapping[int, tuple[int, Callable[[Raw], T]]]) -> dict[int, T]:
+def message(body: bytes, known: Mapping[int, tuple[int, Callable[[Raw], T]]]) -> dict[int, T]:
     """The known fields by number, the last of each; unknown ones are passed over, as a newer sender may add some."""
     found: dict[int, T] = {}
     for number, wire, raw in fields(body):
@@ -93,8 +96,8 @@ def binary64(raw: Raw) -> float:
 
 
 def octets(raw: Raw) -> bytes:
-    """The bytes of a field."""
-    return b"" if isinstance(raw, int) else bytes(raw)
+    """The bytes of a field, or a message within that is not read yet."""
+    return b"" if isinstance(raw, int) else raw
 
 
 def text(raw: Raw) -> str:
@@ -102,22 +105,18 @@ def text(raw: Raw) -> str:
     return check_utf8(octets(raw))
 
 
-def part(raw: Raw) -> memoryview:
-    """A message within, not read yet."""
-    return memoryview(b"") if isinstance(raw, int) else raw
-
-
 def wrong(what: str) -> Refused:
     """The refusal of bytes that are no such message."""
     return Refused(Reason.SCHEMA, f"no Sparkplug B payload: {what}")
 
 
-def _varint(body: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for place, byte in enumerate(body[at : at + _LONGEST_VARINT]):
-        value |= (byte & 0x7F) << (7 * place)
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    for byte in body[at : at + _LONGEST_VARINT]:
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
         if byte < 0x80:
             if value > _MASK64:
                 raise wrong("a number of more than 64 bits")
-            return value, at + place + 1
+            return value, at
     raise wrong("a number without end")

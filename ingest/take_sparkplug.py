@@ -58,6 +58,7 @@ class _Message:
     edge: Edge
     where: Address
     payload: Payload
+    sent_ms: int | None
 
     @property
     def member(self) -> Member:
@@ -67,11 +68,6 @@ class _Message:
     def again(self) -> bool:
         """Whether it was refused once and comes back: what it says of the state is long past."""
         return bool(self.run.record.flags & REDRIVEN)
-
-    @property
-    def sent_ms(self) -> int | None:
-        said = (self.payload.timestamp_ms, *(metric.timestamp_ms for metric in self.payload.metrics[:1]))
-        return next((ms for ms in said if ms is not None), None)
 
     def at_ns(self) -> int:
         return self.run.received_ns if self.sent_ms is None else self.run.at(self.sent_ms * _MS)
@@ -105,7 +101,8 @@ class Sparkplug:
             run.tally("sparkplug_commands", 1)
         else:
             edge = self._host.edge(run.source, where.node)
-            message = _Message(run, self._host, edge, where, codec(run.record.body))
+            payload = codec(run.record.body)
+            message = _Message(run, self._host, edge, where, payload, _sent_ms(payload))
             try:
                 _TAKES[where.kind](message)
             finally:
@@ -298,6 +295,12 @@ def _tell_lost(run: Run, edge: Edge, lost: Lost) -> None:
                 run.put(edge.gap(LOST, asset, span, run.origin(), filled=filled), asset)
                 if not filled:
                     member.tell(Told(LOST, asset, *span))
+
+
+def _sent_ms(payload: Payload) -> int | None:
+    if payload.timestamp_ms is None and payload.metrics:
+        return payload.metrics[0].timestamp_ms
+    return payload.timestamp_ms
 
 
 def _bd_seq(metrics: Sequence[Metric]) -> int | None:

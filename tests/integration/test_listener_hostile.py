@@ -62,7 +62,9 @@ def hostile_topics(count: int, seed: int = 7) -> list[bytes]:
     found: dict[bytes, None] = {}
     while len(found) < count:
         levels = [*OWN.split("/"), *rng.choice(tails).split("/")]
-        for _ in range(rng.randint(1, 3)):
+        if rng.random() < 0.3:
+            levels[7] = rng.choice(["M8", "M70", "m7"])
+        for _ in range(rng.randint(0, 3)):
             at = rng.randrange(len(levels) + 1)
             what = rng.choice(words)
             if rng.random() < 0.5 and at < len(levels):

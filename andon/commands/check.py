@@ -17,6 +17,7 @@ from cryptography import x509
 
 from andon.clock import Now, wall
 from andon.commands.output import write_json
+from andon.commands.run import read_plant
 from andon.config import Config, ConfigError, load_config
 from andon.events import SECOND_NS
 from andon.quarantine import Quarantine
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, help="the andon.toml to check (default: andon.toml, if it is there)"
     )
     parser.add_argument("--data", type=Path, help="the data directory to check")
+    parser.add_argument("--plant", type=Path, metavar="FILE", help="a plant document to check")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the verdicts here ('-': standard output)"
     )
@@ -56,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print each verdict with its cure; 1 if something is wrong."""
     path = arguments.config or (Path("andon.toml") if Path("andon.toml").exists() else None)
-    found = list(verdicts(path, arguments.data, wall))
+    found = [*verdicts(path, arguments.data, wall), *_plant(arguments.plant)]
     if arguments.json is not None:
         write_json(arguments.json, {"verdicts": [asdict(verdict) for verdict in found]})
     if arguments.json != Path("-"):
@@ -85,6 +87,19 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
     yield _pages()
     yield _time_of_day(now)
     yield from _disk(data or config.data)
+
+
+def _plant(path: Path | None) -> Iterator[Verdict]:
+    """The document, its mapping rules included: one that can never fit or is not clear is wrong."""
+    if path is None:
+        return
+    try:
+        plant = read_plant(path)
+    except ConfigError as error:
+        yield Verdict("plant", "wrong", str(error), f"edit {path}")
+        return
+    text = f"{path}: {len(plant.assets)} assets, {len(plant.mappings)} mapping rules"
+    yield Verdict("plant", "good", text)
 
 
 def _sources(config: Config, now: Now) -> Iterator[Verdict]:

@@ -41,6 +41,7 @@ class SourceRow:
     received: str
     stored: str
     duplicates: str
+    ignored: str
     refused: str
     overflow: str
     balances: bool
@@ -140,6 +141,7 @@ def _source(source: SourceState) -> SourceRow:
         received=whole(source.received),
         stored=whole(source.stored),
         duplicates=whole(source.duplicates),
+        ignored=whole(source.ignored),
         refused=whole(source.refused_in_all),
         overflow=whole(source.overflow),
         balances=source.off_by == 0,

@@ -75,9 +75,17 @@ async def discover(url: str, folder: Path, *more: str) -> tuple[int | None, dict
     return running.returncode, json.loads(found.read_text()) if found.exists() else {}, (out + err).decode()
 
 
-async def test_a_server_that_describes_itself_needs_no_table_of_items(url: str, tmp_path: Path) -> None:
-    code, found, said = await discover(url, tmp_path)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def folder(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one look around wrote: p.json, p.toml and f.json."""
+    folder = tmp_path_factory.mktemp("found")
+    code, _, said = await discover(url, folder)
     assert code == 0, said
+    return folder
+
+
+async def test_a_server_that_describes_itself_needs_no_table_of_items(folder: Path) -> None:
+    found = json.loads((folder / "f.json").read_text())
     items = {(item["asset"], item["channel"]): item["variable"] for item in found["items"] if item["channel"]}
     assert set(items) == {
         (press, channel)
@@ -94,13 +102,12 @@ async def test_a_server_that_describes_itself_needs_no_table_of_items(url: str, 
     assert values == {("Motor/temperature", 61.5, "Cel"), ("Oil/pressure", 4.5, "bar"), ("state", 6.0, "")}
 
 
-async def test_what_is_written_is_a_source_and_a_plant_that_andon_takes(url: str, tmp_path: Path) -> None:
-    assert (await discover(url, tmp_path))[0] == 0
-    document = tomllib.loads((tmp_path / "p.toml").read_text())
+async def test_what_is_written_is_a_source_and_a_plant_that_andon_takes(folder: Path) -> None:
+    document = tomllib.loads((folder / "p.toml").read_text())
     (source,) = document["sources"].values()
     assert source.pop("kind") == "opcua"
     assert len(check(opcua.Parameters, source, "p.toml").items) == 6
-    plant = Plant.model_validate(json.loads((tmp_path / "p.json").read_text()))
+    plant = Plant.model_validate(json.loads((folder / "p.json").read_text()))
     assert [asset.path for asset in plant.assets] == ["Line 1", "Line 1"]
 
 

@@ -29,7 +29,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: Identifier
     memory_max_mb: int = Field(
-        default=256, ge=32, description="it ends itself when it takes so much more than at its start"
+        default=240, ge=32, description="it ends itself when it takes so much more than at its start"
     )
     keep_days: float | None = Field(
         default=None, gt=0, description="its own history in days, instead of [journal]'s"

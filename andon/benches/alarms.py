@@ -1,12 +1,13 @@
 """From a stop alarm published to its ticket committed, while 5,000 messages a second flow beside it (goal G4)."""
 
+import contextlib
 import itertools
 import json
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -31,13 +32,12 @@ def rows(seconds: float, step: Callable[[str], None], rate_hz: float = RATE_HZ) 
     """Alarms one after another for so many seconds; each opens a ticket, and a reader has to see it."""
     step(f"stop alarm to ticket, beside {rate_hz:,.0f} messages/s")
     waits_ms: list[float] = []
-    with source("listener", LISTENER, whole=True) as subject:
+    with source("listener", LISTENER, whole=True) as subject, _tickets_of(subject.data) as tickets:
         load = Load(subject.port, round(rate_hz * (seconds + 1)), rate_hz=rate_hz)
         with publishing(load) as sending:
             alarms = Publisher(Load(subject.port, 1), ASSETS)
             sending.begin()
             until_s = time.monotonic() + seconds
-            tickets = _tickets_of(subject.data)
             while time.monotonic() < until_s:
                 waits_ms.append(_one(alarms, len(waits_ms), tickets))
                 time.sleep(_PAUSE_S)
@@ -74,14 +74,19 @@ def sync_ms(folder: Path) -> float:
     return statistics.median(took) * 1000
 
 
-def _tickets_of(data: Path) -> Callable[[], int]:
+@contextlib.contextmanager
+def _tickets_of(data: Path) -> Iterator[Callable[[], int]]:
+    """What counts the tickets of a data directory."""
     store = open_store(data)
 
     def count() -> int:
         with reading(store) as conn:
             return conn.execute(select(func.count()).select_from(ticket)).scalar_one()
 
-    return count
+    try:
+        yield count
+    finally:
+        store.dispose()
 
 
 def _one(alarms: Publisher, number: int, tickets: Callable[[], int]) -> float:

@@ -95,10 +95,10 @@ class Sizes:
 
 FULL = Sizes(small=40_000, large=4_000, seconds=1.5, alarms_s=15.0)
 QUICK = Sizes(
-    small=20_000,
+    small=10_000,
     large=1_000,
-    seconds=1.0,
-    alarms_s=3.0,
+    seconds=0.6,
+    alarms_s=2.0,
     channels=(10, 10_000),
     opcua=5_000,
     payloads=(200,),
@@ -111,6 +111,7 @@ TINY = Sizes(
     alarms_s=0.1,
     channels=(10, 200),
     opcua=200,
+    payloads=(200,),
     qualities=(1,),
     connections=(2,),
 )

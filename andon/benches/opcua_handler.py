@@ -27,7 +27,7 @@ class Counting:
 
 async def main(url: str, nodes: int) -> None:
     """Subscribe, then answer until standard input closes."""
-    logging.getLogger("asyncua").setLevel(logging.WARNING)
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
     handler = Counting()
     async with Client(url) as client:
         index = await client.get_namespace_index(NAMESPACE)

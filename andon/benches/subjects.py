@@ -85,7 +85,7 @@ def source(
 
     A listener's port is its own; a collector's is that of its broker.
     """
-    with tempfile.TemporaryDirectory(prefix="andon-bench-") as made:
+    with tempfile.TemporaryDirectory(prefix="andon-bench-") as made, contextlib.ExitStack() as closing:
         line = Installation(Path(made))
         try:
             line.start_source(SOURCE, Source.model_validate({"kind": kind, **parameters}))
@@ -94,16 +94,22 @@ def source(
                 line.start_engine(plant(), [SOURCE])
                 line.wait("engine")
             children = [line.supervisor.children[name] for name in (SOURCE, *(["engine"] * whole))]
-            journal = SqliteJournal(Path(made) / "journal" / SOURCE, read_only=True)
+            journal = closing.enter_context(
+                contextlib.closing(SqliteJournal(Path(made) / "journal" / SOURCE, read_only=True))
+            )
             yield Subject(
                 port or int(address.strip("/").rpartition(":")[2]),
-                _worked_on(Path(made)) if whole else journal.end,
+                _worked_on(Path(made), closing) if whole else journal.end,
                 lambda: sum(cpu_of(child.process.pid) for child in children),
                 Path(made),
             )
-            journal.close()
         finally:
             line.stop()
+            for child in line.supervisor.children.values():
+                child.process.wait(WAIT_S)
+                for pipe in (child.process.stdin, child.process.stdout):
+                    if pipe is not None:
+                        pipe.close()
 
 
 def plant() -> dict[str, Json]:
@@ -133,8 +139,9 @@ def plant() -> dict[str, Json]:
     return {"name": "bench", "assets": machines, "people": people, "classes": {"motor": kinds}}
 
 
-def _worked_on(data: Path) -> Callable[[], int]:
+def _worked_on(data: Path, closing: contextlib.ExitStack) -> Callable[[], int]:
     store = open_store(data)
+    closing.callback(store.dispose)
 
     def received() -> int:
         with reading(store) as conn:

@@ -35,7 +35,14 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("source_quarantined", "untrusted_certificate", "certificate_expiring", "insecure_source"),
-    *("configuration_refused", "disk_low", "disk_full", "journal_corrupt", "repeat_differs"),
+    *(
+        "broker_dropped",
+        "configuration_refused",
+        "disk_low",
+        "disk_full",
+        "journal_corrupt",
+        "repeat_differs",
+    ),
     *("id_conflict", "identity_overflow"),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
 )

@@ -99,7 +99,7 @@ def counters(stages: Mapping[str, Counter[str]], ends: Mapping[str, int]) -> dic
     """By stage: `ingest` for all sources together and `source.<name>` for each balance, then what followed.
 
     `journaled` is counted by the journal, everything else by the engine that read it:
-    journaled = received - overflow + gap_records.
+    journaled = received - overflow + gap_records + notice_records.
     """
     result: dict[str, dict[str, Json]] = {}
     total: Counter[str] = Counter()
@@ -117,7 +117,17 @@ def counters(stages: Mapping[str, Counter[str]], ends: Mapping[str, int]) -> dic
 def balance(counts: Mapping[str, int]) -> dict[str, Json]:
     """What became of each message: received = stored + duplicates + ignored + refused + overflow."""
     refused = {name.removeprefix("refused."): n for name, n in counts.items() if name.startswith("refused.")}
-    names = ("received", "stored", "duplicates", "ignored", "overflow", "gap_records", "late")
+    names = (
+        "received",
+        "stored",
+        "duplicates",
+        "ignored",
+        "overflow",
+        "gap_records",
+        "notice_records",
+        "redriven",
+        "late",
+    )
     row: dict[str, Json] = {name: counts.get(name, 0) for name in names}
     row["refused"] = sum(refused.values())
     row["refused_by_reason"] = refused

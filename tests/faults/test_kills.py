@@ -49,4 +49,7 @@ def test_every_process_is_killed_once_and_the_story_ends_as_it_should(tmp_path: 
     assert facts["truth"]["false"] == []
     assert facts["counters"]["ingest"]["balanced"]
     ingest = facts["counters"]["ingest"]
-    assert ingest["journaled"] == ingest["received"] - ingest["overflow"] + ingest["gap_records"]
+    assert (
+        ingest["journaled"]
+        == ingest["received"] - ingest["overflow"] + ingest["gap_records"] + ingest["notice_records"]
+    )

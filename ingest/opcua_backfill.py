@@ -1,11 +1,13 @@
 """What was missed is read from the server's history, where it keeps one, behind the live data and at a bounded rate.
 
 Values that had come all the same are duplicates by their node, time and value; the others are older than what is
-known already, so they are stored and not judged. A gap is filled when every item of it could be read to its end.
+known already, so they are stored and not judged. A gap is filled when every item of it could be read to its end, and
+from a value that was known before: a server that lost its memory in a restart has no history to show, and says Good.
 """
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError
 
 from andon.clock import Now
-from andon.events import SECOND_NS, Json
+from andon.events import SECOND_NS, Json, nanoseconds
 from ingest.opcua_calls import Calls
 from ingest.opcua_intake import Intake
 from ingest.opcua_items import Watched
@@ -37,6 +39,7 @@ RELEASE_S = 1.0
 TRIES = 3
 _HISTORY_READ = int(ua.AccessLevelType.HistoryRead)
 _GOOD = {StatusCodes.Good, StatusCodes.GoodNoData, StatusCodes.GoodMoreData}
+_NO_VALUE = {StatusCodes.BadBoundNotFound, StatusCodes.BadBoundNotSupported}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -166,9 +169,10 @@ class Backfill:
             StartTime=_datetime(hole.since_ns[watched]),
             EndTime=_datetime(max(hole.to_ns, watched.last_ns) + MARGIN_NS),
             NumValuesPerNode=ua.UInt32(PAGE),
-            ReturnBounds=False,
+            ReturnBounds=True,
         )
         wanted = ua.HistoryReadValueId(node)
+        reaches_back = False
         try:
             while True:
                 page = await calls.history(details, wanted)
@@ -178,26 +182,32 @@ class Backfill:
                     return
                 came = page.HistoryData.DataValues if isinstance(page.HistoryData, ua.HistoryData) else ()
                 before, wanted.ContinuationPoint = wanted.ContinuationPoint, page.ContinuationPoint
-                await self._take(watched, came or ())
+                earliest_ns = await self._take(watched, came or ())
+                reaches_back = reaches_back or earliest_ns <= hole.since_ns[watched]
                 if not wanted.ContinuationPoint:
-                    return
+                    break
                 if wanted.ContinuationPoint == before and not came:
                     self._leave(hole, f"{watched.node}: the history does not go on")
                     return
         finally:
             if wanted.ContinuationPoint:
                 await _release(calls, details, wanted)
+        if not reaches_back:
+            self._leave(hole, f"the history of {watched.node} begins after the gap")
 
-    async def _take(self, watched: Watched, came: Sequence[ua.DataValue]) -> None:
-        """Journal a page, and wait as long as it may take: live data goes first."""
-        item, now_ns = watched.item, self._now()
+    async def _take(self, watched: Watched, came: Sequence[ua.DataValue]) -> float:
+        """Journal a page, and wait as long as it may take: live data goes first. Gives the time of its first value."""
+        item, now_ns, earliest_ns = watched.item, self._now(), math.inf
         for told in came:
             value = value_of(told)
-            if value.source_time is not None:  # a bound, or a value nobody can place
-                record = value_record(item.asset, item.channel, watched.node, value, now_ns, backfilled=True)
-                await self._intake.behind(record)
-                self.values += 1
+            if value.source_time is None or value.status & 0xFFFF_0000 in _NO_VALUE:
+                continue
+            record = value_record(item.asset, item.channel, watched.node, value, now_ns, backfilled=True)
+            await self._intake.behind(record)
+            self.values += 1
+            earliest_ns = min(earliest_ns, nanoseconds(value.source_time))
         await asyncio.sleep(len(came) / self.values_per_s)
+        return earliest_ns
 
 
 async def _release(calls: Calls, details: ua.ReadRawModifiedDetails, wanted: ua.HistoryReadValueId) -> None:

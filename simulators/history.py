@@ -87,11 +87,13 @@ class History(HistoryManager):
         if kept is None:
             return _refused(StatusCodes.BadHistoryOperationUnsupported)
         start, end = _utc(details.StartTime), _utc(details.EndTime)
-        found = [
-            replace(value, StatusCode=_raw(value), ServerTimestamp=None)
-            for value in list(kept)
-            if value.SourceTimestamp is not None and start <= _utc(value.SourceTimestamp) <= end
-        ]
+        timed = [(_utc(value.SourceTimestamp), value) for value in kept if value.SourceTimestamp is not None]
+        found = [_told(value) for at, value in timed if start <= at <= end]
+        if details.ReturnBounds:
+            before = [_told(value) for at, value in timed if at <= start][-1:]
+            after = [_told(value) for at, value in timed if at >= end][:1]
+            found = [value for value in found if value not in before + after]
+            found = [*(before or [_no_bound(start)]), *found, *(after or [_no_bound(end)])]
         return self._answer(details, found)
 
     def _answer(
@@ -118,6 +120,16 @@ def _refused(status: int) -> ua.HistoryReadResult:
 def _raw(value: ua.DataValue) -> ua.StatusCode:
     status = int(value.StatusCode.value) if value.StatusCode is not None else 0
     return ua.StatusCode(ua.UInt32(status | _RAW))
+
+
+def _told(value: ua.DataValue) -> ua.DataValue:
+    return replace(value, StatusCode=_raw(value), ServerTimestamp=None)
+
+
+def _no_bound(at: datetime) -> ua.DataValue:
+    """What stands for a bounding value that is not there (OPC 10000-11, 6.4.3)."""
+    status = ua.StatusCode(ua.UInt32(StatusCodes.BadBoundNotFound))
+    return ua.DataValue(None, status, SourceTimestamp=ua.DateTime.fromtimestamp(at.timestamp(), UTC))
 
 
 def _utc(moment: datetime) -> datetime:

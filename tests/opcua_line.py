@@ -76,11 +76,11 @@ class Line:
         )
         if history:
             await self.inside.history.keep(self.nodes[name].nodeid, history)
+            await self.write(name, value, ago_s=60)
 
-    async def write(self, name: str, value: Json) -> None:
-        await self.nodes[name].write_value(
-            ua.DataValue(ua.Variant(value), SourceTimestamp=datetime.fromtimestamp(clock.wall() / 1e9, UTC))
-        )
+    async def write(self, name: str, value: Json, *, ago_s: float = 0) -> None:
+        at = datetime.fromtimestamp(clock.wall() / 1e9 - ago_s, UTC)
+        await self.nodes[name].write_value(ua.DataValue(ua.Variant(value), SourceTimestamp=at))
 
 
 class Run:

@@ -105,7 +105,7 @@ async def test_a_gap_of_a_collector_that_was_killed_is_filled_by_the_next(line: 
     journal.close()
     async with Run(tmp_path, wanted(line.url, {"killed": "DE/temperature"})) as run:
         await run.until(lambda: bool(filled(run)))
-        assert sorted(run.values()) == [float(value) for value in range(1, 20)]
+        assert sorted(run.values()) == [float(value) for value in range(20)]
         assert filled(run)[0].from_ns == died_ns
 
 
@@ -122,6 +122,19 @@ async def test_without_a_history_the_gap_stays_and_says_so(line: Line, tmp_path:
         assert run.values() == [1.0, 3.0, 2.0]  # what can be read is read all the same
         assert not filled(run)
         assert run.status["backfill"]["refused"].endswith("s=forgotten has no history")
+
+
+async def test_a_server_that_forgot_its_history_fills_no_gap(line: Line, tmp_path: Path) -> None:
+    await line.add("amnesic", 1.0, history=100)
+    async with Line() as after, Proxy(line.url) as proxy:
+        await after.add("amnesic", 2.0)
+        async with Run(tmp_path, wanted(proxy.url, {"amnesic": "DE/temperature"})) as run:
+            await run.until(lambda: run.values() == [1.0])
+            await after.inside.history.keep(after.nodes["amnesic"].nodeid, 100)
+            proxy.break_off(after.url)
+            await run.until(lambda: run.status.get("backfill", {}).get("left") == 1)
+            assert run.status["backfill"]["refused"].endswith("begins after the gap")
+            assert not filled(run)
 
 
 async def test_what_a_full_server_queue_lost_comes_from_history_in_its_own_gap(

@@ -138,4 +138,6 @@ class MessageDecoder:
             raise Refused(Reason.TOO_LARGE, f"{len(record.body)} bytes; at most {limit} are taken")
         if route.misplaced:
             run.tally("misplaced", 1)
+        if self._presence.away and route.kind != STATE:
+            self._presence.heard(run)
         take(run)

@@ -103,6 +103,8 @@ class Template:
 
 def template(source: str) -> Template:
     """The parsed template; ValueError says what is wrong with it."""
+    if not source:
+        raise ValueError("a template is not empty")
     separator = "." if "/" not in source and "." in _CAPTURE.sub("", source) else "/"
     marked = _CAPTURE.sub(lambda m: m[0].replace("...", "\x00"), source)
     levels = tuple(_level(word.replace("\x00", "...")) for word in marked.split(separator))
@@ -125,7 +127,7 @@ def _level(word: str) -> Level:
     capture = _CAPTURE.fullmatch(word)
     if capture is not None:
         return Level("many" if capture[2] else "one", capture[1])
-    if not word or any(sign in word for sign in "{}+#\x00"):
+    if any(sign in word for sign in "{}+#\x00"):
         raise ValueError(f"a level is a word, '+', '#', {{name}} or {{name...}}, not {word!r}")
     return Level("literal", word)
 

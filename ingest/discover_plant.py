@@ -42,7 +42,7 @@ class Draft:
     def channel(self, asset_id: str, channel: str, unit: str) -> None:
         """Give the asset the point and quantity of a channel."""
         point_id, slash, quantity = channel.partition("/")
-        if slash:
+        if slash and quantity and identifier(point_id) == point_id:
             self._point(asset_id, point_id, "scalar")["quantities"].setdefault(quantity, unit)
 
     def wave(self, asset_id: str, point_id: str) -> None:
@@ -60,7 +60,7 @@ def propose(samples: Samples, plant: Plant, now_ns: int) -> Plant:
     routes, draft = Routes(plant), Draft()
     foreign: dict[str, Shape] = {}
     for topic, bodies in samples.items():
-        if not bodies:
+        if not bodies or not topic:
             continue
         shape = shape_of(topic, bodies[0], now_ns)
         if _STANDARD.match(topic):
@@ -79,7 +79,7 @@ def _standard(draft: Draft, topic: str, bodies: Sequence[bytes], shape: Shape) -
     levels = topic.split("/")
     asset_id = draft.asset(levels[7], "/".join(levels[2:7]))
     if levels[8] == "_wave":
-        draft.wave(asset_id, "/".join(levels[9:]))
+        draft.wave(asset_id, identifier("/".join(levels[9:])))
     for body in bodies:
         _of_envelope(draft, asset_id, shape, body)
 
@@ -233,7 +233,10 @@ def _told_unit(rule: dict[str, Json], shape: Shape, bodies: Sequence[bytes]) -> 
 
 def _machines(shape: Shape, bodies: Sequence[bytes]) -> list[str]:
     path = parsed(shape.machine)
-    found = [at_path(told, path) for body in bodies for told in _told(body)]
+    told = [one for body in bodies for one in _told(body)]
+    if shape.name:
+        told += [member for one in told for member in at_path(one, parsed(shape.each)) or ()]
+    found = [at_path(one, path) for one in told]
     return [str(name) for name in dict.fromkeys(found) if isinstance(name, str | int) and str(name)]
 
 

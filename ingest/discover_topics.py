@@ -3,12 +3,17 @@
 Two words at one place are alike if most of what follows one of them follows the other too.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.discover_payloads import Shape
 
 ALIKE = 0.5
+_AREA = re.compile(
+    r"(?i)(l|line|linie|hall|halle|area|zone|cell|zelle|shop|building|site|werk)[-_ ]?\w{0,3}$"
+)
+"""Names of places where machines stand: what comes again below them is a machine, not a measuring point."""
 Levels = tuple[str, ...]
 
 
@@ -108,7 +113,8 @@ def roles_of(group: Group, known: frozenset[str]) -> Roles:
         before = [at for at in range(last + (quantity is None)) if at != quantity]
         return Roles((before[-1],) if before else (), None, quantity)
     point = None
-    if len(places) > 1 and _comes_again(group, places[-2], places[-1]):
+    again = len(places) > 1 and _comes_again(group, places[-2], places[-1])
+    if again and not all(_AREA.match(levels[places[-2]]) for levels in group.members):
         point = places.pop()
     if len(places) > 1 and _comes_again(group, places[-2], places[-1]):
         return Roles((places[-2], places[-1]), point, quantity)

@@ -20,6 +20,7 @@ from andon.manifest import count
 from andon.ports import Record
 from andon.upkeep import say_needed
 from ingest.frames import HEADER_BYTES
+from ingest.own_records import missing
 from ingest.retention import enforce
 
 
@@ -236,3 +237,37 @@ def test_a_time_that_is_none_is_refused_where_it_is_written() -> None:
         andon("journal", "export", "--from", "yesterday")
     with pytest.raises(argparse.ArgumentTypeError):
         moment("2026-01-01T00:00:00")
+
+
+def test_gaps_are_listed_by_source_and_those_that_stand_open(line: SmallLine, tmp_path: Path) -> None:
+    at_ns = T0 + 100 * SECOND_NS
+    line.receives("floor", missing(T0, at_ns, "reconnect", 0), missing(T0, at_ns, "qos0_overflow", 3)).works()
+    code, found = told(tmp_path / "g.json", "gaps", "--data", line.data, "--source", "floor")
+    assert code == 0
+    assert {"reconnect", "qos0_overflow"} <= {gap["cause"] for gap in found["gaps"]}
+    assert told(tmp_path / "g.json", "gaps", "--data", line.data, "--source", "dock", "--open") == (
+        0,
+        {"gaps": []},
+    )
+    assert andon("journal", "verify", "--data", line.data) == 0
+
+
+def test_a_dead_letter_is_shown_whole_and_taken_anew_where_no_engine_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = SmallLine(tmp_path / "data", "floor").configured(FLOOR)
+    line.receives("floor", stop("E1", asset="M9", id="s1"), message(topic("M1"), bytes(5000))).works()
+    other = {**FLOOR["assets"][0], "id": "M9", "name": "M9"}
+    line.configured({**FLOOR, "version": 2, "assets": [*FLOOR["assets"], other]})
+    for journal in line.journals.values():
+        journal.close()
+    code, shown = told(tmp_path / "s.json", "deadletters", "show", "--data", line.data, "--id", "floor:1")
+    assert (code, shown["whole"], bytes.fromhex(shown["body_hex"])) == (0, True, bytes(5000))
+    assert andon("deadletters", "show", "--data", line.data, "--id", "floor:0") == 0
+    assert '"reason": {"id": "E1"' in capsys.readouterr().out
+    again = ("deadletters", "redrive", "--data", line.data)
+    code, facts = told(tmp_path / "r.json", *again, "--reason", "unknown_asset")
+    assert (code, facts["asked"], facts["redriven"]) == (0, 1, 1)
+    assert [ticket[:2] for ticket in line.tickets()] == [("M9", "E1")]
+    code, facts = told(tmp_path / "r.json", *again)
+    assert (code, facts["asked"], facts["refused"]) == (1, 1, 1)

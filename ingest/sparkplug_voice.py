@@ -17,7 +17,7 @@ from andon.clock import Now
 
 _log = logging.getLogger(__name__)
 _MS = 1_000_000
-_MINUTE_S = 60.0
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
 _ANSWER_S = 1.0
 """Two hosts of one name would answer each other for ever: we answer once a second."""
 NAMESPACE = "spBv1.0"
@@ -116,11 +116,15 @@ class Voice:
         return f"{NAMESPACE}/{group}/NCMD/{node}", rebirth_command(self._now() // _MS)
 
     def _asked_lately(self, edge: str, at_s: float) -> bool:
-        every_s = self._role.rebirth_every_s
+        """Whether it is too early. Who was asked within the hour has half of what all may: none waits for those for ever."""
+        every_s, most = self._role.rebirth_every_s, self._role.rebirths_per_minute
         while self._lately and at_s - self._lately[0] >= _MINUTE_S:
             self._lately.popleft()
-        self._asked = {name: asked_s for name, asked_s in self._asked.items() if at_s - asked_s < every_s}
-        return edge in self._asked or len(self._lately) >= self._role.rebirths_per_minute
+        remembered_s = max(every_s, _HOUR_S)
+        self._asked = {name: s for name, s in self._asked.items() if at_s - s < remembered_s}
+        if edge not in self._asked:
+            return len(self._lately) >= most
+        return at_s - self._asked[edge] < every_s or len(self._lately) >= max(1, most // 2)
 
 
 def rebirth_command(at_ms: int) -> bytes:

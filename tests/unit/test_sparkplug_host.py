@@ -126,6 +126,15 @@ def test_data_of_a_device_without_birth_is_refused_though_its_edge_node_is_born(
     assert reasons(story.hears(story.temperature(21.0, 1))) == ["sparkplug_no_birth"]
 
 
+def test_the_birth_of_an_edge_node_ends_the_births_of_its_devices() -> None:
+    story = Story()
+    story.is_born()
+    nbirth, _dbirth = story.node.births(at(5))
+    story.hears(nbirth, ms=5)
+    story.node.seq = 1
+    assert reasons(story.hears(story.temperature(21.0, 6))) == ["sparkplug_no_birth"]
+
+
 def test_an_alias_that_no_birth_named_is_refused_with_its_own_reason() -> None:
     story = Story()
     story.is_born()

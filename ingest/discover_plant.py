@@ -88,8 +88,11 @@ def _sparkplug(draft: Draft, samples: Samples, plant: Plant) -> None:
     """Machines for the devices that were born, and rules if the plant has none for Sparkplug."""
     born = list(discover_sparkplug.births(samples))
     for one in born:
+        table = discover_sparkplug.channels(one.metrics)
+        if not table:
+            continue
         asset_id = draft.asset(one.machine, f"{one.group}/{one.edge}" if one.device else one.group)
-        for channel, unit in discover_sparkplug.channels(one.metrics).values():
+        for channel, unit in table.values():
             draft.channel(asset_id, channel, unit)
     if not any(rule.payload == "sparkplug" for rule in plant.mappings):
         draft.fixed += discover_sparkplug.rules(born)

@@ -185,7 +185,7 @@ def _show(minute: Minute, proposed: Plant, outcomes: list[Outcome]) -> None:
     console.print(heard)
     for born in births({topic: its.samples for topic, its in minute.topics.items()}):
         place = "/".join(filter(None, (born.group, born.edge, born.device)))
-        console.print(escape(f"Sparkplug {place}: {', '.join(name for name, _ in born.metrics[:20])}"))
+        console.print(escape(f"Sparkplug {place}: {', '.join(name for name, _, _ in born.metrics[:20])}"))
     console.print(_rules(proposed))
     console.print(outcomes_table(outcomes))
     refused = sum(outcome.kind == "refused" for outcome in outcomes)

@@ -12,6 +12,7 @@ from ingest.discover_payloads import channel_of, shape_of
 from ingest.discover_plant import propose
 from ingest.discover_topics import groups_of
 from ingest.discover_trial import dry_run
+from simulators.sparkplug import EdgeNode, Metric
 
 T0 = 1_700_000_000 * SECOND_NS
 MS = T0 // 1_000_000
@@ -188,3 +189,26 @@ def test_what_is_kept_is_bounded_and_what_is_beyond_is_counted(monkeypatch: pyte
         minute.hear(f"t/{n % 15}", body, T0, retained=False)
     assert (len(minute.topics), minute.messages, minute.beyond) == (10, 30, 10)
     assert sum(len(body) for heard in minute.topics.values() for body in heard.samples) <= 100
+
+
+def test_sparkplug_births_become_machines_and_one_rule_for_all_devices() -> None:
+    devices = {
+        name: [Metric("Motor/Temp", 61.5, MS, alias=1, unit="°C"), Metric("Motor/Note", "text", MS, alias=2)]
+        for name in ("Press 1", "Press 2")
+    }
+    node = EdgeNode("Fab", "Edge1", devices)
+    births = dict(node.births(MS))
+    data = dict([node.data("Press 2", MS + 5, Metric("", 62.0, MS + 5, alias=1))])
+    plant = made(births)
+    assert rules(plant) == [("spBv1.0/{group}/+/{edge}/{device}", "sparkplug")]
+    assert {(asset.id, asset.path) for asset in plant.assets} == {
+        ("Press-1", "Fab/Edge1"),
+        ("Press-2", "Fab/Edge1"),
+    }
+    received = {topic: [(T0 + n, body)] for n, (topic, body) in enumerate((births | data).items())}
+    outcomes = [outcome for outcome in dry_run(plant, received) if outcome.kind == "readings"]
+    assert [(one.asset, one.values) for one in outcomes] == [
+        ("Press-1", (("Motor/temperature", 61.5, "Cel"),)),
+        ("Press-2", (("Motor/temperature", 61.5, "Cel"),)),
+        ("Press-2", (("Motor/temperature", 62.0, "Cel"),)),
+    ]

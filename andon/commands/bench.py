@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print the rows, write them."""
     rows = ingest_rows(arguments) if arguments.what == "ingest" else demo.rows()
     document = {"bench": arguments.what, "machine": machine(), "rows": [row.facts() for row in rows]}
-    Console().print(table(rows))
+    wide = None if sys.stdout.isatty() else 170  # a file has no edge to wrap at
+    Console(width=wide).print(table(rows))
     if arguments.json is not None:
         write_json(arguments.json, document)
     return 0

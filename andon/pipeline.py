@@ -15,10 +15,8 @@ import numpy as np
 from andon.config import check
 from andon.events import (
     SECOND_NS,
-    Action,
     ConfigChanged,
     Event,
-    Family,
     Finding,
     Gap,
     Int64,
@@ -30,6 +28,7 @@ from andon.events import (
     Tick,
     Waveform,
 )
+from andon.own_findings import of_failure, of_notice
 from andon.plant import Asset, Plant, Point
 from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
 from andon.redrive import Redriven, unwrap
@@ -157,7 +156,7 @@ class Pipeline:
                 outcome.gaps.append(event)
                 self._spread(event, outcome)
             case Notice():
-                outcome.findings += _of_our_own(event, self._noticed)
+                outcome.findings += of_notice(event, self._noticed)
             case Readings():
                 self._feeds(event, outcome, event.channels)
                 outcome.readings.append(event)
@@ -243,7 +242,7 @@ class Pipeline:
                 outcome.findings.extend(detector.update(event))
             except Exception as error:  # noqa: BLE001 - one broken detector must not stop the line (fault 73)
                 self._failed.add((asset_id, index))
-                outcome.findings.append(_failure(asset_id, detector, event, error))
+                outcome.findings.append(of_failure(asset_id, detector, event, error))
 
     def _configure(self, event: ConfigChanged) -> None:
         """Take the plant document into force: assets that are unchanged keep their detectors and their state."""
@@ -347,68 +346,3 @@ class Pipeline:
 def _is_heard(record: Record) -> bool:
     """Whether the record says that its source is alive; nobody knows when a corrupt one was received."""
     return record.kind in _HEARD and record.received_ns > 0
-
-
-OWN_ASSET = "andon"
-"""What findings about Andon's own line name as their asset."""
-
-
-def _of_our_own(notice: Notice, active: dict[str, int]) -> list[Finding]:
-    """The finding of a notice: raised once, updated while it is said again, cleared once; none if it never was active."""
-    component = f"{notice.code}.{notice.subject}"
-    known = active.get(component)
-    if known is None and not notice.active:
-        return []
-    onset_ns = notice.at_ns if known is None else known
-    if notice.active:
-        active[component] = onset_ns
-        action = Action.RAISE if known is None else Action.UPDATE
-    else:
-        del active[component]
-        action = Action.CLEAR
-    finding = Finding(
-        id=hashlib.sha256(f"{component}|{notice.origin.trace_id}".encode()).hexdigest()[:32],
-        asset=OWN_ASSET,
-        component=component,
-        family=Family.DATA_QUALITY,
-        condition=notice.code,
-        action=action,
-        at_ns=notice.at_ns,
-        onset_ns=onset_ns,
-        severity=notice.severity,
-        confidence=1.0,
-        numbers=(),
-        evidence={},
-        detector="pipeline",
-        version="1",
-        parameters_hash="",
-        origin=notice.origin,
-        text={"subject": notice.subject, "detail": notice.detail},
-    )
-    return [finding]
-
-
-def _failure(asset_id: str, detector: Detector, event: Event, error: Exception) -> Finding:
-    """A detector that raised: it is switched off for this asset, and that is said."""
-    kind = str(getattr(detector, "kind", type(detector).__name__))
-    at_ns = event.from_ns if isinstance(event, Gap) else event.origin.received_ns
-    identity = f"detector_failed|{asset_id}|{kind}|{event.origin.trace_id}"
-    return Finding(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:32],
-        asset=asset_id,
-        component=kind,
-        family=Family.DATA_QUALITY,
-        condition="detector_failed",
-        action=Action.RAISE,
-        at_ns=at_ns,
-        onset_ns=at_ns,
-        severity=700,
-        confidence=1.0,
-        numbers=(),
-        evidence={},
-        detector="pipeline",
-        version="1",
-        parameters_hash="",
-        origin=event.origin,
-        text={"detector": kind, "error": f"{type(error).__name__}: {error}"},
-    )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Channel = tuple[str, str]
 """The asset and the name of a channel."""
-MEMORY = "96MB"
+MEMORY = "40MB"
 """What DuckDB may hold; what it sorts beyond that goes to a folder beside the files."""
 
 

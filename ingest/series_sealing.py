@@ -35,7 +35,7 @@ from ingest.thinning import Columns, stretches
 
 Column = Int64 | Float64 | UInt32
 
-PORTION = 200_000
+PORTION = 100_000
 """Readings sealed into one file at a time: it bounds the memory that this takes."""
 FRESH_MOST = 6
 """So many files of all assets and times are split into files by period and bucket."""

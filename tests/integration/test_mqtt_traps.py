@@ -238,7 +238,7 @@ async def test_t7_what_comes_without_a_promise_is_bounded_and_what_is_left_out_i
     await asyncio.to_thread(naive)
     await until(lambda: waiting.qsize() == 500)  # and on it grows, for as long as nobody has time for it
     async with collecting(
-        journal, broker.port, client_id="ours-7", qos=0, queue_max_records=100
+        journal, broker.port, client_id="ours-7", qos=0, queue_max_records=400
     ) as collector:
         await ready(collector)
         journal.gate.clear()
@@ -255,7 +255,7 @@ async def test_t7_what_comes_without_a_promise_is_bounded_and_what_is_left_out_i
     (gap,) = (json.loads(record.body) for record in journal.read(0, 1000) if record.kind == RecordKind.GAP)
     assert gap["cause"] == "qos0_overflow"
     assert len(messages(journal)) + gap["count"] == 501
-    assert gap["count"] >= 200
+    assert gap["count"] >= 250
 
 
 async def test_t8_a_message_that_is_refused_does_not_hold_its_place_in_the_window(

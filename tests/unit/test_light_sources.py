@@ -12,7 +12,7 @@ SHOW = "import sys, andon.__main__, andon.parts.source, ingest.{kind}; print(*so
 COLLECTORS = sorted(
     path.stem
     for path in (ROOT / "ingest").glob("*.py")
-    if "class Parameters(" in (text := path.read_text("utf-8")) and "async def run(" in text
+    if "async def run(parameters: Parameters, at: SourceContext)" in path.read_text("utf-8")
 )
 
 

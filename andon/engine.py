@@ -199,6 +199,7 @@ class TakeAndCommit:
 
     def snapshot(self) -> Mapping[str, int]:
         """Save the state; gives the position of each source that will not be read again."""
+        self._series.sync()  # what the snapshot stands for is not repeated after a power cut
         snapshots.save(self._snapshot_folder, self._number, self._pipeline.snapshot())
         oldest = snapshots.oldest(self._snapshot_folder)
         with reading(self._database) as conn:

@@ -140,6 +140,9 @@ class SeriesSink(Protocol):
     def write(self, batch: int, readings: Sequence[Readings]) -> None:
         """Keep these readings; writing the same batch again changes nothing."""
 
+    def sync(self) -> None:
+        """Make what is written so far survive a power cut: after it, batches before a snapshot are not repeated."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

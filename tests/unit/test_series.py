@@ -87,6 +87,20 @@ def test_another_process_reads_while_this_one_writes(store: SeriesStore, tmp_pat
     reader.close()
 
 
+def test_what_was_synced_is_in_the_file_itself(store: SeriesStore, tmp_path: Path) -> None:
+    """A power cut may take the write-ahead log of a file that was not synced."""
+    store.sync()
+    for batch, synced in ((1, False), (2, True)):
+        store.write(batch, [block([(batch, "a", 1.0, 0)])])
+        if synced:
+            store.sync()
+        left = tmp_path / f"after{batch}.sqlite"
+        left.write_bytes((tmp_path / "series.sqlite").read_bytes())
+        after = SeriesStore(left)
+        assert len(read(after)) == (2 if synced else 0)
+        after.close()
+
+
 def test_a_reader_may_open_before_anything_is_written(tmp_path: Path) -> None:
     reader = SeriesStore(tmp_path / "none.sqlite", read_only=True)
     assert read(reader) == []

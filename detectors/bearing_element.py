@@ -133,9 +133,10 @@ class Detector:
         )
         unknown_rise: float = Field(
             default=0.4,
-            gt=0,
+            ge=0,
             le=5,
-            description="Rise of the energy from which lasting damage of an unknown element is a finding of its own.",
+            description="Rise of the energy from which lasting damage of an unknown element is a finding of its own; "
+            "0: without any rise, as for a single record.",
         )
         unknown_confirm: int = Field(
             default=8,

@@ -7,22 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
 from andon.__main__ import main
+from andon.evaluations import cwru, mfpt
 from andon.events import MINUTE_NS, SECOND_NS, Action, Finding, Float32, Origin, Waveform
 from andon.plant import Asset, Bearing, DetectorSettings, Plant, Point
 from detectors import build
-from detectors.bearing import fault_orders
-from detectors.comb import CombParameters, explain
-from detectors.envelope import envelope_of, refined_speed_hz
 from detectors.features import features_of
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 PERIOD_NS = 10 * SECOND_NS
 PRONOSTIA = Bearing(designation="PRONOSTIA", rolling_elements=13, element_diameter=3.5, pitch_diameter=25.6)
-SKF_6205 = Bearing(designation="6205", rolling_elements=9, element_diameter=0.3126, pitch_diameter=1.537)
-MFPT = Bearing(designation="MFPT", rolling_elements=8, element_diameter=0.235, pitch_diameter=1.245)
 SPEED_HZ = {"1": 30.0, "2": 27.5, "3": 25.0}
 LEADS_MIN = {"Bearing1_1": 403, "Bearing1_2": 116, "Bearing2_1": 127, "Bearing2_2": 98, "Bearing3_1": 37}
 """What the measured recipe reaches; ours may differ by 3 min (half a window of votes)."""
@@ -79,42 +74,22 @@ def test_a_bearing_run_to_failure_is_raised_once_in_time_and_not_withdrawn(name:
     assert len(findings) <= 7
 
 
-def element_of(x: Float32, rate_hz: float, speed_hz: float, bearing: Bearing) -> str:
-    """What one long record says; `x` is (sensors, n)."""
-    x = x - x.mean(axis=1, keepdims=True)
-    turning_hz = refined_speed_hz(x[0], rate_hz, speed_hz)
-    envelope = envelope_of(x, rate_hz, turning_hz, speed_hz)
-    return explain(envelope, fault_orders(bearing), turning_hz, CombParameters()).element
-
-
 def in_words(truth: str, said: str) -> str:
     return "right" if said == truth else said if said in {"unknown", "none"} else "wrong"
 
 
 def test_no_wrong_element_is_named_on_the_cwru_rig_and_the_healthy_one_is_silent() -> None:
-    counts: Counter[str] = Counter()
-    for path in recordings("cwru", "*.npz"):
-        with np.load(path) as recording:
-            sensors = [recording[key] for key in ("DE", "FE") if key in recording.files]
-        n = min(120_000, *(sensor.size for sensor in sensors), 10**9)
-        rpm, fault = path.stem.split("_")[:2]
-        truth = {"IR": "inner", "OR": "outer", "B": "element", "Normal": "none"}[re.split("@", fault)[0]]
-        x = np.stack([sensor[:n] for sensor in sensors]).astype(np.float32)
-        counts[in_words(truth, element_of(x, 12_000.0, float(rpm) / 60, SKF_6205))] += 1
-    assert counts["wrong"] == 0
-    assert counts["right"] >= 24  # 23 of 30 faults, and the healthy one
-    assert counts["none"] <= 1  # one small ball fault is not seen at all
-    assert sum(counts.values()) == 31
+    paths = recordings("cwru", "*.npz")
+    found = cwru.summary([cwru.rate(path, RECORDINGS, None) for path in paths])
+    assert (found["records"], found["wrong"], found["healthy_flagged"]) == (31, 0, 0)
+    assert found["right"] >= 23
+    assert found["not_seen"] <= 1
 
 
 def test_every_race_fault_of_the_mfpt_rig_is_named() -> None:
-    counts: Counter[str] = Counter()
-    for path in recordings("mfpt", "*.mat"):
-        recording = loadmat(path, squeeze_me=True)["bearing"]
-        x = np.asarray(recording["gs"].item(), np.float32).reshape(1, -1)
-        truth = "inner" if path.stem.startswith("Inner") else "outer"
-        counts[in_words(truth, element_of(x, float(recording["sr"]), float(recording["rate"]), MFPT))] += 1
-    assert counts == {"right": 10}
+    paths = recordings("mfpt", "*.mat")
+    found = mfpt.summary([mfpt.rate(path, RECORDINGS, None) for path in paths])
+    assert found["right"] == found["records"] == 10
 
 
 @pytest.mark.parametrize("seconds", [0.7, 2.0])
@@ -138,7 +113,7 @@ def test_short_blocks_of_the_cwru_rig_fed_as_a_sensor_would_name_no_wrong_elemen
 
 def as_sent(x: Float32, speed_hz: float, n: int) -> list[Finding]:
     """A record cut into blocks, one each 10 s."""
-    point = Point(id="DE", component="bearing", kind="waveform", bearing=SKF_6205, speed_hz=speed_hz)
+    point = Point(id="DE", component="bearing", kind="waveform", bearing=cwru.BEARING, speed_hz=speed_hz)
     asset = Asset(
         id="M",
         name="",

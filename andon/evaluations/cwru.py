@@ -1,0 +1,66 @@
+"""Case Western Reserve University's bearing rig: which damaged element is named from one record of ten seconds.
+
+The drive end bearing is judged from the accelerometers at both ends. Nothing is learned, so the healthy
+record is one among the others and may be missing.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from andon.evaluations import records
+from andon.events import Json
+from andon.plant import Bearing
+
+RATE_HZ = 12_000.0
+SENSORS = ("DE", "FE")
+BEARING = Bearing(designation="6205-2RS", rolling_elements=9, element_diameter=0.3126, pitch_diameter=1.537)
+_NAME = re.compile(r"(\d+)_(Normal|IR|OR|B)(?![A-Za-z]).*\.npz")
+_TRUTH = {"Normal": "none", "IR": "inner", "OR": "outer", "B": "ball"}
+
+PARAMETERS: dict[str, Json] = {
+    records.KIND: records.PARAMETERS,
+    "bearing": BEARING.model_dump(),
+    "sensors": list(SENSORS),
+    "rate_hz": RATE_HZ,
+}
+
+
+def files(folder: Path) -> list[Path]:
+    """The records, by name. FileNotFoundError if there are none."""
+    found = sorted(path for path in folder.rglob("*.npz") if _NAME.fullmatch(path.name))
+    if not found:
+        raise FileNotFoundError(f"there is no <rpm>_<fault>*.npz in {folder}")
+    return found
+
+
+def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
+    """What is said of one record; the shaft speed is the one in its name."""
+    del scores
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name}: wanted is <rpm>_<fault>*.npz")
+    with np.load(path, allow_pickle=False) as record:
+        sensors = [np.asarray(record[key], np.float32) for key in SENSORS if key in record.files]
+    if not sensors:
+        raise ValueError(f"{path} holds neither of {', '.join(SENSORS)}")
+    n = min(sensor.size for sensor in sensors)
+    samples = np.stack([sensor[:n] for sensor in sensors], axis=1)
+    said = records.diagnosis(samples, RATE_HZ, float(match[1]) / 60, BEARING)
+    return {"file": str(path.relative_to(folder)), **said}
+
+
+def summary(rows: Sequence[dict[str, Json]]) -> dict[str, Json]:
+    """The counts, and those of each element apart."""
+    kinds = {_truth(row["file"]) for row in rows}
+    apart = {kind: [row for row in rows if _truth(row["file"]) == kind] for kind in sorted(kinds)}
+    each = {f"right_{kind}": records.counts(some, _truth)["right"] for kind, some in apart.items()}
+    each.pop("right_none", None)
+    return records.counts(rows, _truth) | each
+
+
+def _truth(file: str) -> str:
+    match = _NAME.fullmatch(Path(file).name)
+    return _TRUTH[match[2]] if match else ""

@@ -41,6 +41,8 @@ TAKE_BYTES = 4 * 1024 * 1024  # where that ends earlier: waveforms
 HEARD_EVERY_S = 1.0
 REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
 REDRIVE_AT_MOST = 200
+_MESSAGE = RecordKind.MESSAGE
+_COUNTED = {str(RecordKind.GAP): "gap_records", str(RecordKind.NOTICE): "notice_records"}
 _CODES = {"journal_corrupt": 900, "repeat_differs": 950}
 log = logging.getLogger(__name__)
 
@@ -264,12 +266,7 @@ class TakeAndCommit:
             self._save_gaps(conn, outcome.gaps)
             self._keep_heard(conn, outcome)
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())
-            for stage, counts in self._counts(outcome, folded).items():
-                manifest.count(conn, stage, counts)
-            for part in slices:
-                kinds = Counter(record.kind for record in part.records)
-                own = {"gap_records": kinds[RecordKind.GAP], "notice_records": kinds[RecordKind.NOTICE]}
-                manifest.count(conn, f"source.{part.source}", own)
+            manifest.count(conn, self._counts(outcome, slices, folded))
         self._number = outcome.batch
         self._at.update({part.source: part.after for part in taken})
 
@@ -281,11 +278,18 @@ class TakeAndCommit:
             self._save_heard(conn, self._heard)
             self._heard, self._heard_s = {}, now_s
 
-    def _counts(self, outcome: Outcome, folded: Mapping[str, int]) -> dict[str, Mapping[str, int]]:
-        stages: dict[str, Mapping[str, int]] = {
-            f"source.{name}": counts for name, counts in outcome.counts.items()
+    def _counts(
+        self, outcome: Outcome, slices: Sequence[Slice], folded: Mapping[str, int]
+    ) -> dict[str, Counter[str]]:
+        stages: dict[str, Counter[str]] = {
+            "detectors": Counter(str(finding.action) for finding in outcome.findings),
+            "series": Counter(values=sum(len(block.at_ns) for block in outcome.readings)),
+            "ticketing": Counter(folded),
         }
-        stages["detectors"] = Counter(str(finding.action) for finding in outcome.findings)
-        stages["series"] = {"values": sum(len(block.at_ns) for block in outcome.readings)}
-        stages["ticketing"] = folded
+        for name, counts in outcome.counts.items():
+            stages[f"source.{name}"] = Counter(counts)
+        for part in slices:
+            others = Counter(str(record.kind) for record in part.records if record.kind is not _MESSAGE)
+            for kind, name in _COUNTED.items():
+                stages.setdefault(f"source.{part.source}", Counter())[name] += others[kind]
         return stages

@@ -14,9 +14,8 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    insert,
     select,
-    update,
+    text,
 )
 from sqlalchemy import func as sql
 
@@ -61,31 +60,44 @@ class Taken:
     after: int
 
 
+_BATCH = text("INSERT INTO batch (number, digest) VALUES (:number, :digest)")
+_SLICE = text(
+    "INSERT INTO batch_slice (number, place, source, first, after)"
+    " VALUES (:number, :place, :source, :first, :after)"
+)
+_POSITION = text(
+    "INSERT INTO source_position (source, after) VALUES (:source, :after)"
+    " ON CONFLICT (source) DO UPDATE SET after = excluded.after"
+)
+_COUNT = text(
+    "INSERT INTO counter (stage, name, value) VALUES (:stage, :name, :value)"
+    " ON CONFLICT (stage, name) DO UPDATE SET value = counter.value + excluded.value"
+)
+"""Plain text, and all rows of a table at once: each batch pays for its statements, however few messages it holds."""
+
+
 def save(conn: Connection, number: int, digest: str, taken: Sequence[Taken]) -> None:
     """Record one batch and move the sources' positions."""
-    conn.execute(insert(batches).values(number=number, digest=digest))
-    for place, part in enumerate(taken):
-        conn.execute(
-            insert(slices).values(
-                number=number, place=place, source=part.source, first=part.first, after=part.after
-            )
-        )
-        moved = conn.execute(
-            update(positions).where(positions.c.source == part.source).values(after=part.after)
-        )
-        if moved.rowcount == 0:
-            conn.execute(insert(positions).values(source=part.source, after=part.after))
+    rows = [
+        {"number": number, "place": place, "source": part.source, "first": part.first, "after": part.after}
+        for place, part in enumerate(taken)
+    ]
+    conn.execute(_BATCH, {"number": number, "digest": digest})
+    if rows:
+        conn.execute(_SLICE, rows)
+        conn.execute(_POSITION, [{"source": part.source, "after": part.after} for part in taken])
 
 
-def count(conn: Connection, stage: str, counts: Mapping[str, int]) -> None:
-    """Add to a stage's counters."""
-    for name, value in counts.items():
-        if not value:
-            continue
-        here = (counters.c.stage == stage) & (counters.c.name == name)
-        added = conn.execute(update(counters).where(here).values(value=counters.c.value + value))
-        if added.rowcount == 0:
-            conn.execute(insert(counters).values(stage=stage, name=name, value=value))
+def count(conn: Connection, stages: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to the counters of these stages."""
+    rows = [
+        {"stage": stage, "name": name, "value": value}
+        for stage, counts in stages.items()
+        for name, value in counts.items()
+        if value
+    ]
+    if rows:
+        conn.execute(_COUNT, rows)
 
 
 def counted(conn: Connection) -> dict[str, Counter[str]]:

@@ -15,10 +15,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    bindparam,
-    delete,
-    insert,
     select,
+    text,
 )
 
 from andon.events import SECOND_NS, Gap
@@ -74,6 +72,12 @@ class Freshness:
     why: str
 
 
+_HEARD = text(
+    "INSERT INTO heard_point (asset, point, heard_ns, source) VALUES (:asset, :point, :heard_ns, :source)"
+    " ON CONFLICT (asset, point) DO UPDATE SET heard_ns = excluded.heard_ns, source = excluded.source"
+)
+
+
 def save(conn: Connection, news: Mapping[Place, tuple[int, str]]) -> None:
     """Keep who was heard, (heard_ns, source) by place, in the caller's transaction."""
     rows = [
@@ -81,11 +85,7 @@ def save(conn: Connection, news: Mapping[Place, tuple[int, str]]) -> None:
         for (asset, point), (heard_ns, source) in news.items()
     ]
     if rows:
-        here = heard_points.c.asset == bindparam("of"), heard_points.c.point == bindparam("at")
-        conn.execute(
-            delete(heard_points).where(*here), [{"of": row["asset"], "at": row["point"]} for row in rows]
-        )
-        conn.execute(insert(heard_points), rows)
+        conn.execute(_HEARD, rows)
 
 
 def heard(conn: Connection) -> dict[Place, Heard]:

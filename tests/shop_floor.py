@@ -89,8 +89,8 @@ class ShopFloor:
         """Fold the findings into tickets, as the engine does."""
         with writing(self.database) as conn:
             counts = self.tickets.apply(conn, findings, self.plant, self.clock())
-            manifest.count(conn, "ticketing", counts)
-            manifest.count(conn, "detectors", {str(f.action): 1 for f in findings})
+            manifest.count(conn, {"ticketing": counts})
+            manifest.count(conn, {"detectors": {str(f.action): 1 for f in findings}})
 
     def asset(self, asset_id: str) -> Asset:
         """A machine of the plant."""
@@ -131,7 +131,7 @@ class ShopFloor:
         """Count messages of a source."""
         with writing(self.database) as conn:
             named = {name.replace("__", "."): value for name, value in counts.items()}
-            manifest.count(conn, f"source.{source}", named)
+            manifest.count(conn, {f"source.{source}": named})
 
     def refuses(self, head: bytes, reason: str = "malformed_json", position: int = 7) -> None:
         """Keep a dead letter."""

@@ -105,7 +105,7 @@ def test_every_bit_that_is_flipped_is_found(line: SmallLine, tmp_path: Path) -> 
 
 def test_a_message_that_ended_nowhere_is_found(line: SmallLine, tmp_path: Path) -> None:
     with writing(line.database) as conn:
-        count(conn, "source.floor", {"stored": -1})
+        count(conn, {"source.floor": {"stored": -1}})
     code, found = told(tmp_path / "v.json", "journal", "verify", "--data", line.data)
     assert code == 1
     assert "messages were received" in found["sources"]["floor"]["problems"][0]

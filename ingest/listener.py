@@ -2,28 +2,36 @@
 
 import asyncio
 import contextlib
-import ipaddress
+import logging
+import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon.clock import Now
+from andon.config import ConfigError, check
 from andon.events import Json
-from andon.ports import Journal, SourceContext
-from ingest.credentials import Doorkeeper, User
+from andon.ports import Journal, Record, SourceContext
+from ingest.credentials import Doorkeeper
 from ingest.desk import Desk
 from ingest.group_commit import GroupCommit
 from ingest.last_received import last_received_ns
+from ingest.listener_parameters import Parameters, Tls
 from ingest.mqtt_packets import Reason
 from ingest.mqtt_session import Session
 from ingest.mqtt_wire import Limits
-from ingest.sparkplug_voice import HostRole, Voice
+from ingest.notices import REFUSED_CONFIGURATION, Notices
+from ingest.sparkplug_voice import Voice
 
-_MIB = 1024 * 1024
+__all__ = ["Parameters", "Tls", "run"]
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 1024
+_LIVE = (
+    *("users", "anonymous", "payload_max_bytes", "waveform_max_bytes", "receive_maximum", "connections_max"),
+    *("connecting_max", "connect_timeout_s", "unfinished_max_bytes"),
+)
+"""The parameters that change while the clients stay; whose user is another, or gone, has to come again."""
 _LOOK_S = 0.5
 """How often time-outs are judged and the status is told."""
 _COMMIT_S, _CLOSE_S = 3.0, 1.0
@@ -31,91 +39,82 @@ _COMMIT_S, _CLOSE_S = 3.0, 1.0
 _CONNECTIONS_PER_RECORD = 1 << 20
 
 
-class Tls(BaseModel):
-    """The listener's certificate, and whose certificates it asks of clients."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    certificate: Path = Field(description="PEM file with the certificate and its chain")
-    key: Path = Field(description="PEM file with its private key")
-    client_ca: Path | None = Field(
-        default=None,
-        description="PEM file; if given, clients must show a certificate of this CA, and its CN is the user name",
-    )
-
-
-class Parameters(BaseModel):
-    """How the listener listens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    host: str = Field(default="127.0.0.1", description="address to listen on; not loopback only with tls")
-    port: int = Field(default=1883, ge=0, le=65535, description="TCP port; 0 takes any free one")
-    users: dict[str, User] = Field(
-        default_factory=dict, description="who may publish, by user name or certificate CN"
-    )
-    anonymous: bool = Field(default=False, description="let clients in without a name; on loopback only")
-    tls: Tls | None = Field(default=None, description="encryption and client certificates")
-    sparkplug: HostRole = Field(default=HostRole(), description="what we are for Sparkplug edge nodes")
-    payload_max_bytes: int = Field(
-        default=_MIB,
-        ge=64,
-        le=64 * _MIB,
-        description="largest payload, in bytes; beyond it a message is refused",
-    )
-    waveform_max_bytes: int = Field(
-        default=8 * _MIB, ge=64, le=64 * _MIB, description="largest payload on /_wave/ topics, in bytes"
-    )
-    receive_maximum: int = Field(
-        default=1000, ge=1, le=65535, description="messages one client may have unacknowledged"
-    )
-    connections_max: int = Field(default=1000, ge=1, le=100_000, description="clients at the same time")
-    connecting_max: int = Field(
-        default=100,
-        ge=1,
-        le=10_000,
-        description="connections at the same time that have not said who they are",
-    )
-    connect_timeout_s: float = Field(
-        default=10.0, gt=0, le=300, description="seconds in which a client has to say who it is"
-    )
-    queue_max_records: int = Field(
-        default=20_000,
-        ge=10,
-        le=10_000_000,
-        description="messages that may wait to be written before reading stops",
-    )
-    queue_max_bytes: int = Field(
-        default=32 * _MIB, ge=1024, description="bytes that may wait to be written before reading stops"
-    )
-    unfinished_max_bytes: int = Field(
-        default=64 * _MIB, ge=1024, description="bytes of messages still arriving, of all clients together"
-    )
-
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        loopback = _is_loopback(self.host)
-        if not loopback and self.tls is None:
-            raise ValueError(
-                f"{self.host} can be reached from other machines: give tls (certificate, key), or listen on 127.0.0.1"
-            )
-        if not loopback and self.anonymous:
-            raise ValueError(f"anonymous clients are for loopback only, and {self.host} is not: give users")
-        if not self.users and not self.anonymous:
-            raise ValueError("nobody could publish: give users (a password hash each, or tls.client_ca)")
-        certified = self.tls is not None and self.tls.client_ca is not None
-        bare = sorted(name for name, user in self.users.items() if user.password is None)
-        if bare and not certified:
-            raise ValueError(f"no way to know {', '.join(bare)}: give a password hash, or tls.client_ca")
-        return self
-
-
 async def run(parameters: Parameters, at: SourceContext) -> None:
     """Listen until `stopping` is set, then commit what was read, acknowledge it and close, within 5 s.
 
-    `ready` is told `mqtt://host:port` (or `mqtts://`). Raises OSError if the address or a certificate cannot be
-    used, or if the journal fails; nothing that was not durable has been acknowledged then.
+    `ready` is told `mqtt://host:port` (or `mqtts://`). `{"word": "reload"}` changes users and limits while the
+    clients stay; for anything else they are sent away and may come again at once. Raises OSError if the
+    address or a certificate cannot be used at the start, or if the journal fails; nothing that was not durable
+    has been acknowledged then.
     """
+    notices: list[Record] = []
+    terms = Terms(parameters, Notices(at.folder, at.now, notices.append), notices)
+    try:
+        while not at.stopping.is_set():
+            await _listen(terms, at)
+    finally:
+        terms.door.close()
+
+
+class Terms:
+    """What the listener listens by: `parameters` at the open `door`, and `next` once they have to be others.
+
+    A door that is the same is kept open meanwhile: whoever knocks waits, and is let in by the new terms.
+    """
+
+    def __init__(self, parameters: Parameters, notices: Notices, said: list[Record]) -> None:
+        self.parameters = parameters
+        self.next: Parameters | None = None
+        self.error: str | None = None
+        self.said = said
+        self._notices = notices
+        self.tls = _tls(parameters.tls)
+        self.door = _open_door(parameters)
+        self._notices.over(
+            REFUSED_CONFIGURATION
+        )  # what was refused before a restart is not what we start with
+
+    def judge(self, document: object) -> None:
+        """Note new parameters as the next; what cannot be used is said, and the old ones stay."""
+        try:
+            wanted = check(Parameters, document, "new configuration")
+            tls = _tls(wanted.tls)
+            moves = (wanted.host, wanted.port) != (self.parameters.host, self.parameters.port)
+            door = _open_door(wanted) if moves else self.door
+        except (ConfigError, OSError) as error:
+            _log.error("the new configuration is refused; the old one stays", extra={"why": str(error)})
+            self.error = str(error)
+            self._notices.say(REFUSED_CONFIGURATION, 600, str(error))
+            return
+        self.error = None
+        self._notices.over(REFUSED_CONFIGURATION)
+        if moves:
+            self.door.close()
+        self.door, self.tls, self.next = door, tls, wanted
+
+    def adopt(self, desk: Desk) -> bool:
+        """Take the next parameters into force where the clients can stay; False if they cannot."""
+        if self.next is None:
+            return True
+        new, old = self.next, self.parameters
+        if new.model_copy(update={name: getattr(old, name) for name in _LIVE}) != old:
+            return False
+        self.parameters, self.next = new, None
+        _put_limits(desk, new)
+        if (new.users, new.anonymous) != (old.users, old.anonymous):
+            desk.doorkeeper = Doorkeeper(new.users, anonymous=new.anonymous)
+            for (user, _), session in list(desk.sessions.items()):
+                same = old.users.get(user) == new.users.get(user) if user is not None else new.anonymous
+                if not same:
+                    session.leave(Reason.NOT_AUTHORISED, with_will=False)
+        return True
+
+
+async def _listen(terms: Terms, at: SourceContext) -> None:
+    """Listen by these terms, until told to stop or until they are others that the clients cannot stay for."""
     loop = asyncio.get_running_loop()
-    tls = _tls(parameters.tls)
+    parameters = terms.parameters = terms.next or terms.parameters
+    terms.next = None
     async with contextlib.AsyncExitStack() as stack:
         checker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="doorkeeper"))
         group = GroupCommit(
@@ -130,42 +129,46 @@ async def run(parameters: Parameters, at: SourceContext) -> None:
         await stack.enter_async_context(group)
         server = await loop.create_server(
             lambda: Session(desk),
-            parameters.host,
-            parameters.port,
-            ssl=tls,
-            ssl_handshake_timeout=parameters.connect_timeout_s if tls else None,
-            backlog=1024,
+            sock=terms.door.dup(),
+            ssl=terms.tls,
+            ssl_handshake_timeout=parameters.connect_timeout_s if terms.tls else None,
+            backlog=_BACKLOG,
         )
         stack.callback(checker.shutdown, wait=False, cancel_futures=True)
-        port = server.sockets[0].getsockname()[1]
-        at.ready(f"{'mqtts' if tls else 'mqtt'}://{parameters.host}:{port}")
-        heeding = loop.create_task(_heed(desk, at.words), name="words to the listener")
+        port = terms.door.getsockname()[1]
+        at.ready(f"{'mqtts' if terms.tls else 'mqtt'}://{parameters.host}:{port}")
+        heeding = loop.create_task(_heed(desk, terms, at.words), name="words to the listener")
         try:
-            await _serve(desk, at.stopping, at.status)
+            await _serve(desk, terms, at)
         finally:
             heeding.cancel()
             server.close()
             await _say_goodbye(desk)
 
 
-async def _heed(desk: Desk, words: "asyncio.Queue[Mapping[str, Json]]") -> None:
+async def _heed(desk: Desk, terms: Terms, words: "asyncio.Queue[Mapping[str, Json]]") -> None:
     """Listen for words while we serve."""
     while True:
         word = await words.get()
-        if word.get("word") == "rebirth":
+        if word.get("word") == "reload":
+            terms.judge(word.get("parameters"))
+        elif word.get("word") == "rebirth":
             command = desk.voice.rebirth(str(word.get("edge")))
             if command is not None:
                 desk.say(*command)
 
 
-async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[str, Json]], None]) -> None:
-    """Judge time-outs and tell the status until told to stop; raises what the journal raised."""
+async def _serve(desk: Desk, terms: Terms, at: SourceContext) -> None:
+    """Judge time-outs and tell the status until told to stop or to begin anew; raises what the journal raised."""
     told: Mapping[str, Json] = {}
     told_s, received = 0.0, 0
     loop = asyncio.get_running_loop()
-    stop: asyncio.Future[bool] = loop.create_task(stopping.wait(), name="stop of the listener")
+    stop: asyncio.Future[bool] = loop.create_task(at.stopping.wait(), name="stop of the listener")
     try:
-        while not stop.done():
+        while not stop.done() and terms.adopt(desk):
+            if terms.said:
+                desk.group.add(list(terms.said), urgent=True)
+                terms.said.clear()
             await asyncio.wait(
                 {stop, desk.group.failure}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
             )
@@ -176,9 +179,9 @@ async def _serve(desk: Desk, stopping: asyncio.Event, status: Callable[[Mapping[
             if desk.received != received:
                 received, desk.last_received_ns = desk.received, desk.now()
             desk.tell_state()
-            facts = _facts(desk)
+            facts = {**_facts(desk), "configuration_error": terms.error}
             if facts != told and loop.time() - told_s >= 1.0:
-                status(facts)
+                at.status(facts)
                 told, told_s = facts, loop.time()
     finally:
         stop.cancel()
@@ -250,6 +253,24 @@ def _facts(desk: Desk) -> Mapping[str, Json]:
     }
 
 
+def _put_limits(desk: Desk, parameters: Parameters) -> None:
+    """The limits that hold for whoever comes from now on."""
+    desk.limits = Limits(payload=parameters.payload_max_bytes, waveform=parameters.waveform_max_bytes)
+    desk.receive_maximum = parameters.receive_maximum
+    desk.connections_max = parameters.connections_max
+    desk.connecting_max = parameters.connecting_max
+    desk.connect_timeout_s = parameters.connect_timeout_s
+    desk.held_bytes_max = parameters.unfinished_max_bytes
+
+
+def _open_door(parameters: Parameters) -> socket.socket:
+    """A socket that listens on the address; OSError if it cannot be had."""
+    family, _, _, _, address = socket.getaddrinfo(
+        parameters.host, parameters.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+
+
 def _tls(parameters: Tls | None) -> ssl.SSLContext | None:
     if parameters is None:
         return None
@@ -260,10 +281,3 @@ def _tls(parameters: Tls | None) -> ssl.SSLContext | None:
         context.load_verify_locations(parameters.client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -23,7 +23,7 @@ from ingest.mqtt_paho import Message
 from ingest.mqtt_parameters import Parameters, Tls, address, wait_s
 from ingest.mqtt_subscriptions import Arrivals, Kept, Subscriptions, shared
 from ingest.mqtt_wire import Limits
-from ingest.notices import Notices
+from ingest.notices import REFUSED_CONFIGURATION, Notices
 from ingest.own_records import missing, too_large
 from ingest.sparkplug_voice import Voice
 
@@ -39,7 +39,6 @@ _LIVE = ("topics", "qos", "shared_group", "drop_counters", "retry_min_s", "retry
 """The parameters that change without another connection."""
 _COUNTER_TRIES = 2
 """Some brokers end the connection of whoever asks for $SYS: they are not asked a third time."""
-REFUSED_CONFIGURATION = "configuration_refused"
 
 
 async def run(parameters: Parameters, at: SourceContext) -> None:

@@ -14,6 +14,7 @@ from andon.ports import Record
 from ingest.own_records import notice
 
 FILE = "notices.json"
+REFUSED_CONFIGURATION = "configuration_refused"
 
 
 class Notices:

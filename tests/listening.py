@@ -47,7 +47,14 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
     stopping, status = asyncio.Event(), list[Mapping[str, Json]]()
     parameters = Parameters.model_validate(settings)
     with tempfile.TemporaryDirectory() as folder:
-        at = SourceContext(journal, wall, stopping, address.set_result, status.append, Path(folder))
+        at = SourceContext(
+            journal,
+            wall,
+            stopping,
+            lambda where: address.done() or address.set_result(where),
+            status.append,
+            Path(folder),
+        )
         task = asyncio.create_task(run(parameters, at), name="listener")
         await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
         if not address.done():

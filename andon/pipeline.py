@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from andon.config import check
 from andon.events import (
@@ -19,6 +20,7 @@ from andon.events import (
     Event,
     Finding,
     Gap,
+    GapCause,
     Int64,
     Json,
     Notice,
@@ -34,6 +36,8 @@ from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
 from andon.redrive import Redriven, unwrap
 
 _HEARD = frozenset({RecordKind.MESSAGE, RecordKind.REFUSED, RecordKind.GAP})
+_FEW = 100
+"""Up to so many values of each channel are looked at one by one."""
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
 FeaturesOf = Callable[[Waveform, Point | None], Readings]
 
@@ -92,7 +96,7 @@ class Pipeline:
         self._config: ConfigChanged | None = None
         self._detectors: dict[str, Sequence[Detector]] = {}
         self._failed: set[tuple[str, int]] = set()
-        self._latest: dict[str, int] = {}  # asset/channel -> the latest event time seen there
+        self._latest: dict[str, dict[str, int]] = {}  # asset -> channel -> the latest event time seen there
         self._heard: dict[str, int] = {}  # source -> when its last record was received
         self._away: dict[str, int] = {}  # source -> since when it is silent
         self._noticed: dict[str, int] = {}  # code.subject -> since when it is active
@@ -193,10 +197,10 @@ class Pipeline:
             outcome.heard[event.asset, point] = (event.origin.received_ns, event.origin.source)
 
     def _is_newest(self, asset: str, channel: str, at_ns: int) -> bool:
-        key = f"{asset}/{channel}"
-        if at_ns < self._latest.get(key, at_ns):
+        latest = self._latest.setdefault(asset, {})
+        if at_ns < latest.get(channel, at_ns):
             return False
-        self._latest[key] = at_ns
+        latest[channel] = at_ns
         return True
 
     def _in_order(self, readings: Readings, counts: Counter[str]) -> Readings | None:
@@ -204,14 +208,8 @@ class Pipeline:
         if readings.historical:
             counts["historical"] += len(readings.at_ns)
             return None
-        keep = np.ones(len(readings.at_ns), dtype=bool)
-        for index in np.unique(readings.channel):
-            key = f"{readings.asset}/{readings.channels[index]}"
-            rows = np.flatnonzero(readings.channel == index)
-            at_ns: Int64 = readings.at_ns[rows]
-            before = np.maximum.accumulate(np.concatenate(([self._latest.get(key, at_ns[0])], at_ns)))
-            keep[rows] = at_ns >= before[:-1]
-            self._latest[key] = int(before[-1])
+        few = len(readings.at_ns) <= _FEW * len(readings.channels)
+        keep = self._one_by_one(readings) if few else self._by_channel(readings)
         if keep.all():
             return readings
         counts["late"] += int((~keep).sum())
@@ -224,6 +222,31 @@ class Pipeline:
             value=readings.value[keep],
             quality=readings.quality[keep],
         )
+
+    def _one_by_one(self, readings: Readings) -> NDArray[np.bool_]:
+        """Which rows are not older than their channel's last: the quicker way where each channel has few."""
+        latest = self._latest.setdefault(readings.asset, {})
+        names, keep = readings.channels, []
+        for index, at_ns in zip(readings.channel.tolist(), readings.at_ns.tolist(), strict=True):
+            name = names[index]
+            in_order = at_ns >= latest.get(name, at_ns)
+            keep.append(in_order)
+            if in_order:
+                latest[name] = at_ns
+        return np.array(keep, dtype=np.bool_)
+
+    def _by_channel(self, readings: Readings) -> NDArray[np.bool_]:
+        """The same, the quicker way where each channel has many."""
+        latest = self._latest.setdefault(readings.asset, {})
+        keep = np.ones(len(readings.at_ns), dtype=np.bool_)
+        for index in np.unique(readings.channel):
+            name = readings.channels[index]
+            rows = np.flatnonzero(readings.channel == index)
+            at_ns: Int64 = readings.at_ns[rows]
+            before = np.maximum.accumulate(np.concatenate(([latest.get(name, at_ns[0])], at_ns)))
+            keep[rows] = at_ns >= before[:-1]
+            latest[name] = int(before[-1])
+        return keep
 
     def _detect_everywhere(self, event: Event, outcome: Outcome) -> None:
         for asset_id in self._detectors:
@@ -279,7 +302,7 @@ class Pipeline:
             from_ns = heard_ns  # nobody ticked meanwhile: the engine was away as well
         if from_ns is None:
             return []
-        return [Gap(part.source, None, None, from_ns, received_ns, "source_silent", False, origin)]
+        return [Gap(part.source, None, None, from_ns, received_ns, GapCause.SOURCE_SILENT, False, origin)]
 
     def _silent_sources(self, tick: Tick) -> list[Gap]:
         """The sources that have said nothing for too long: connected is not alive (law 9)."""
@@ -292,7 +315,7 @@ class Pipeline:
             ):
                 continue
             self._away[source] = heard_ns
-            silent.append(Gap(source, None, None, heard_ns, None, "source_silent", False, tick.origin))
+            silent.append(Gap(source, None, None, heard_ns, None, GapCause.SOURCE_SILENT, False, tick.origin))
         return silent
 
     @property
@@ -331,7 +354,9 @@ class Pipeline:
         if own["config"] is not None:
             at_ns, version, document, source, position, received_ns = own["config"]
             self._configure(ConfigChanged(at_ns, version, document, Origin(source, position, received_ns)))
-        self._latest, self._heard = dict(own["latest"]), dict(own["heard"])
+        latest: dict[str, dict[str, int]] = own["latest"]
+        self._latest = {asset: dict(channels) for asset, channels in latest.items()}
+        self._heard = dict(own["heard"])
         self._away = dict(own["away"])
         self._noticed = dict(own["noticed"])
         fed_by: dict[str, list[str]] = own["fed_by"]

@@ -4,6 +4,8 @@ Taking them one by one is what makes findings independent of how blocks are spli
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import isfinite
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -13,7 +15,9 @@ from andon.events import Readings
 
 Key = TypeVar("Key")
 
-_SEVERITY = np.uint32(0xC000_0000)  # OPC 10000-4, 7.39: the two highest bits; 0 is good
+_NOT_GOOD = 0x4000_0000  # OPC 10000-4, 7.39: the severity is in the two highest bits; 0 is good
+_FEW = 64
+"""Up to so many values are picked as quickly one by one."""
 _MOST_TABLES = 64
 
 
@@ -29,32 +33,49 @@ class Intake(Generic[Key]):
     def __init__(self, wanted: Callable[[str, str], Key | None]) -> None:
         self._wanted = wanted
         self._tables: dict[
-            tuple[tuple[str, ...], tuple[str, ...]], tuple[list[Key | None], NDArray[np.bool_]]
+            tuple[tuple[str, ...], tuple[str, ...]], tuple[list[Key | None], NDArray[np.bool_] | None]
         ] = {}
 
     def rows(self, readings: Readings) -> Iterable[tuple[int, Key, float]]:
         """The time, key and value of each wanted reading that is of good quality and finite."""
         keys, mine = self._table(readings)
-        if not mine.any():
+        if mine is None:
             return ()
-        good = (readings.quality & _SEVERITY) == 0
-        picked = np.flatnonzero(mine[readings.channel] & good & np.isfinite(readings.value))
-        at_ns = readings.at_ns[picked].tolist()
-        channel = readings.channel[picked].tolist()
-        value = readings.value[picked].tolist()
+        if len(readings.at_ns) > _FEW:
+            readings = _picked(readings, mine)
         return [
-            (at, key, x)
-            for at, i, x in zip(at_ns, channel, value, strict=True)
-            if (key := keys[i]) is not None
+            (at_ns, key, value)
+            for at_ns, i, value, quality in zip(
+                readings.at_ns.tolist(),
+                readings.channel.tolist(),
+                readings.value.tolist(),
+                readings.quality.tolist(),
+                strict=True,
+            )
+            if (key := keys[i]) is not None and quality < _NOT_GOOD and isfinite(value)
         ]
 
-    def _table(self, readings: Readings) -> tuple[list[Key | None], NDArray[np.bool_]]:
+    def _table(self, readings: Readings) -> tuple[list[Key | None], NDArray[np.bool_] | None]:
+        """The key of each channel, and which have one; None if none has."""
         names = (readings.channels, readings.units)
         table = self._tables.get(names)
         if table is None:
             if len(self._tables) >= _MOST_TABLES:
                 self._tables.clear()
             keys = [self._wanted(*name) for name in zip(*names, strict=True)]
-            table = keys, np.array([key is not None for key in keys], dtype=np.bool_)
+            mine = [key is not None for key in keys]
+            table = keys, np.array(mine, dtype=np.bool_) if any(mine) else None
             self._tables[names] = table
         return table
+
+
+def _picked(readings: Readings, mine: NDArray[np.bool_]) -> Readings:
+    """The readings of these channels alone."""
+    rows = np.flatnonzero(mine[readings.channel])
+    return replace(
+        readings,
+        at_ns=readings.at_ns[rows],
+        channel=readings.channel[rows],
+        value=readings.value[rows],
+        quality=readings.quality[rows],
+    )

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
@@ -28,6 +29,8 @@ BUCKETS = 4
 FRESH = -1
 """The bucket and period of a segment that holds all of them, as it was sealed."""
 DAY_NS = 24 * HOUR_NS
+_STORED = np.dtype("<i8"), np.dtype("<i4"), np.dtype("<f8"), np.dtype("<u4")
+"""How the columns of a block are stored: at_ns, channel id, value, quality."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS channel (
@@ -174,11 +177,12 @@ def seen(conn: sqlite3.Connection, asset: str, channel: str, from_ns: int, to_ns
 
 def columns_of(blocks: Sequence[Sequence[bytes]]) -> tuple[Int64, Int32, Float64, NDArray[np.uint32]]:
     """(at_ns, channel id, value, quality) of stored blocks, one after the other."""
+    at_ns, channel, value, quality = _STORED
     return (
-        _numbers((row[0] for row in blocks), np.dtype("<i8")),
-        _numbers((row[1] for row in blocks), np.dtype("<i4")),
-        _numbers((row[2] for row in blocks), np.dtype("<f8")),
-        _numbers((row[3] for row in blocks), np.dtype("<u4")),
+        _numbers((row[0] for row in blocks), at_ns),
+        _numbers((row[1] for row in blocks), channel),
+        _numbers((row[2] for row in blocks), value),
+        _numbers((row[3] for row in blocks), quality),
     )
 
 
@@ -191,18 +195,13 @@ class TailWriter:
 
     def write(self, batch: int, readings: Sequence[Readings]) -> int:
         """Add these readings in one transaction; gives how many are new: none of a batch that was here before."""
-        by_asset: dict[str, list[Readings]] = {}
-        for block in readings:
-            if len(block.at_ns):
-                by_asset.setdefault(block.asset, []).append(block)
-        if not by_asset:
+        blocks = sorted((block for block in readings if len(block.at_ns)), key=_asset)
+        if not blocks:
             return 0
         self._conn.execute("BEGIN IMMEDIATE")
         try:
             (through,) = self._conn.execute("SELECT through FROM sealed").fetchone()
-            new = 0
-            if batch > through:
-                new = sum(self._write_asset(batch, asset, blocks) for asset, blocks in by_asset.items())
+            new = self._add(batch, blocks) if batch > through else 0
         except BaseException:
             self._conn.execute("ROLLBACK")
             self._ids.clear()
@@ -210,37 +209,48 @@ class TailWriter:
         self._conn.execute("COMMIT")
         return new
 
-    def _write_asset(self, batch: int, asset: str, blocks: Sequence[Readings]) -> int:
-        at_ns = np.concatenate([block.at_ns for block in blocks])
-        channel = np.concatenate([self._channel_ids(block) for block in blocks])
-        value = np.concatenate([block.value for block in blocks])
-        quality = np.concatenate([block.quality for block in blocks])
-        kept = self._conn.execute(
-            "INSERT OR IGNORE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                batch,
-                asset,
-                int(at_ns.min()),
-                int(at_ns.max()),
-                at_ns.astype("<i8").tobytes(),
-                channel.astype("<i4").tobytes(),
-                value.astype("<f8").tobytes(),
-                quality.astype("<u4").tobytes(),
-            ),
-        )
-        if not kept.rowcount:
+    def _add(self, batch: int, blocks: Sequence[Readings]) -> int:
+        """Add the blocks, ordered by asset; all at once, since most hold a few values and each call costs the same."""
+        kept = {asset for (asset,) in self._conn.execute("SELECT asset FROM block WHERE batch = ?", (batch,))}
+        by_asset = {asset: list(of) for asset, of in groupby(blocks, key=_asset) if asset not in kept}
+        fresh = [block for of in by_asset.values() for block in of]
+        if not fresh:
             return 0
+        at_ns = np.concatenate([block.at_ns for block in fresh])
+        value = np.concatenate([block.value for block in fresh])
+        channel = self._channel_ids(fresh)
+        quality = np.concatenate([block.quality for block in fresh])
+        counts = [sum(len(block.at_ns) for block in of) for of in by_asset.values()]
+        starts = [0, *accumulate(counts)][:-1]
+        stored = [
+            column.astype(kind).tobytes()
+            for column, kind in zip((at_ns, channel, value, quality), _STORED, strict=True)
+        ]
+        from_ns, to_ns = (of.reduceat(at_ns, starts).tolist() for of in (np.minimum, np.maximum))
+        self._conn.executemany(
+            "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (batch, asset, first_ns, last_ns, *_cut(stored, first, count))
+                for asset, first_ns, last_ns, first, count in zip(
+                    by_asset, from_ns, to_ns, starts, counts, strict=True
+                )
+            ],
+        )
         self._note_last(channel, at_ns, value)
         return len(at_ns)
 
-    def _channel_ids(self, block: Readings) -> Int32:
-        return np.array(
-            [
-                self._channel_id(block.asset, name, unit)
-                for name, unit in zip(block.channels, block.units, strict=True)
-            ],
-            np.int32,
-        )[block.channel]
+    def _channel_ids(self, blocks: Sequence[Readings]) -> Int32:
+        """The id of each value's channel."""
+        ids = [
+            self._channel_id(block.asset, name, unit)
+            for block in blocks
+            for name, unit in zip(block.channels, block.units, strict=True)
+        ]
+        counts, widths = [len(block.at_ns) for block in blocks], [len(block.channels) for block in blocks]
+        index = np.concatenate([block.channel for block in blocks])
+        if (index >= np.repeat(widths, counts)).any():
+            raise IndexError("a value of a channel that its block does not name")
+        return np.array(ids, np.int32)[index + np.repeat([0, *accumulate(widths)][:-1], counts)]
 
     def _channel_id(self, asset: str, name: str, unit: str) -> int:
         known = self._ids.get((asset, name, unit))
@@ -260,6 +270,18 @@ class TailWriter:
             "UPDATE channel SET last_at_ns = ?1, last_value = ?2 WHERE id = ?3 AND last_at_ns <= ?1",
             zip(at_ns[last].tolist(), value[last].tolist(), channel[last].tolist(), strict=True),
         )
+
+
+def _asset(block: Readings) -> str:
+    return block.asset
+
+
+def _cut(columns: Sequence[bytes], first: int, count: int) -> list[bytes]:
+    """Those rows of the stored columns."""
+    return [
+        column[first * width : (first + count) * width]
+        for column, width in zip(columns, (kind.itemsize for kind in _STORED), strict=True)
+    ]
 
 
 def _numbers(blobs: Iterable[bytes], kind: np.dtype[Number]) -> NDArray[Number]:

@@ -146,6 +146,29 @@ class StopAlarm:
     origin: Origin
 
 
+class GapCause(StrEnum):
+    """Why data is missing; docs/gaps.md says what each means. New ones may be added, none changes its meaning."""
+
+    CONNECTION = "connection"
+    DISCONNECTED = "disconnected"
+    SESSION_LOST = "session_lost"
+    BROKER_DROPPED = "broker_dropped"
+    QOS0_OVERFLOW = "qos0_overflow"
+    OVERFLOW = "overflow"
+    SERVER_QUEUE_OVERFLOW = "server_queue_overflow"
+    EVENT_QUEUE_OVERFLOW = "event_queue_overflow"
+    NOTIFICATION_LOST = "notification_lost"
+    UNREADABLE = "unreadable"
+    ITEM_SILENT = "item_silent"
+    ITEM_MISSING = "item_missing"
+    SEQUENCE = "sequence"
+    OFFLINE = "offline"
+    SOURCE_SILENT = "source_silent"
+    SPARKPLUG_SEQ = "sparkplug_seq"
+    SPARKPLUG_DEATH = "sparkplug_death"
+    SPARKPLUG_NO_BIRTH = "sparkplug_no_birth"
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Data known to be missing: silence is never health. `asset` and `point` are None where all are meant.

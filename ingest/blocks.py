@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from andon.events import Event, Gap, Notice, Origin, Quality, Readings
+from andon.events import Event, Gap, GapCause, Notice, Origin, Quality, Readings
 from andon.ports import DeadLetter, Decoded, Record, RecordKind
 from andon.redrive import IDENTIFIED
 from ingest.identity import Identity
@@ -172,7 +172,7 @@ class Run:
             hole.point,
             hole.from_ns,
             hole.to_ns,
-            "sequence",
+            GapCause.SEQUENCE,
             filled,
             self.origin(),
         )

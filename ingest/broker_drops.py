@@ -8,7 +8,7 @@ can tell, a program cannot.
 
 from collections.abc import Mapping, Sequence
 
-from andon.events import MINUTE_NS, SECOND_NS, Json
+from andon.events import MINUTE_NS, SECOND_NS, GapCause, Json
 from andon.ports import Record
 from ingest.mqtt_subscriptions import Kept, matches
 from ingest.notices import Notices
@@ -79,7 +79,7 @@ class DropWatch:
         self.dropped += lost
         said = f"the broker has dropped {lost} messages from its clients' queues; {name} stands at {count}"
         self._notices.say(CODE, SEVERITY, said)
-        return missing(min(from_ns, at_ns), at_ns, CODE)
+        return missing(min(from_ns, at_ns), at_ns, GapCause.BROKER_DROPPED)
 
     def stand(self, at_ns: int) -> None:
         """We are connected and nothing was told: the counters stood still up to a moment ago; the notice may be over."""

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from andon.clock import Now
+from andon.events import GapCause
 from andon.ports import Journal, Record
 from ingest.errors import JournalFull
 from ingest.own_records import missing
@@ -213,7 +214,7 @@ class GroupCommit:
         self._urgent = False
         self._began_s = self._loop.time()
         if self._lost:
-            self._pending.append(missing(self._lost_from_ns, self._now(), "qos0_overflow", self._lost))
+            self._pending.append(missing(self._lost_from_ns, self._now(), GapCause.QOS0_OVERFLOW, self._lost))
             self._lost = 0
         self._committing, self._pending = self._pending, []
         self._told, self._waiting = self._waiting, []

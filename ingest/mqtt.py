@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from andon.config import ConfigError, check
-from andon.events import Json
+from andon.events import GapCause, Json
 from andon.ports import Record, RecordKind, SourceContext
 from ingest.broker_drops import DropWatch
 from ingest.group_commit import GroupCommit
@@ -291,9 +291,9 @@ class Collector:
     def _note_what_is_missing(self, *, session_present: bool) -> None:
         """Say so in the journal when the broker cannot have kept what was published since we were last here."""
         if self._alive_ns is not None and not session_present:
-            self._group.add([missing(self._alive_ns, self._now(), "session_lost")])
+            self._group.add([missing(self._alive_ns, self._now(), GapCause.SESSION_LOST)])
         elif self._alive_ns is not None and self._parameters.qos == 0:
-            self._group.add([missing(self._alive_ns, self._now(), "disconnected")])
+            self._group.add([missing(self._alive_ns, self._now(), GapCause.DISCONNECTED)])
 
     def _welcome(self) -> None:
         self._connections += 1

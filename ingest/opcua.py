@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from andon.events import Json
+from andon.events import GapCause, Json
 from andon.ports import CorruptRecord, Journal, RecordKind, SourceContext
 from ingest.errors import IngestError
 from ingest.notices import Notices
@@ -199,7 +199,7 @@ class Collector:
         """From here on nothing comes, and what is under way of a refresh of alarms says nothing."""
         self._missing_since_ns, self._since_ns = heard_ns, self._lasting.since(heard_ns)
         self._lasting.conditions.connection_lost()
-        self._lasting.intake.gap(heard_ns, None, "connection")
+        self._lasting.intake.gap(heard_ns, None, GapCause.CONNECTION)
 
     def _close_gap(self) -> None:
         """Data comes again: what is missing is known, and filled if all of it has a history."""
@@ -207,11 +207,11 @@ class Collector:
         if from_ns is None:
             return
         to_ns = self._lasting.now()
-        self._lasting.intake.gap(from_ns, to_ns, "connection")
+        self._lasting.intake.gap(from_ns, to_ns, GapCause.CONNECTION)
         wanted = set(self._board.items.values())
         since_ns = {watched: at_ns for watched, at_ns in self._since_ns.items() if watched in wanted}
         events_told = self._parameters.events is None or self._board.refresh == "Good"
-        self._lasting.backfill.note(Hole(from_ns, to_ns, "connection", since_ns, complete=events_told))
+        self._lasting.backfill.note(Hole(from_ns, to_ns, GapCause.CONNECTION, since_ns, complete=events_told))
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from andon.clock import Now
-from andon.events import Json
+from andon.events import GapCause, Json
 from andon.ports import Journal, Record
 from ingest.opcua_conditions import Memory
 from ingest.opcua_words import gap_record
@@ -156,7 +156,7 @@ class Intake:
     def _tell_loss(self) -> None:
         if self._lost_from_ns is not None:
             now_ns = self._now()
-            self._put(gap_record(self._lost_from_ns, now_ns, "overflow", now_ns, count=self._lost))
+            self._put(gap_record(self._lost_from_ns, now_ns, GapCause.OVERFLOW, now_ns, count=self._lost))
             self.gaps += 1
             self.lost(self._lost_from_ns, now_ns)
             self._lost, self._lost_from_ns = 0, None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from asyncua import ua
 
 from andon.clock import Now
-from andon.events import nanoseconds
+from andon.events import GapCause, nanoseconds
 from ingest import opcua_packml
 from ingest.opcua_backfill import MARGIN_NS, MOST_BACK_NS, Backfill, Hole
 from ingest.opcua_conditions import Conditions
@@ -55,7 +55,7 @@ class Lasting:
     def lost(self, from_ns: int, to_ns: int) -> None:
         """What came between these times found no room: read it from history."""
         since_ns = dict.fromkeys(self.board.items.values(), from_ns - MARGIN_NS)
-        self.backfill.note(Hole(from_ns, to_ns, "overflow", since_ns))
+        self.backfill.note(Hole(from_ns, to_ns, GapCause.OVERFLOW, since_ns))
 
     def missed(self, watched: Watched, to_ns: int, cause: str, *, from_ns: int | None = None) -> None:
         """An item's values since its last one are missing: say it, and fill it if its history can be read."""
@@ -101,15 +101,15 @@ class Published:
                 if not board.unreadable:
                     log.exception("a notification cannot be read; more of them are only counted")
                 board.unreadable += 1
-                self._lasting.intake.gap(self.heard_ns, self.heard_ns, "unreadable")
+                self._lasting.intake.gap(self.heard_ns, self.heard_ns, GapCause.UNREADABLE)
 
     def _check_number(self, number: int) -> None:
         """Notification messages are numbered from 1 without holes, 2**32 - 1 is followed by 1 (OPC 10000-4, 7.21)."""
         expected = self._number % 0xFFFF_FFFF + 1
         if self._number and number != expected:
             from_ns, to_ns = self.heard_ns, self._lasting.now()
-            self._lasting.intake.gap(from_ns, to_ns, "notification_lost")
-            hole = Hole(from_ns, to_ns, "notification_lost", self._lasting.since(from_ns))
+            self._lasting.intake.gap(from_ns, to_ns, GapCause.NOTIFICATION_LOST)
+            hole = Hole(from_ns, to_ns, GapCause.NOTIFICATION_LOST, self._lasting.since(from_ns))
             self._lasting.backfill.note(hole)
         self._number = number
 
@@ -133,7 +133,9 @@ class Published:
         at_ns = nanoseconds(value.source_time) if value.source_time else self.heard_ns
         if value.overflowed:
             watched.overflows += 1
-            self._lasting.missed(watched, at_ns, "server_queue_overflow", from_ns=watched.last_ns or at_ns)
+            self._lasting.missed(
+                watched, at_ns, GapCause.SERVER_QUEUE_OVERFLOW, from_ns=watched.last_ns or at_ns
+            )
         if watched.item.channel == STOP:
             self._take_alarms(watched, told, value, at_ns)
             return
@@ -196,7 +198,7 @@ class Published:
             self.refresh_due = True
         elif kind == QUEUE_OVERFLOW:
             self.refresh_due = True
-            self._lasting.intake.gap(self.heard_ns, self.heard_ns, "event_queue_overflow")
+            self._lasting.intake.gap(self.heard_ns, self.heard_ns, GapCause.EVENT_QUEUE_OVERFLOW)
         elif self._events is not None:
             said = said_of(fields, self._events, self.namespaces)
             if said is None:

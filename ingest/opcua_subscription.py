@@ -18,7 +18,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
-from andon.events import SECOND_NS, nanoseconds
+from andon.events import SECOND_NS, GapCause, nanoseconds
 from ingest.opcua_calls import Calls
 from ingest.opcua_events import Events, asked, event_filter
 from ingest.opcua_items import Standing, Watched, queue_size
@@ -165,7 +165,7 @@ class Subscription:
         watched.looked_s = time.monotonic()
         if watched.missing_since_ns is not None:
             from_ns, watched.missing_since_ns = watched.missing_since_ns, None
-            self._lasting.missed(watched, self._lasting.now(), "item_missing", from_ns=from_ns)
+            self._lasting.missed(watched, self._lasting.now(), GapCause.ITEM_MISSING, from_ns=from_ns)
 
     def _failed(self, watched: Watched, reason: str) -> None:
         """It will be tried again; one that has spoken before is missing from now on."""
@@ -174,7 +174,7 @@ class Subscription:
             watched.missing_since_ns = watched.last_ns
             item = watched.item
             self._lasting.intake.gap(
-                watched.last_ns, None, "item_missing", asset=item.asset, point=watched.point
+                watched.last_ns, None, GapCause.ITEM_MISSING, asset=item.asset, point=watched.point
             )
 
     def _request(self, watched: Watched, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:
@@ -296,7 +296,7 @@ class Subscription:
             watched.server_handle = None
             watched.is_(Standing.SILENT, "changed without being told")
             if watched.last is not None:
-                self._lasting.missed(watched, self._lasting.now(), "item_silent")
+                self._lasting.missed(watched, self._lasting.now(), GapCause.ITEM_SILENT)
         await self.want()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from andon.events import SECOND_NS, Gap, Json, Origin
+from andon.events import SECOND_NS, Gap, GapCause, Json, Origin
 from ingest.refusal import Reason, Refused
 from ingest.sparkplug import Metric
 
@@ -21,7 +21,7 @@ MAX_KNOWN = 200_000
 """Metrics of all edge nodes together."""
 MAX_TOLD = 16
 LAP, _BEHIND = 256, 128
-DEATH, LOST, NO_BIRTH = "sparkplug_death", "sparkplug_seq", "sparkplug_no_birth"
+DEATH, LOST, NO_BIRTH = GapCause.SPARKPLUG_DEATH, GapCause.SPARKPLUG_SEQ, GapCause.SPARKPLUG_NO_BIRTH
 
 
 @dataclass(slots=True)
@@ -212,7 +212,7 @@ class Edge:
         self, cause: str, asset: str, span: tuple[int, int | None], origin: Origin, *, filled: bool = False
     ) -> Gap:
         """A gap of one asset of this edge node."""
-        return Gap(self.source, asset, None, span[0], span[1], cause, filled, origin)
+        return Gap(self.source, asset, None, span[0], span[1], GapCause(cause), filled, origin)
 
 
 class Host:

@@ -5,14 +5,14 @@ comes back. The broker (or our listener) publishes the will when the connection 
 to one and a half keep-alives late. What another source says of the same machine does not end it.
 """
 
-from andon.events import Gap, Json
+from andon.events import Gap, GapCause, Json
 from ingest import envelope as words
 from ingest.blocks import Run
 from ingest.envelope import parse
 from ingest.refusal import Reason, Refused
 from ingest.retained import RETAIN
 
-CAUSE = "offline"
+CAUSE = GapCause.OFFLINE
 ONLINE = "online"
 
 

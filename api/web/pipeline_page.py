@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from andon import manifest
 from andon.database import reading
-from andon.events import Gap
+from andon.events import Gap, GapCause
 from andon.ports import DeadLetter
 from api.flow import SourceState, sources_of
 from api.freshness import counts_of, points_of
@@ -169,9 +169,13 @@ def _silent(one: Freshness, visit: Visit) -> SilentPoint:
     if one.why == "silent":
         why = visit.words("freshness.silent", limit=visit.time.span(one.limit_s or 0))
     elif one.why:
-        why = visit.words("freshness.gap", cause=one.why)
+        why = visit.words("freshness.gap", cause=_cause(one.why, visit))
     name = asset_name(visit.plant.asset(one.asset), one.asset, visit.words)
     return SilentPoint(one.asset, name, one.point, one.state, one.heard_ns, one.source or MISSING, why)
+
+
+def _cause(cause: str, visit: Visit) -> str:
+    return visit.words(f"gap_cause.{cause}") if cause in set(GapCause) else cause
 
 
 def _hole(gap: Gap, visit: Visit) -> Hole:
@@ -179,4 +183,4 @@ def _hole(gap: Gap, visit: Visit) -> Hole:
     if gap.asset:
         place = asset_name(visit.plant.asset(gap.asset), gap.asset, visit.words)
         place = f"{place}, {gap.point}" if gap.point else place
-    return Hole(gap.source, place, gap.from_ns, gap.to_ns, gap.cause, gap.backfilled)
+    return Hole(gap.source, place, gap.from_ns, gap.to_ns, _cause(gap.cause, visit), gap.backfilled)

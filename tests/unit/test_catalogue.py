@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from andon.events import Action, PackMLState, Priority
+from andon.events import Action, GapCause, PackMLState, Priority
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
@@ -76,6 +76,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "fold.": FoldRule,
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
+    "gap_cause.": GapCause,
     "help.key_": ("j", "k", "a", "n", "o", "help"),
     "next.title_": ("assign", "accept", "resolve", "sign"),
     "packml.": [state.name for state in PackMLState],

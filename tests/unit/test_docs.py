@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from andon.events import GapCause
 from ingest.refusal import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -174,3 +175,8 @@ def test_every_test_that_the_comparison_names_exists() -> None:
     tests = set(re.findall(r"def (test_[a-z0-9_]+)", written))
     assert len(named) > 30
     assert named - files - tests == set()
+
+
+def test_every_cause_of_a_gap_has_its_line() -> None:
+    rows = re.findall(r"^\| `([a-z0-9_]+)` \|", text("docs/gaps.md"), re.MULTILINE)
+    assert sorted(rows) == sorted(GapCause)

@@ -66,10 +66,11 @@ class CombParameters(BaseModel):
         default=3.0, gt=0, le=50, description="z that means damage of an unknown element."
     )
     unknown_flux: float = Field(
-        default=1.06,
-        gt=1,
+        default=1.003,
+        ge=0.97,
         le=10,
-        description="Variance of the log envelope, 1 for stationary noise, that means damage of an unknown element.",
+        description="Variance of the log envelope over the whole band, 0.97 for stationary noise of any colour, "
+        "that means damage of an unknown element.",
     )
 
 
@@ -143,7 +144,7 @@ def explain(envelope: Envelope, orders: FaultOrders, speed_hz: float, p: CombPar
     ):
         return _named("element", scores["cage"], orders.cage, height, step_order)
     strongest = max(first.z, cage)
-    if float(envelope.flux.max(axis=1).mean()) >= p.unknown_flux or strongest >= p.unknown_z:
+    if float(envelope.flux.mean()) >= p.unknown_flux or strongest >= p.unknown_z:
         return Verdict("unknown", strongest)
     return Verdict("none", strongest)
 

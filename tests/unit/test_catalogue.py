@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
 
 CONDITIONS = (
-    *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race"),
+    *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race", "process_change"),
     *(
         "bearing_rolling_element",
         "bearing_cage",

@@ -1,0 +1,247 @@
+"""Process channels together: a machine's rows of readings have left what was learned of them while it was healthy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from andon.events import Event, Family, Finding, Float64, Json, Number, Origin, Readings, StopAlarm
+from andon.plant import Asset
+from andon.ports import State
+from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.evidence import Trend, significant
+from detectors.intake import Intake
+from detectors.process_model import Baseline, Window, learned, take
+from detectors.process_rows import Rows, taken
+from detectors.running import STATE, Running
+from detectors.state import flatten, load
+from detectors.votes import cast, count
+
+_MOST = 1e100  # far beyond any reading, so that squares stay finite
+_FAR = 1e6
+_NAMED = 3  # channels that a finding names
+
+
+@dataclass(slots=True)
+class _State:
+    baseline_version: int
+    running: Running = field(default_factory=Running)
+    rows: Rows = field(default_factory=Rows)
+    learning: Float64 = field(default_factory=lambda: np.zeros(0))
+    learned_rows: int = 0
+    from_ns: int = 0
+    to_ns: int = 0
+    baseline: Baseline = field(default_factory=Baseline)
+    window: Window = field(default_factory=Window)
+    score: float = 0.0
+    by_channel: Float64 = field(default_factory=lambda: np.zeros(0))
+    votes: int = 0
+    low: int = 0
+    onset_ns: int = 0
+    said: float = 0.0
+    component: str = ""
+    trend: Trend = field(default_factory=Trend)
+    episode: Episode = field(default_factory=Episode)
+
+
+class Detector:
+    """The scalar channels of a machine, row by row, against a frozen multivariate baseline.
+
+    Raises once when the rows stay away from it, names the channels that carry it, updates when the distance has
+    doubled, clears when they are back. Rows of a machine that does not run are neither learned from nor judged.
+    Source: measured on SKAB (Katser & Kozitsin, Skoltech Anomaly Benchmark, 2020).
+    """
+
+    kind = "process_multivariate"
+    version = "1"
+
+    class Parameters(BaseModel):
+        """What is learned, and when leaving it is a finding."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        baseline_version: int = Field(
+            default=1,
+            ge=1,
+            description="Raise it after an acknowledged repair or a declared operating change: the baseline is relearned.",
+        )
+        channels: tuple[str, ...] = Field(
+            default=(),
+            max_length=64,
+            description="Channels (point/quantity) to judge together; left out, all quantities of the scalar points.",
+        )
+        learn_rows: int = Field(
+            default=400, ge=120, le=20_000, description="Running rows that the baseline is made of."
+        )
+        window_rows: int = Field(
+            default=30, ge=5, le=500, description="Rows whose median is judged, and whose unrest is taken."
+        )
+        limit: float = Field(
+            default=3.1,
+            gt=0,
+            le=100,
+            description="Distance from the baseline, in its own reach, that counts.",
+        )
+        raise_count: int = Field(
+            default=45, ge=1, le=10_000, description="Rows beyond the limit needed to raise."
+        )
+        raise_of: int = Field(
+            default=60, ge=1, le=10_000, description="Latest rows among which they are counted."
+        )
+        clear_rows: int = Field(
+            default=120, ge=1, le=100_000, description="Rows in a row below the limit needed to clear."
+        )
+        run_settle_s: float = Field(
+            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
+        )
+
+    def __init__(self, asset: Asset, parameters: Parameters) -> None:
+        self._asset, self._parameters = asset, parameters
+        scalar = [
+            f"{point.id}/{name}"
+            for point in asset.points
+            if point.kind == "scalar"
+            for name in point.quantities
+        ]
+        self._channels = list(parameters.channels or scalar[:64])
+        self._number = {channel: i for i, channel in enumerate(self._channels)}
+        self._components = [self._component_of(channel) for channel in self._channels]
+        self._intake = Intake(self._wanted)
+        hashed, family = parameters_hash(parameters), Family.MACHINE_CONDITION
+        self._speakers = {
+            component: Speaker(self.kind, self.version, hashed, asset.id, family, component)
+            for component in self._components
+        }
+        self._settle_ns = round(parameters.run_settle_s * 1e9)
+        self._state = _State(parameters.baseline_version)
+
+    @property
+    def score(self) -> float:
+        """Distance of the latest row from the baseline, in the baseline's own reach; 0 while it is learned."""
+        return self._state.score
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the latest row lies beyond the limit."""
+        return self._state.score > self._parameters.limit
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        """Take a block of readings, or a stop."""
+        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
+            self._state.running.take_stop(event)
+        if not isinstance(event, Readings) or event.asset != self._asset.id:
+            return ()
+        found: list[Finding] = []
+        for at_ns, channel, value in self._intake.rows(event):
+            if channel < 0:
+                self._state.running.take_state(at_ns, value)
+                continue
+            for row_ns, row in taken(self._state.rows, len(self._channels), at_ns, channel, value):
+                if self._state.running.runs_at(row_ns, self._settle_ns):
+                    found += self._take(row_ns, row, event.origin)
+        return found
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+        return flatten(self._state)
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
+        load(self._state, state)
+        kept = self._state
+        if kept.baseline_version != self._parameters.baseline_version:
+            self._state = _State(self._parameters.baseline_version, kept.running, kept.rows)
+            self._state.trend, self._state.episode = kept.trend, kept.episode
+
+    def _wanted(self, channel: str, unit: str) -> int | None:
+        del unit  # a channel has one, and only its changes are judged
+        return -1 if channel == STATE else self._number.get(channel)
+
+    def _component_of(self, channel: str) -> str:
+        point = self._asset.point(channel.partition("/")[0])
+        return point.component if point else ""
+
+    def _take(self, at_ns: int, row: Float64, origin: Origin) -> list[Finding]:
+        row = np.minimum(np.maximum(row, -_MOST), _MOST)
+        if not self._state.baseline.scale.size:
+            self._learn(at_ns, row)
+            return []
+        self._judge(row)
+        self._state.trend.add(at_ns, self._state.score)
+        return self._speak(at_ns, origin)
+
+    def _learn(self, at_ns: int, row: Float64) -> None:
+        state, wanted = self._state, self._parameters.learn_rows
+        if not state.learned_rows:
+            state.learning, state.from_ns = np.zeros((wanted, row.size)), at_ns
+        state.learning[state.learned_rows] = row
+        state.learned_rows += 1
+        if state.learned_rows == wanted:
+            state.to_ns = at_ns
+            state.baseline, state.window = learned(state.learning, self._parameters.window_rows)
+            state.learning = np.zeros(0)
+
+    def _judge(self, row: Float64) -> None:
+        state = self._state
+        known = ~np.isnan(row)
+        row = np.where(known, row, state.baseline.mean)
+        features = take(state.window, state.baseline, row, self._parameters.window_rows)
+        away = np.abs(features - state.baseline.centre) / state.baseline.scale
+        level, unrest, residual = away.reshape(3, -1)
+        state.by_channel = np.minimum(np.maximum(np.maximum(level, unrest), 0.5 * residual) * known, _FAR)
+        state.score = float(state.by_channel.max())
+
+    def _speak(self, at_ns: int, origin: Origin) -> list[Finding]:
+        state, parameters = self._state, self._parameters
+        state.votes = cast(state.votes, self.flagged, parameters.raise_of)
+        state.low = 0 if self.flagged else state.low + 1
+        if not state.votes:
+            state.onset_ns = 0
+        elif not state.onset_ns:
+            state.onset_ns = at_ns
+        if not state.episode.stands and count(state.votes) >= parameters.raise_count:
+            state.said, state.component = state.score, self._components[int(state.by_channel.argmax())]
+            return [self._speaker().raises(state.episode, state.onset_ns, self._word(at_ns, origin))]
+        if state.episode.stands and state.low >= parameters.clear_rows:
+            word = self._word(at_ns, origin)
+            state.votes, state.onset_ns = 0, 0
+            return [self._speaker().clears(state.episode, word)]
+        if state.episode.stands and state.score >= 2 * state.said:
+            state.said = state.score
+            return [self._speaker().updates(state.episode, self._word(at_ns, origin))]
+        return []
+
+    def _speaker(self) -> Speaker:
+        return self._speakers[self._state.component]
+
+    def _word(self, at_ns: int, origin: Origin) -> Word:
+        state, limit = self._state, self._parameters.limit
+        source = f"frozen baseline v{state.baseline_version}"
+        leading = np.argsort(-state.by_channel, kind="stable")[:_NAMED].tolist()
+        named = [
+            Number(self._channels[i], significant(state.by_channel[i]), "× reach", limit, source)
+            for i in leading
+        ]
+        return Word(
+            at_ns=at_ns,
+            condition="process_change",
+            severity=500 if state.score >= 3 * limit else 400,
+            origin=origin,
+            confidence=0.8,
+            numbers=(Number("distance", significant(state.score), "× reach", limit, source), *named),
+            evidence=self._evidence(limit),
+            text={"channels": ", ".join(self._channels[i] for i in leading)},
+        )
+
+    def _evidence(self, limit: float) -> dict[str, Json]:
+        state = self._state
+        return {
+            "trend": state.trend.shape("distance", "× reach", limit=limit),
+            "baseline": {
+                "version": state.baseline_version,
+                "from_ns": state.from_ns,
+                "to_ns": state.to_ns,
+                "blocks": state.learned_rows,
+            },
+            "contributions": {"channel": self._channels, "value": significant(state.by_channel)},
+        }

@@ -34,9 +34,10 @@ from ingest.remarks import Remarks
 OWN = "engine"
 """The engine's own source: ticks, changes of configuration, notices, and refused messages to decode anew."""
 
-TAKE_AT_MOST = (
-    4096  # records per source and batch: a batch of scalars costs a third per message of what 256 do
-)
+TAKE_AT_MOST = 4096
+"""Records per source and batch: a batch of scalars costs a third per message of what 256 do."""
+TAKE_AT_LEAST, TURN_S = 1024, 0.025
+"""A longer turn keeps an alarm waiting that comes meanwhile: the next ones take less, but no less than this."""
 TAKE_BYTES = 4 * 1024 * 1024  # where that ends earlier: waveforms
 HEARD_EVERY_S = 1.0
 REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
@@ -94,6 +95,9 @@ class TakeAndCommit:
         self._last_tick_ns = 0
         self._heard: dict[tuple[str, str], tuple[int, str]] = {}
         self._heard_s = 0.0
+        self._most = TAKE_AT_MOST
+        self.all_read = False
+        """Whether the last turn took all that had been there when it began."""
         self.differs: list[int] = []
         self.rebirths: list[tuple[str, str]] = []
         """Births wanted by what was committed, (source, group/edge), until who can ask for them takes them."""
@@ -182,7 +186,7 @@ class TakeAndCommit:
         """Take what the sources have, then journal a tick if one is due and all is read; None if there was nothing."""
         before_ns = self._now()
         outcome = self._turn(sorted(self._journals))
-        if tick and before_ns - self._last_tick_ns >= SECOND_NS and self.caught_up():
+        if tick and before_ns - self._last_tick_ns >= SECOND_NS and self.all_read:
             self._last_tick_ns = before_ns
             over = [
                 notice(code, subject, before_ns, active=False, severity=1, detail="not seen for an hour")
@@ -217,20 +221,25 @@ class TakeAndCommit:
         return needed
 
     def _turn(self, sources: Iterable[str]) -> Outcome | None:
+        began_s = time.monotonic()
         found = [
-            take(self._journals[source], source, self._at.get(source, 0), TAKE_AT_MOST, bytes_max=TAKE_BYTES)
+            take(self._journals[source], source, self._at.get(source, 0), self._most, bytes_max=TAKE_BYTES)
             for source in sources
         ]
-        slices = tuple(part for part, _ in found if part.records)
+        self.all_read = all(ended for _, _, ended in found)
+        slices = tuple(part for part, _, _ in found if part.records)
         if not slices:
             return None
         outcome = self._pipeline.step(Batch(self._number + 1, slices))
         self._lasting(lambda: self._commit(outcome, slices))
         self.rebirths += outcome.rebirths
         self._lasting(lambda: self._series.write(outcome.batch, outcome.readings))
-        for part, damaged in found:
+        for part, damaged, _ in found:
             if damaged is not None:
                 self._remark("journal_corrupt", part.source, damaged)
+        self._most = _bounded(
+            max(len(part.records) for part in slices), time.monotonic() - began_s, self._most
+        )
         return outcome
 
     def _remark(self, code: str, subject: str, detail: str) -> None:
@@ -293,3 +302,10 @@ class TakeAndCommit:
             for kind, name in _COUNTED.items():
                 stages.setdefault(f"source.{part.source}", Counter())[name] += others[kind]
         return stages
+
+
+def _bounded(took: int, turn_s: float, before: int) -> int:
+    """How many records a turn may take if it is to end in time, after one of so many that took so long."""
+    if took < TAKE_AT_LEAST:
+        return before
+    return min(max(round(took * TURN_S / turn_s), TAKE_AT_LEAST), TAKE_AT_MOST)

@@ -15,14 +15,15 @@ READ_AT_ONCE = 256
 
 def take(
     journal: Journal, source: str, first: int, limit: int, *, bytes_max: int | None = None
-) -> tuple[Slice, str | None]:
-    """Up to `limit` records from `first` on, and where the journal is damaged, if it is.
+) -> tuple[Slice, str | None, bool]:
+    """Up to `limit` records from `first` on, where the journal is damaged, if it is, and whether that was all there is.
 
     No more are taken once their bodies hold `bytes_max`, so that many small ones fit into one batch, or a few large.
     A corrupt record stands as a refusal. When it was received nobody knows: it is given the time of the one before.
     """
     records: list[Record] = []
     damaged = None
+    ended = False
     size = 0
     while len(records) < limit and (bytes_max is None or size < bytes_max):
         try:
@@ -32,10 +33,11 @@ def take(
             before_ns = records[-1].received_ns if records else _received_ns(journal, error.position - 1)
             more = [_corrupt(error, before_ns)] * min(error.resume - error.position, limit - len(records))
         if not more:
+            ended = True
             break
         records.extend(more)
         size += sum(len(record.body) for record in more)
-    return Slice(source, first, records), damaged
+    return Slice(source, first, records), damaged, ended
 
 
 def original(journal: Journal, position: int) -> Record | None:

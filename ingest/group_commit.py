@@ -29,7 +29,8 @@ _NAP_MIN_S, _NAP_MAX_S = 0.000_25, 0.005
 _FEW = 32
 """Who brings more than this in one turn of the loop needs no nap."""
 _PUT_OFF_MAX = 64
-_ALARM = b"/_event/"
+ALARM = b"/_event"
+"""What the topic of an alarm holds: nothing is waited for once it is there."""
 _log = logging.getLogger(__name__)
 
 
@@ -170,7 +171,7 @@ class GroupCommit:
         """
         self._pending += records
         self._bytes += sum(len(record.body) for record in records)
-        self._urgent = self._urgent or urgent or any(_ALARM in record.topic for record in records)
+        self._urgent = self._urgent or urgent or any(ALARM in record.topic for record in records)
         if durable is not None:
             self._waiting.append(durable)
         self._fresh += len(records)

@@ -53,7 +53,7 @@ class SqliteJournal:
 
     One process writes; `read_only` opens the same folder elsewhere and follows. A commit is one row, whatever
     its number of records; bodies over `inline_bytes` go to the segment beside it. `on_commit` is called with
-    the new end after each commit, on the thread that appended. A file is full at `rotate_bytes`, or when its first
+    the records after each commit, on the thread that appended. A file is full at `rotate_bytes`, or when its first
     record is `rotate_ns` old. While `is_full` says so, nothing is appended. Appending and reading belong to
     one thread at a time; `end` and `drop_before` may be called from any.
 
@@ -69,7 +69,7 @@ class SqliteJournal:
         rotate_ns: int = _NEVER_NS,
         inline_bytes: int = INLINE_BYTES,
         is_full: Callable[[], bool] | None = None,
-        on_commit: Callable[[int], None] | None = None,
+        on_commit: Callable[[Sequence[Record]], None] | None = None,
     ) -> None:
         self._folder = folder
         self._rotate_bytes, self._rotate_ns = rotate_bytes, rotate_ns
@@ -117,7 +117,7 @@ class SqliteJournal:
         self._end += len(records)
         self._note_end()
         if self._on_commit is not None:
-            self._on_commit(self._end)
+            self._on_commit(records)
         return self._end
 
     def read(self, position: int, limit: int) -> Sequence[Record]:

@@ -6,7 +6,7 @@ from ingest.blocks import Run
 from ingest.envelope import Envelope
 from ingest.identity import MAX_SEQUENCES, Identity
 from ingest.refusal import Reason, Refused
-from ingest.sequence import Verdict
+from ingest.sequence import NEW, Verdict
 
 DUP = 0x01
 _REFUSALS = {
@@ -60,16 +60,17 @@ def follows(
     sequence = run.identity.sequence(key)
     if run.identity.forgotten:
         _say_what_was_forgotten(run.identity, run)
+    equipment = run.route.equipment
     verdict = sequence.take(
         number,
         zlib.crc32(run.record.body),
         source_ns=sent_ns,
         at_ns=at_ns,
         received_ns=run.received_ns,
-        asset=run.route.equipment.id if run.route.equipment else None,
+        asset=None if equipment is None else equipment.id,
         point=point,
     )
-    if verdict is not Verdict.NEW:
+    if verdict is not NEW:
         return accept(run, verdict, f"number {number}")
     if sequence.holes:
         for hole, filled in sequence.news(run.received_ns):
@@ -81,7 +82,7 @@ def follows(
 
 def accept(run: Run, verdict: Verdict, what: str) -> bool:
     """Whether to go on with a message judged so: a duplicate is counted, a conflict is Refused."""
-    if verdict is Verdict.NEW or run.identified:
+    if verdict is NEW or run.identified:
         run.identified = True
         return True
     if verdict is Verdict.DUPLICATE:

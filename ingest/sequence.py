@@ -26,6 +26,10 @@ class Verdict(StrEnum):
     FORGOTTEN = "forgotten"  # too old to tell
 
 
+NEW = Verdict.NEW
+"""Looked up with each message: the member of an enum costs more than a name."""
+
+
 @dataclass(slots=True)
 class Hole:
     """The numbers `first` .. `end` - 1, jumped over; `missing` of them have not come since."""
@@ -81,7 +85,7 @@ class Sequence:
             bounds[-1] = number + 1
         else:
             verdict = self._judge(number, checksum, source_ns)
-            if verdict is not Verdict.NEW:
+            if verdict is not NEW:
                 return verdict
             if number > end:
                 # A message of another asset on either side: the missing ones may be of any.
@@ -96,10 +100,12 @@ class Sequence:
             self._insert(number)
         if number >= end:
             self.last_ns, self.asset = at_ns, asset
-        self.latest_source_ns = max(self.latest_source_ns, source_ns)
+        if source_ns > self.latest_source_ns:
+            self.latest_source_ns = source_ns
         at = number % RECENT
-        self.numbers[at], self.checksums[at] = number, checksum
-        return Verdict.NEW
+        self.numbers[at] = number
+        self.checksums[at] = checksum
+        return NEW
 
     def _judge(self, number: int, checksum: int, source_ns: int) -> Verdict:
         """Whether that number was here before.

@@ -4,7 +4,7 @@ from ingest import envelope as words
 from ingest.blocks import Run, row
 from ingest.envelope import parse
 from ingest.once import is_new
-from ingest.retained import quality_floor
+from ingest.retained import RETAIN, quality_floor
 from ingest.times import source_ns
 
 
@@ -14,19 +14,20 @@ def take(run: Run) -> None:
     metrics = message.data.metrics
     sent_ns = None if message.time is None else source_ns(message.time)
     at_ns = run.received_ns if sent_ns is None else run.at(sent_ns)
-    timed = sent_ns is not None or None not in [metric.ts for metric in metrics]
+    timed = sent_ns is not None or all(metric.ts is not None for metric in metrics)
     if not is_new(run, message, sent_ns=sent_ns, at_ns=at_ns, timed=timed):
         return
     equipment = run.equipment()
     if sent_ns is None and timed:
         sent_ns = min(source_ns(metric.ts) for metric in metrics if metric.ts is not None)
-    floor = quality_floor(run, sent_ns)
+    floor = quality_floor(run, sent_ns) if run.record.flags & RETAIN else 0
+    known = equipment.channels
     rows = [
         row(
             at_ns if metric.ts is None else run.at(source_ns(metric.ts)),
-            equipment.channel(metric.name, metric.unit),
+            known.get((metric.name, metric.unit)) or equipment.channel(metric.name, metric.unit),
             metric.value,
-            max(metric.quality, floor),
+            metric.quality if metric.quality > floor else floor,
         )
         for metric in metrics
     ]

@@ -172,7 +172,7 @@ def _plant_before(own: Span, latest: Plant | None) -> Record | None:
 def _configs(journal: SqliteJournal, first: int, after: int) -> list[Record]:
     found = []
     while first < after:
-        part, _ = take(journal, OWN, first, min(TAKE_AT_MOST, after - first))
+        part, _, _ = take(journal, OWN, first, min(TAKE_AT_MOST, after - first))
         if not part.records:
             break
         first += len(part.records)

@@ -1,7 +1,6 @@
 """The engine's process: decode, detect, ticket, until told to stop; see andon.engine."""
 
 import logging
-import socket
 import sqlite3
 import threading
 import time
@@ -16,6 +15,7 @@ from andon.clock import Now
 from andon.config import Keeping
 from andon.datadir import open_store
 from andon.engine import OWN
+from andon.nudges import Nudged
 from andon.parts import Job, heard, ready, status, tell
 from andon.plant import Plant
 from andon.upkeep import DiskWatch, needed, say_needed
@@ -25,7 +25,6 @@ from ingest.own_records import notice
 from ingest.retention import enforce, rotate_bytes, rotate_ns
 from ticketing import outbox
 
-POLL_S = 0.25  # where a nudge gets lost
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 15.0
@@ -35,13 +34,10 @@ log = logging.getLogger(__name__)
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
     """Recover, bring the plant document into force, then turn until told to stop."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nudged:
-        nudged.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        nudged.bind(("127.0.0.1", job["nudge"]))
-        nudged.settimeout(POLL_S)
+    with Nudged(job["nudge"]) as nudged:
         engine = LiveEngine(job, now)
         ready(f"{engine.start()} batches repeated")
-        engine.run(stopping, lambda: _wait_for_nudge(nudged))
+        engine.run(stopping, nudged)
 
 
 class LiveEngine:
@@ -77,7 +73,7 @@ class LiveEngine:
             self._engine.configure(self._plant)
         return repeated
 
-    def run(self, stopping: threading.Event, wait: Callable[[], None]) -> None:
+    def run(self, stopping: threading.Event, nudged: Nudged) -> None:
         """Turn; once told to stop, take what is left and save the state."""
         standing = [code for code, _ in self._engine.noticed()]
         disk = DiskWatch(
@@ -92,7 +88,9 @@ class LiveEngine:
             tick = now_s - last_tick_s >= TICK_EVERY_S
             last_tick_s = now_s if tick else last_tick_s
             if self._engine.turn(tick=tick) is None:
-                wait()
+                nudged.wait()
+            elif self._engine.all_read:
+                nudged.rest(time.monotonic() - now_s)
             while self._engine.rebirths:
                 source, edge = self._engine.rebirths.pop()
                 tell(source, {"word": "rebirth", "edge": edge})
@@ -164,15 +162,3 @@ class LiveEngine:
             if not says_full(error):
                 raise
             log.warning("the disk is full: this is tried again later", extra={"error": str(error)})
-
-
-def _wait_for_nudge(nudged: socket.socket) -> None:
-    try:
-        nudged.recv(16)
-        nudged.setblocking(False)
-        while nudged.recv(16):  # many commits are one nudge
-            pass
-    except (TimeoutError, BlockingIOError):
-        pass
-    finally:
-        nudged.settimeout(POLL_S)

@@ -1,17 +1,15 @@
 """One collector or listener: its file in ingest/ is its kind."""
 
 import asyncio
-import logging
-import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 from andon.clock import Now
 from andon.config import Keeping
 from andon.events import Json
 from andon.memory import cap_growth
+from andon.nudges import Nudger
 from andon.parts import Job, heard, ready, status, until
 from andon.ports import SourceContext
 from andon.sources import kind_of, parameters_of
@@ -19,8 +17,6 @@ from andon.upkeep import bound_history
 from ingest.disk import Disk
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.retention import rotate_bytes, rotate_ns
-
-log = logging.getLogger(__name__)
 
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
@@ -63,25 +59,3 @@ def _hand_on_words(words: asyncio.Queue[Mapping[str, Json]]) -> None:
             loop.call_soon_threadsafe(words.put_nowait, word)
 
     threading.Thread(target=hand_on, name="words", daemon=True).start()
-
-
-class Nudger:
-    """Tells the engine by a datagram that there is something new to read."""
-
-    def __init__(self, port: int) -> None:
-        self._address = ("127.0.0.1", port)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def __call__(self, _end: int) -> None:
-        """Nudge; a lost nudge is made good by the engine's polling."""
-        try:
-            self._socket.sendto(b"\n", self._address)
-        except OSError:
-            log.debug("the engine was not there to be nudged")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -125,12 +125,12 @@ def test_a_read_of_large_bodies_ends_early_but_is_empty_only_at_the_end(tmp_path
     journal.close()
 
 
-def test_each_commit_tells_its_end(tmp_path: Path) -> None:
-    ends: list[int] = []
-    journal = SqliteJournal(tmp_path, on_commit=ends.append)
+def test_each_commit_tells_what_it_holds(tmp_path: Path) -> None:
+    told: list[Sequence[Record]] = []
+    journal = SqliteJournal(tmp_path, on_commit=told.append)
     journal.append([message(0), message(1)])
     journal.append([message(2)])
-    assert ends == [2, 3]
+    assert told == [[message(0), message(1)], [message(2)]]
     journal.close()
 
 

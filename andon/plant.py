@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from andon import bearings
 from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
 
@@ -16,13 +17,32 @@ class _Frozen(BaseModel):
 
 
 class Bearing(_Frozen):
-    """Rolling bearing geometry: any one length unit for both diameters."""
+    """Rolling bearing geometry: any one length unit for both diameters.
+
+    A common designation is enough: its geometry is known.
+
+    >>> Bearing.model_validate("SKF 6206-2Z").element_diameter
+    9.525
+    """
 
     designation: str
     rolling_elements: int = Field(ge=3, le=200)
     element_diameter: float = Field(gt=0)
     pitch_diameter: float = Field(gt=0)
     contact_angle_deg: float = Field(default=0.0, ge=0, lt=90)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _looked_up(cls, given: Json) -> Json:
+        if not isinstance(given, str):
+            return given
+        geometry = bearings.find(given)
+        if geometry is None:
+            raise ValueError(
+                f"the geometry of bearing {given!r} is not known: state rolling_elements, element_diameter and "
+                "pitch_diameter, here or once under bearings"
+            )
+        return dict(zip(cls.model_fields, (given, *geometry), strict=True))
 
 
 class Point(_Frozen):
@@ -100,9 +120,24 @@ class Plant(_Frozen):
         default_factory=dict, description="fault family or stop category -> skill tag"
     )
     priorities: dict[str, Priority] = Field(default_factory=dict)
+    bearings: tuple[Bearing, ...] = Field(
+        default=(),
+        description="own entries, by designation; a point's bearing may be such a designation alone",
+    )
     mappings: tuple[Rule, ...] = Field(
         default=(), description="foreign topics and payloads; Andon's own layout is always the last rule"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_bearings(cls, given: Json) -> Json:
+        entries = given.get("bearings", ()) if isinstance(given, dict) else ()
+        own = {
+            entry["designation"]: entry
+            for entry in entries
+            if isinstance(entry, dict) and "designation" in entry
+        }
+        return _with_geometry(given, own) if own else given
 
     @model_validator(mode="after")
     def _unique(self) -> "Plant":
@@ -128,3 +163,15 @@ class Plant(_Frozen):
         own = {setting.kind: setting for setting in asset.detectors}
         inherited = tuple(own.pop(s.kind, s) for s in self.classes.get(asset.asset_class, ()))
         return inherited + tuple(own.values())
+
+
+def _with_geometry(document: Json, own: dict[str, Json]) -> Json:
+    """The document with each bearing that is a designation of `own` written out."""
+    if isinstance(document, dict):
+        return {
+            key: own.get(value, value)
+            if key == "bearing" and isinstance(value, str)
+            else _with_geometry(value, own)
+            for key, value in document.items()
+        }
+    return [_with_geometry(part, own) for part in document] if isinstance(document, list) else document

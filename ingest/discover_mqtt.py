@@ -29,9 +29,14 @@ class NotHeard(Exception):
 
 @dataclass(slots=True)
 class Heard:
-    """One topic: how often, how large, and a few payloads. `sizes` are the smallest and largest."""
+    """One topic: how often, how large, and a few payloads. `sizes` are the smallest and largest.
+
+    `longest_ns` is the longest time between two messages, `spoke_ns` when it spoke first and last.
+    """
 
     count: int = 0
+    longest_ns: int = 0
+    spoke_ns: tuple[int, int] = (0, 0)
     sizes: tuple[int, int] = (0, 0)
     retained: int = 0
     samples: list[bytes] = field(default_factory=list)
@@ -59,6 +64,9 @@ class Minute:
                 self.beyond += 1
                 return
             heard = self.topics[topic] = Heard(sizes=(len(body), len(body)))
+        if heard.count:
+            heard.longest_ns = max(heard.longest_ns, received_ns - heard.spoke_ns[1])
+        heard.spoke_ns = (heard.spoke_ns[0] or received_ns, received_ns)
         heard.count += 1
         heard.retained += retained
         heard.sizes = (min(heard.sizes[0], len(body)), max(heard.sizes[1], len(body)))

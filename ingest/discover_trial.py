@@ -20,7 +20,8 @@ Sample = tuple[int, bytes]
 class Outcome:
     """What one sample became: `kind` is readings, waveform, stop, ignored, duplicate, stored or refused.
 
-    `values` are (channel, value or None where there is none, unit); `detail` says why it was refused.
+    `values` are (channel, value or None where there is none, unit), `points` the measuring points that it is of;
+    `detail` says why it was refused.
     """
 
     topic: str
@@ -29,6 +30,7 @@ class Outcome:
     at: str = ""
     values: tuple[tuple[str, float | None, str], ...] = ()
     detail: str = ""
+    points: tuple[str, ...] = ()
 
 
 def dry_run(
@@ -62,10 +64,11 @@ def _outcome(topic: str, event: Event) -> Outcome:
             (event.channels[c], float(value) if math.isfinite(value) else None, event.units[c])
             for c, value in rows
         )
-        return Outcome(topic, "readings", event.asset, rfc3339(int(event.at_ns[0])), values)
+        points = tuple(dict.fromkeys(channel.partition("/")[0] for channel in event.channels))
+        return Outcome(topic, "readings", event.asset, rfc3339(int(event.at_ns[0])), values, points=points)
     if isinstance(event, Waveform):
         said = (f"{event.point}: {len(event.samples)} samples", event.rate_hz, "Hz")
-        return Outcome(topic, "waveform", event.asset, rfc3339(event.at_ns), (said,))
+        return Outcome(topic, "waveform", event.asset, rfc3339(event.at_ns), (said,), points=(event.point,))
     if isinstance(event, StopAlarm):
         said = (f"{event.reason_id} {'begins' if event.active else 'is over'}", float(event.severity), "")
         return Outcome(topic, "stop", event.asset, rfc3339(event.at_ns), (said,), event.message)

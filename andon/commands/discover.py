@@ -21,6 +21,7 @@ from andon.events import Json
 from andon.plant import Plant
 from ingest.discover_mqtt import Broker, Minute, NotHeard, listen
 from ingest.discover_payloads import shape_of
+from ingest.discover_periods import with_periods
 from ingest.discover_plant import propose
 from ingest.discover_sparkplug import births
 from ingest.discover_topics import groups_of
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         for topic, heard in minute.topics.items()
     }
     outcomes = list(dry_run(proposed, timed))
+    proposed = with_periods(proposed, outcomes, minute.topics)
     if arguments.write is not None:
         arguments.write.write_text(text_of(proposed), "utf-8")
     if arguments.json is not None:

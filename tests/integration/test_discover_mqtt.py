@@ -112,6 +112,8 @@ def test_from_an_empty_plant_to_readings_without_code(factory: Mosquitto, tmp_pa
         "press-21",
         "press-22",
     }
+    points = [point for asset in document["proposal"]["assets"] for point in asset["points"]]
+    assert any(point.get("period_s") for point in points)
     subprocess.run([*ANDON, "plant", "import", str(proposal), "--data", str(data)], check=True)
     (tmp_path / "andon.toml").write_text(
         f'data = "{data}"\n[web]\nport = {free_port()}\n[sources.factory]\nkind = "mqtt"\nhost = "127.0.0.1"\n'

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from andon.events import Family, Finding, Priority
+from andon.own_findings import OWN_ASSET
 from andon.plant import Asset
 from ticketing.ticket import Headline
 
@@ -15,9 +16,16 @@ _SEVERITIES: tuple[tuple[int, Priority], ...] = ((667, "high"), (334, "medium"))
 """Lower edges of OPC UA severities (OPC 10000-5, 6.4.2 and the mapping of OPC A&E to low, medium, high)."""
 
 CRITICAL = 900
-"""From here on a finding is critical on whatever it is found."""
+"""From here on a finding about Andon's own line is critical."""
 
-_SAYS = {"zone_c": 1, "zone_d": 1, "band_energy_rise": 2, "bearing_unknown": 2}
+_SAYS = {
+    "zone_c": 1,
+    "zone_d": 1,
+    "band_energy_rise": 2,
+    "neighbour_rise": 2,
+    "operating_change": 1,
+    "bearing_unknown": 2,
+}
 """How much a condition says about the cause; one that names the element says most."""
 _NAMES_THE_CAUSE = 3
 
@@ -25,13 +33,13 @@ _NAMES_THE_CAUSE = 3
 def priority_of(finding: Finding, asset: Asset | None, priorities: Mapping[str, Priority]) -> Priority:
     """What the plant says for the condition, the stop's category or the family; else by severity.
 
-    High on an asset of criticality A is critical, and so is a severity of 900 on any.
+    High on an asset of criticality A is critical, and so is 900 where Andon speaks of itself.
     """
     for name in (finding.condition, finding.text.get("category", ""), str(finding.family)):
         if name in priorities:
             return priorities[name]
     lowest: Priority = "low"
-    if finding.severity >= CRITICAL:
+    if finding.asset == OWN_ASSET and finding.severity >= CRITICAL:
         return "critical"
     by_severity = next((word for edge, word in _SEVERITIES if finding.severity >= edge), lowest)
     if by_severity == "high" and asset is not None and asset.criticality == "A":

@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 
 from andon.events import SECOND_NS, Action, Family, Finding, Number, Origin
+from andon.own_findings import OWN_ASSET
 from andon.plant import Asset
 from ticketing.urgency import graver, headline_of, higher, priority_of
 
@@ -78,3 +79,10 @@ def test_the_headline_names_the_cause_whatever_the_order_it_was_heard_in():
 
 def test_a_number_that_is_none_is_left_out():
     assert [number.name for number in headline_of(HEARD, T).numbers] == ["velocity_rms"]
+
+
+def test_only_what_andon_says_of_itself_is_critical_by_severity_alone() -> None:
+    own = replace(HEARD, asset=OWN_ASSET, severity=950)
+    assert priority_of(own, None, {}) == "critical"
+    assert priority_of(replace(own, severity=600), None, {}) == "medium"
+    assert priority_of(replace(HEARD, severity=950), None, {}) == "high"

@@ -27,6 +27,7 @@ from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.features import centred_g, problem_of, spectrum_of
 from detectors.intake import Intake
+from detectors.master_data import better_bearings
 from detectors.running import STATE, Running
 from detectors.state import flatten, load
 
@@ -314,6 +315,7 @@ class Detector:
     def _word(
         self, point: Point, element: str, verdict: Verdict, waveform: Waveform, speed_hz: float
     ) -> Word:
+        watch = self._state.points[point.id]
         numbers = [
             Number(
                 "z", significant(verdict.z), "1", self._parameters.name_z, "comb against unrelated orders"
@@ -321,6 +323,10 @@ class Detector:
             Number("speed_hz", significant(speed_hz), "Hz"),
         ]
         text = {"point": point.id, "bearing": point.bearing.designation if point.bearing else ""}
+        envelope = Envelope(watch.power, watch.flux, watch.step_order)
+        better = better_bearings(envelope, self._orders[point.id], speed_hz)
+        if better:
+            text["better_bearings"] = ", ".join(better)
         if element == verdict.element and verdict.order:
             text["line"] = _LINES["cage" if verdict.order < 1 else element]
             numbers = [

@@ -125,11 +125,7 @@ def explain(envelope: Envelope, orders: FaultOrders, speed_hz: float, p: CombPar
     step_order = envelope.step_order
     height = heights(envelope.power, step_order, speed_hz)
     scores = _scores(height, step_order, orders)
-    races = {
-        "outer": max(scores["outer"], scores["outer±1"], key=lambda s: s.z),
-        "inner": max(scores["inner"], scores["inner±3"], key=lambda s: s.z),
-        "element": max(scores["element"], scores["element±2"], key=lambda s: s.z),
-    }
+    races = _races(scores)
     (best, first), (_, second) = sorted(races.items(), key=lambda item: -item[1].z)[:2]
     cage = scores["cage"].z
     if first.z >= p.name_z:
@@ -147,6 +143,12 @@ def explain(envelope: Envelope, orders: FaultOrders, speed_hz: float, p: CombPar
     if float(envelope.flux.mean()) >= p.unknown_flux or strongest >= p.unknown_z:
         return Verdict("unknown", strongest)
     return Verdict("none", strongest)
+
+
+def strength(envelope: Envelope, orders: FaultOrders, speed_hz: float) -> float:
+    """How well these orders explain the lines: z of the best of the three combs."""
+    height = heights(envelope.power, envelope.step_order, speed_hz)
+    return max(score.z for score in _races(_scores(height, envelope.step_order, orders)).values())
 
 
 def heights(power: Float32, step_order: float, speed_hz: float) -> Float32:
@@ -205,6 +207,12 @@ def _scores(height: Float32, step_order: float, orders: FaultOrders) -> dict[str
     scores = _scored(tall, combs["outer"].slips)
     cage = _combs(orders, orders.cage, step_order, lines)
     return scores | _scored({"cage": _tall(height, cage)}, cage.slips)
+
+
+def _races(scores: dict[str, _Score]) -> dict[str, _Score]:
+    """The better of each element's comb alone and with its sidebands."""
+    pairs = (("outer", "outer±1"), ("inner", "inner±3"), ("element", "element±2"))
+    return {alone: max(scores[alone], scores[beside], key=lambda s: s.z) for alone, beside in pairs}
 
 
 def _sidebands(height: Float32, step_order: float, spacing: float, reach: int) -> Float32:

@@ -29,7 +29,10 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     arguments.setdefault("point", headline.component)
     key = f"finding.{headline.condition}.verdict"
     try:
-        return words.html(key, **arguments)
+        hint = (
+            " " + words.html("finding.better_bearings", **arguments) if "better_bearings" in arguments else ""
+        )
+        return words.html(key, **arguments) + hint
     except KeyError:  # a detector that came later, or numbers it did not send: its name says it
         return escape(condition_name(headline.condition, words))
 

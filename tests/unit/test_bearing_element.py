@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from andon.events import MINUTE_NS, Action, Finding, Float32
-from andon.plant import Asset, Point
+from andon.plant import Asset, Bearing, Point
 from detectors.bearing import fault_orders
 from detectors.bearing_element import Detector
 from detectors.comb import CombParameters, explain
@@ -96,6 +96,22 @@ def test_impacts_that_no_element_explains_are_not_given_a_name(order: float) -> 
         return breathing(k, impact_g=0.0 if k < 60 else 1.0, order=order)
 
     assert {finding.condition for finding in told(make(), 0, 250, struck)} <= {"bearing_unknown"}
+
+
+@pytest.mark.parametrize(("stated", "hinted"), [("6205", False), ("6308", True)])
+def test_lines_that_fit_another_bearing_clearly_better_are_hinted_at_and_given_no_name(
+    stated: str, hinted: bool
+) -> None:
+    geometry = BEARING if stated == "6205" else Bearing.model_validate(stated)
+
+    def struck(k: int) -> Shaking:
+        return breathing(k, impact_g=0.0 if k < 60 else 1.0, order=ORDERS.outer)
+
+    found = told(make(POINT.model_copy(update={"bearing": geometry})), 0, 250, struck)
+    assert {finding.condition for finding in found} == {"bearing_unknown" if hinted else NAMES["outer"]}
+    assert all(
+        ("6206" in finding.text.get("better_bearings", "")) == hinted for finding in found
+    )  # its orders are within slip of the 6205's
 
 
 def test_blocks_of_less_than_ten_revolutions_are_never_looked_at() -> None:

@@ -1,0 +1,144 @@
+"""What a scalar looks like now beside all that it has been: levels, spreads, day and week, and what was foreseeable.
+
+Every number is a recurrence over the readings so far, so that it costs the same however long a channel lives.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from andon.events import SECOND_NS, Float64
+
+CORE, DAILY, WEEKLY = 15, 18, 21
+"""How many numbers there are at once, after a day, and after three weeks: the later ones stand behind."""
+
+SETTLE = (
+    100  # readings from which a channel's own zero and unit are taken, and before a spread means anything
+)
+_DAY_S, _WEEK_S = 86_400, 604_800
+_DAY_BINS, _WEEK_BINS = 48, 84
+_ORDER = 8
+_FORGET = 0.9995  # of the least squares: two thousand readings
+_SPANS = np.array([6, 24, 72, 6, 24, 6, 24, 12, 24], np.float64)
+_RATE = 2 / (_SPANS + 1)  # an average with the same mean age as a window of that many readings
+_FLOOR = 1e-3  # spreads below a thousandth of the channel's unit are resolution
+_FAR = 1e4  # beyond so many units all values are alike
+
+
+def _zeros(n: int) -> Float64:
+    return np.zeros(n)
+
+
+@dataclass(slots=True)
+class Season:
+    """What is usual at each phase of a day or week, how often it was seen, and the usual distance from it."""
+
+    usual: Float64
+    seen: Float64
+    distance: float = 0.0
+    distances: int = 0
+
+
+@dataclass(slots=True)
+class Shape:
+    """What is remembered of one channel: 3 KB."""
+
+    count: int = 0
+    first_s: int = 0
+    first: Float64 = field(default_factory=lambda: _zeros(SETTLE))
+    zero: float = 0.0
+    unit: float = 0.0
+    mean: Float64 = field(default_factory=lambda: _zeros(9))
+    variance: Float64 = field(default_factory=lambda: _zeros(9))
+    past_mean: Float64 = field(default_factory=lambda: _zeros(6))
+    past_square: Float64 = field(default_factory=lambda: _zeros(6))
+    day: Season = field(default_factory=lambda: Season(_zeros(_DAY_BINS), _zeros(_DAY_BINS)))
+    week: Season = field(default_factory=lambda: Season(_zeros(_WEEK_BINS), _zeros(_WEEK_BINS)))
+    lags: Float64 = field(default_factory=lambda: np.append(_zeros(_ORDER), 1.0))
+    weights: Float64 = field(default_factory=lambda: _zeros(_ORDER + 1))
+    inverse: Float64 = field(default_factory=lambda: 100 * np.eye(_ORDER + 1))
+
+
+def look(shape: Shape, at_ns: int, value: float) -> Float64:
+    """Take the next value; gives its CORE, DAILY or WEEKLY numbers, each larger the stranger, in no unit.
+
+    There are none for the first `SETTLE` values, which give the channel its zero and its unit.
+    """
+    at_s = at_ns // SECOND_NS
+    if shape.count < SETTLE:
+        if not shape.count:
+            shape.first_s = at_s
+        shape.first[shape.count] = value
+        shape.count += 1
+        if shape.count == SETTLE:
+            _anchor(shape)
+        return _zeros(0)
+    shape.count += 1
+    y = min(max((value - shape.zero) / shape.unit, -_FAR), _FAR)
+    day, day_unit = _season(shape.day, at_s % _DAY_S * _DAY_BINS // _DAY_S, y)
+    week, week_unit = _season(shape.week, at_s % _WEEK_S * _WEEK_BINS // _WEEK_S, y)
+    error = _foresee(shape, y)
+    _average(shape, np.array([y, y, y, day, day, week, week, error, error]))
+    age_s, mean = at_s - shape.first_s, shape.mean.tolist()
+    more = [abs(error), abs(mean[7]), math.sqrt(shape.variance[8])]
+    if age_s >= _DAY_S:
+        more += [abs(day) / day_unit, abs(mean[3]), abs(mean[4])]
+    if age_s >= 3 * _WEEK_S:
+        more += [abs(week) / week_unit, abs(mean[5]), abs(mean[6])]
+    return np.concatenate([_beside_past(shape), more])
+
+
+def _anchor(shape: Shape) -> None:
+    """The channel's own zero and unit: median and mean deviation; a hundredth of the value where it stands still."""
+    shape.zero = float(np.median(shape.first))
+    spread = float(np.abs(shape.first - shape.zero).mean())
+    shape.unit = max(spread, 0.01 * abs(shape.zero), 1e-9)
+
+
+def _season(season: Season, phase: int, y: float) -> tuple[float, float]:
+    """How far a value lies from what is usual at this phase, and the usual distance, before it is learned."""
+    seen, unit = float(season.seen[phase]), season.distance + 0.01
+    distance = y - float(season.usual[phase]) if seen else 0.0
+    if seen:
+        season.distances += 1
+        season.distance += (abs(distance) - season.distance) / season.distances
+    season.seen[phase] = seen + 1
+    season.usual[phase] += max(0.1, 1 / (seen + 1)) * (y - season.usual[phase])
+    return distance, unit
+
+
+def _foresee(shape: Shape, y: float) -> float:
+    """The error of the linear forecast from the last eight values, which then learns from it.
+
+    Source: recursive least squares with forgetting; Ljung, System Identification, 2nd ed., 11.2.
+    """
+    lags, inverse = shape.lags, shape.inverse
+    error = float(y - shape.weights @ lags)
+    gain = inverse @ lags
+    scale = _FORGET + float(lags @ gain)
+    shape.weights += gain * (error / scale)
+    inverse -= np.outer(gain, gain / scale)
+    inverse /= _FORGET
+    if (size := float(inverse.trace())) > 1e6:
+        inverse *= 1e6 / size
+    lags[:-2] = lags[1:-1]
+    lags[-2] = y
+    return min(max(error, -_FAR), _FAR)
+
+
+def _average(shape: Shape, values: Float64) -> None:
+    step = values - shape.mean
+    shape.mean += _RATE * step
+    shape.variance = (1 - _RATE) * (shape.variance + _RATE * step * step)
+
+
+def _beside_past(shape: Shape) -> Float64:
+    """Level and spread over three spans, in standard deviations above and below all they have been (Welford)."""
+    now = np.concatenate([shape.mean[:3], np.log(np.sqrt(shape.variance[:3]) + _FLOOR)])
+    n = shape.count - SETTLE
+    step = now - shape.past_mean
+    deviation = step / (np.sqrt(shape.past_square / max(1, n - 1)) + _FLOOR) if n > SETTLE // 2 else 0 * step
+    shape.past_mean += step / n
+    shape.past_square += step * (now - shape.past_mean)
+    return np.concatenate([np.maximum(deviation, 0), np.maximum(-deviation, 0)])

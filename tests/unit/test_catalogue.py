@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
 
 CONDITIONS = (
+    *("unusual_course",),
+    *("neighbour_rise", "operating_change"),
     *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race", "process_change"),
     *(
         "bearing_rolling_element",
@@ -94,6 +96,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "band_energy_ratio",
             "energy_above_1khz_ratio",
         ),
+        *("neighbour_ratio", "common_ratio", "mean_abs"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
     ),
     "refused.": (

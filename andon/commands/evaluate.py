@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         paths: list[Path] = kind.files(arguments.folder)
         rate = partial(kind.rate, folder=arguments.folder, scores=arguments.scores)
-        rows = list(_shown(_rated(rate, paths, arguments.jobs), arguments.set, len(paths)))
+        rated = _shown(_rated(rate, paths, arguments.jobs), arguments.set, len(paths))
+        rows = [row for told in rated for row in (told if isinstance(told, list) else [told])]
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from error
     summary: dict[str, Json] = kind.summary(rows)
@@ -51,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rated(rate: "partial[dict[str, Json]]", paths: list[Path], jobs: int) -> Iterator[dict[str, Json]]:
-    """A row per recording, in their order, on several cores: no recording knows of another."""
+def _rated(rate: "partial[Json]", paths: list[Path], jobs: int) -> Iterator[Json]:
+    """A row per recording, or a list of them, in their order, on several cores: no recording knows of another."""
     if jobs == 1 or len(paths) == 1:
         yield from map(rate, paths)
         return

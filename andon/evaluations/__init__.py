@@ -1,8 +1,8 @@
 """Recorded data sets, and what the detectors make of them: one file per set.
 
 Each set's file holds `PARAMETERS` (what it was run with, as JSON), `files(folder)` (the recordings in their
-order, FileNotFoundError if there are none), `rate(path, folder, scores)` (one row about one recording; it
-streams: it looks at nothing that comes later, at no length of a file, and at no truth) and `summary(rows)`.
+order, FileNotFoundError if there are none), `rate(path, folder, scores)` (one row about one recording, or a list
+of rows about its parts; it streams: it looks at nothing that comes later, at no length of a file, and at no truth) and `summary(rows)`.
 """
 
 SETS = {

@@ -1,0 +1,141 @@
+"""NASA/IMS: how long before the end of a test the ticket of the failing bearing comes, and none for the others.
+
+A file holds the mean absolute acceleration of each channel, one row every ten minutes; two channels of one
+bearing are called `Bearing 1-A` and `Bearing 1-B`, and no neighbours of each other.
+"""
+
+import csv
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from andon.evaluations.line import Line
+from andon.events import SECOND_NS, Action, Finding, Json, Origin, Readings
+from andon.plant import Asset, DetectorSettings, Plant, Point
+from ticketing.ticket import Ticket
+
+KIND = "neighbour_trend"
+QUANTITY, UNIT = "mean_abs", "g"
+PARAMETERS: dict[str, Json] = {KIND: "defaults"}
+_STAMPS = ("%Y.%m.%d.%H.%M.%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+
+
+def files(folder: Path) -> list[Path]:
+    """The tests, by name. FileNotFoundError if there are none."""
+    found = sorted(folder.glob("test*.csv"))
+    if not found:
+        raise FileNotFoundError(f"there is no test*.csv in {folder}")
+    return found
+
+
+def rate(path: Path, folder: Path, scores: Path | None) -> list[dict[str, Json]]:
+    """One test from its first row to its last: a row for each channel."""
+    del scores
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        names = [name for name in header if name.startswith("Bearing")]
+        if not names or "Datetime" not in header:
+            raise ValueError(f"{path}: wanted are the columns Datetime and Bearing 1, Bearing 2 …")
+        asset = _rig(path.stem, names)
+        end_ns = 0
+        with Line(asset, Plant(name="IMS", assets=(asset,))) as line:
+            for number, row in enumerate(rows):
+                event = _readings(asset, dict(zip(header, row, strict=False)), names, number)
+                if event is not None:
+                    line.take(event)
+                    end_ns = max(end_ns, event.origin.received_ns)
+            tickets = list(line.tickets())
+        return [_row(str(path.relative_to(folder)), name, line.findings, tickets, end_ns) for name in names]
+
+
+def summary(rows: Sequence[dict[str, Json]]) -> dict[str, Json]:
+    """What was found where, and how long before the end of its test."""
+    found = [row for row in rows if row["tickets"]]
+    return {
+        "channels": len(rows),
+        "with_ticket": [f"{row['file']} {row['channel']}" for row in found],
+        "lead_h": [row["lead_h"] for row in found],
+        "machine_tickets": sum({row["file"]: row["machine_tickets"] for row in rows}.values()),
+        "withdrawn": sum(row["withdrawn"] for row in rows),
+    }
+
+
+def _rig(name: str, channels: Sequence[str]) -> Asset:
+    points = tuple(
+        Point(id=_id(channel), component=_id(_bearing(channel)), quantities={QUANTITY: UNIT})
+        for channel in channels
+    )
+    return Asset(
+        id=name,
+        name=f"Bearing test rig, {name}",
+        asset_class="test_rig",
+        path="ims/cincinnati/laboratory/rig/1",
+        points=points,
+        detectors=(DetectorSettings(kind=KIND),),
+    )
+
+
+def _readings(asset: Asset, row: dict[str, str], names: Sequence[str], number: int) -> Readings | None:
+    """A row of the file as its sensors would have sent it; None for a row without a time."""
+    at_ns = _at_ns(row["Datetime"])
+    if at_ns is None:
+        return None
+    values = np.array([_value(row.get(name, "")) for name in names])
+    channels = tuple(f"{_id(name)}/{QUANTITY}" for name in names)
+    n = len(names)
+    origin = Origin("recording", number, at_ns)
+    index, good = np.arange(n, dtype=np.int32), np.zeros(n, np.uint32)
+    return Readings(asset.id, channels, (UNIT,) * n, np.full(n, at_ns), index, values, good, origin)
+
+
+def _row(
+    file: str, channel: str, findings: Sequence[Finding], tickets: Sequence[Ticket], end_ns: int
+) -> dict[str, Json]:
+    mine = [finding for finding in findings if finding.text.get("point") == _id(channel)]
+    raised = [finding for finding in mine if finding.action is Action.RAISE]
+    component = _id(_bearing(channel))
+    held = [ticket for ticket in tickets if raised and ticket.headline.component == component]
+    return {
+        "file": file,
+        "bearing": _bearing(channel),
+        "channel": channel,
+        "onset_at": _stamp(raised[0].onset_ns) if raised else None,
+        "ticket_at": _stamp(held[0].anchor_ns) if held else None,
+        "tickets": len(held),
+        "lead_h": round((end_ns - held[0].anchor_ns) / (3600 * SECOND_NS), 2) if held else None,
+        "withdrawn": sum(finding.action is Action.CLEAR for finding in mine),
+        "machine_tickets": sum(ticket.headline.component == "machine" for ticket in tickets),
+    }
+
+
+def _at_ns(text: str) -> int | None:
+    for stamp in _STAMPS:
+        try:
+            moment = datetime.strptime(text.strip(), stamp).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return round(moment.timestamp()) * SECOND_NS
+    return None
+
+
+def _stamp(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns // SECOND_NS, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _value(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _bearing(channel: str) -> str:
+    """`Bearing 1-A` is a channel of `Bearing 1`."""
+    return channel.partition("-")[0].strip()
+
+
+def _id(name: str) -> str:
+    return name.replace(" ", "_")

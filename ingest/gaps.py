@@ -13,12 +13,18 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    bindparam,
     insert,
     select,
     update,
 )
 
-from andon.events import Gap, Origin
+from andon.events import Gap, Json, Origin
+
+Key = tuple[str, str, int, str | None, str | None]
+"""Source, cause, beginning, asset, point: what makes a gap the same."""
+LOOK_UP = 500
+"""Gaps in one query: databases bound the number of its parameters."""
 
 metadata = MetaData()
 
@@ -39,27 +45,63 @@ gaps = Table(
 )
 
 
+_KNOWN = select(gaps).where(
+    gaps.c.source == bindparam("source"),
+    gaps.c.cause == bindparam("cause"),
+    gaps.c.from_ns.in_(bindparam("from_ns", expanding=True)),
+)
+_CHANGE = (
+    update(gaps)
+    .where(gaps.c.id == bindparam("_id"))
+    .values(to_ns=bindparam("_to_ns"), backfilled=bindparam("_backfilled"))
+)
+
+
 def save(conn: Connection, missing: Sequence[Gap]) -> None:
-    """Keep gaps, in the caller's transaction.
+    """Keep gaps, in the caller's transaction; what is known of them is looked up together.
 
     A gap of the same source, asset, point, cause and beginning is the same gap: a later word about it gives
     it its end, or says that it was filled after all.
     """
+    known = _known(conn, missing)
+    fresh: dict[Key, dict[str, Json]] = {}
+    changed: dict[Key, dict[str, Json]] = {}
     for gap in missing:
-        same = (
-            gaps.c.source == gap.source,
-            gaps.c.cause == gap.cause,
-            gaps.c.from_ns == gap.from_ns,
-            gaps.c.asset.is_not_distinct_from(gap.asset),
-            gaps.c.point.is_not_distinct_from(gap.point),
-        )
-        known = conn.execute(select(gaps.c.id, gaps.c.to_ns, gaps.c.backfilled).where(*same)).first()
-        if known is None:
-            conn.execute(insert(gaps).values(_row(gap)))
+        key = gap.source, gap.cause, gap.from_ns, gap.asset, gap.point
+        row = fresh.get(key) or known.get(key)
+        if row is None:
+            fresh[key] = _row(gap)
             continue
-        end_ns = known.to_ns if gap.to_ns is None else gap.to_ns
-        filled = known.backfilled or gap.backfilled
-        conn.execute(update(gaps).where(gaps.c.id == known.id).values(to_ns=end_ns, backfilled=filled))
+        if gap.to_ns is not None:
+            row["to_ns"] = gap.to_ns
+        row["backfilled"] = row["backfilled"] or gap.backfilled
+        if key in known:
+            changed[key] = row
+    if fresh:
+        conn.execute(insert(gaps), list(fresh.values()))
+    if changed:
+        conn.execute(
+            _CHANGE,
+            [
+                {"_id": row["id"], "_to_ns": row["to_ns"], "_backfilled": row["backfilled"]}
+                for row in changed.values()
+            ],
+        )
+
+
+def _known(conn: Connection, missing: Sequence[Gap]) -> dict[Key, dict[str, Json]]:
+    """The rows that these gaps may be about."""
+    begins: dict[tuple[str, str], list[int]] = {}
+    for gap in missing:
+        begins.setdefault((gap.source, gap.cause), []).append(gap.from_ns)
+    found: dict[Key, dict[str, Json]] = {}
+    for (source, cause), from_ns in begins.items():
+        for part in (from_ns[at : at + LOOK_UP] for at in range(0, len(from_ns), LOOK_UP)):
+            asked = {"source": source, "cause": cause, "from_ns": part}
+            for row in conn.execute(_KNOWN, asked).mappings():
+                key = row["source"], row["cause"], row["from_ns"], row["asset"], row["point"]
+                found[key] = dict(row)
+    return found
 
 
 def recent(conn: Connection, limit: int, source: str | None = None) -> list[Gap]:
@@ -74,7 +116,7 @@ def open_gaps(conn: Connection, source: str | None = None) -> list[Gap]:
     return _read(conn, unended if source is None else unended.where(gaps.c.source == source))
 
 
-def _row(gap: Gap) -> dict[str, str | int | bool | None]:
+def _row(gap: Gap) -> dict[str, Json]:
     return {
         "source": gap.source,
         "asset": gap.asset,

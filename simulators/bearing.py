@@ -34,13 +34,35 @@ class Element(StrEnum):
     ROLLING_ELEMENT = "rolling_element"
 
 
+class Fault(StrEnum):
+    """What is wrong with the machine itself."""
+
+    IMBALANCE = "imbalance"
+    MISALIGNMENT = "misalignment"
+    LOOSENESS = "looseness"
+    ELECTRICAL = "electrical"
+
+
+FAULT_LINES_MM_S: dict[Fault, dict[float, float]] = {
+    Fault.IMBALANCE: {1: 5.0, 2: 0.4},
+    Fault.MISALIGNMENT: {1: 1.5, 2: 4.0, 3: 1.0, 4: 0.4},
+    Fault.LOOSENESS: {0.5: 1.2, 1: 1.6, 1.5: 0.9, 2: 1.4, 2.5: 0.6, 3: 1.3, 4: 1.0, 5: 0.8, 6: 0.6, 7: 0.4},
+    Fault.ELECTRICAL: {2: 2.5},
+}
+"""Velocity RMS that a fault of severity 1 adds, by order of the shaft; the electrical one's of the mains.
+
+Shapes after the usual diagnostic charts (ISO 13373-3:2015); each line is as strong as that and a little chance."""
+MAINS_HZ = 50.0
+
+
 @dataclass(frozen=True, slots=True)
 class Vibration:
     """How a shaft and its bearing move during one block.
 
     `velocity_mm_s` is the RMS of the shaft's lines (imbalance 1x with its harmonics), `noise_g` the RMS of the
     noise floor, `load` 1 at nominal, `severity` 0 (healthy) to 1 (severe). `resonances_hz` colour the noise
-    and ring after each impact. `slip` is the bearing's mean slip, relative to its geometry.
+    and ring after each impact. `slip` is the bearing's mean slip, relative to its geometry. `fault` is one of the
+    machine itself, `fault_severity` 0 to 1.
     """
 
     speed_hz: float
@@ -52,6 +74,8 @@ class Vibration:
     severity: float = 0.0
     slip: float = 0.0
     resonances_hz: tuple[float, ...] = (2400.0, 4100.0)
+    fault: Fault | None = None
+    fault_severity: float = 0.0
 
 
 def impact_order(bearing: Bearing, element: Element) -> float:
@@ -102,6 +126,8 @@ def synthesise(
         spectrum += np.fft.rfft(strikes) * ring
     samples = np.fft.irfft(spectrum, n).astype(np.float32, copy=False)
     samples += _lines(vibration, rng, n, rate_hz)
+    if vibration.fault is not None and vibration.fault_severity > 0:
+        samples += _fault_lines(vibration, vibration.fault, rng, n, rate_hz)
     return samples
 
 
@@ -116,6 +142,18 @@ def _lines(vibration: Vibration, rng: np.random.Generator, n: int, rate_hz: floa
         rms_g = 2 * pi * order * vibration.speed_hz * share * vibration.velocity_mm_s / G_MM_S2
         total += np.float32(2**0.5 * rms_g) * np.sin(np.float32(order) * turn + np.float32(phase))
     return total
+
+
+def _fault_lines(
+    vibration: Vibration, fault: Fault, rng: np.random.Generator, n: int, rate_hz: float
+) -> Float32:
+    base_hz = MAINS_HZ if fault is Fault.ELECTRICAL else vibration.speed_hz
+    total, after_s = np.zeros(n), np.arange(n) / rate_hz
+    for order, velocity_mm_s in FAULT_LINES_MM_S[fault].items():
+        rms_mm_s = velocity_mm_s * vibration.fault_severity * np.exp(0.15 * rng.standard_normal())
+        amplitude_g = 2**0.5 * 2 * pi * order * base_hz * rms_mm_s / G_MM_S2
+        total += amplitude_g * np.sin(2 * pi * order * base_hz * after_s + rng.uniform(0, 2 * pi))
+    return total.astype(np.float32)
 
 
 def _strikes(vibration: Vibration, rng: np.random.Generator, n: int, rate_hz: float) -> Float32 | None:

@@ -84,14 +84,16 @@ def gap(k: int, to_k: int | None, asset: str | None = None, source: str = "plc")
     return Gap(source, asset, None, T0 + k * PERIOD_NS, to_ns, "source_silent", False, origin)
 
 
-def shaken(rng: np.random.Generator, k: int, impact_g: float, asset: str = "M1") -> tuple[Readings, Waveform]:
+def shaken(
+    rng: np.random.Generator, k: int, impact_g: float, asset: str = "M1", shaft_g: float = 0.02
+) -> tuple[Readings, Waveform]:
     """A waveform with its features, as the pipeline gives them."""
-    block = waveform(samples(rng, Shaking(impact_g=impact_g)), k, asset=asset)
+    block = waveform(samples(rng, Shaking(impact_g=impact_g, shaft_g=shaft_g)), k, asset=asset)
     return features_of(block, POINTS[1]), block
 
 
 def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
-    """Forty minutes of a machine: it stops once, wears, grows loud, falls silent and comes back."""
+    """Forty minutes of a machine: it stops once, wears, grows loud and out of balance, falls silent and comes back."""
     rng = np.random.default_rng(5)
     events: list[Event] = []
     for k in range(blocks):
@@ -99,7 +101,7 @@ def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
         silent = not healthy and QUIET <= k < BACK
         if not healthy and k in {60, 66}:
             events.append(stop(k, active=k == 60))
-        events += shaken(rng, k, worn)
+        events += shaken(rng, k, worn, shaft_g=0.02 if healthy or k < LOUD else 0.12)
         if not silent:
             events.append(scalars(k, 1.1 if healthy or k < LOUD else 3.4))
             events.append(alike(k, worn / 3))

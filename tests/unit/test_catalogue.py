@@ -36,6 +36,7 @@ CONDITIONS = (
         "stop",
         "detector_failed",
     ),
+    *("imbalance", "misalignment", "looseness", "electrical"),
     *("source_quarantined", "untrusted_certificate", "certificate_expiring", "insecure_source"),
     *(
         "broker_dropped",
@@ -95,6 +96,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "crest",
             "band_energy_ratio",
             "energy_above_1khz_ratio",
+            "shaft_line_ratio",
         ),
         *("neighbour_ratio", "common_ratio", "mean_abs"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),

@@ -51,6 +51,8 @@ ApplyFindings = Callable[[Connection, Sequence[Finding], Plant, int], Mapping[st
 SaveGaps = Callable[[Connection, Sequence[Gap]], None]
 KeepOrder = Callable[[Sequence[tuple[int, str, list[manifest.Taken]]]], None]
 T = TypeVar("T")
+Picture = tuple[snapshots.Picture, Mapping[str, int]]
+"""The state after a batch, and where each source stood then."""
 SaveHeard = Callable[[Connection, Mapping[tuple[str, str], tuple[int, str]]], None]
 
 
@@ -205,8 +207,20 @@ class TakeAndCommit:
 
     def snapshot(self) -> Mapping[str, int]:
         """Save the state; gives the position of each source that will not be read again."""
+        return self.keep(self.picture())
+
+    def picture(self) -> Picture:
+        """The state as it is now, to be kept."""
+        return snapshots.picture(self._number, self._pipeline.snapshot()), dict(self._at)
+
+    def keep(self, picture: Picture) -> Mapping[str, int]:
+        """Save a picture, which may be done on another thread: most of it is waiting for the disk.
+
+        Gives the position of each source that will not be read again.
+        """
+        state, at = picture
         self._series.sync()  # what the snapshot stands for is not repeated after a power cut
-        snapshots.save(self._snapshot_folder, self._number, self._pipeline.snapshot())
+        snapshots.save(self._snapshot_folder, state)
         oldest = snapshots.oldest(self._snapshot_folder)
         with reading(self._database) as conn:
             every = manifest.since(conn, 0)
@@ -215,7 +229,7 @@ class TakeAndCommit:
         with writing(self._database) as conn:
             manifest.forget_before(conn, oldest + 1)
             deadletters.keep_newest(conn, self._dead_letters_max)
-        needed = dict(self._at)
+        needed = dict(at)
         for _, _, taken in reversed(kept):
             needed.update({part.source: part.first for part in taken})
         return needed

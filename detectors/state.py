@@ -5,8 +5,10 @@ dataclasses is a branch as well. Leaves are named by their path: `points/DE/hist
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from andon.events import Json
 from andon.ports import State
 
 Leaf = NDArray[Json] | Json
+_WORDS = frozenset({bool, int, float, str, type(None)})
 
 
 def flatten(tree: Json, prefix: str = "") -> dict[str, Leaf]:
@@ -23,17 +26,21 @@ def flatten(tree: Json, prefix: str = "") -> dict[str, Leaf]:
     Parameters
     ----------
     tree
-        A dataclass, or a mapping from names to dataclasses.
+        A dataclass, or a dict from names to dataclasses.
     prefix
         Path of the tree itself, ending in "/".
     """
     flat: dict[str, Leaf] = {}
     for name, value in _parts(tree):
         path = prefix + name
-        if _is_branch(value):
+        if type(value) in _WORDS:
+            flat[path] = value
+        elif isinstance(value, np.ndarray):
+            flat[path] = value.copy()
+        elif _is_branch(value):
             flat |= flatten(value, path + "/")
         else:
-            flat[path] = value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
+            flat[path] = copy.deepcopy(value)
     return flat
 
 
@@ -56,15 +63,21 @@ def size_bytes(flat: State) -> int:
     return sum(v.nbytes if isinstance(v, np.ndarray) else len(repr(v)) for v in flat.values())
 
 
+@functools.cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def _parts(tree: Json) -> Iterator[tuple[str, Json]]:
-    if isinstance(tree, Mapping):
+    if isinstance(tree, dict):
         yield from list(tree.items())
     else:
-        yield from ((field.name, getattr(tree, field.name)) for field in fields(tree))
+        for name in _names(tree.__class__):
+            yield name, getattr(tree, name)
 
 
 def _is_branch(value: Json) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return bool(value) and all(is_dataclass(part) for part in value.values())
     return is_dataclass(value)
 

@@ -60,11 +60,12 @@ def readings_of(blocks: Sequence[Rows]) -> list[Readings]:
     readings, first = [], 0
     for block, index in zip(blocks, names, strict=True):
         part = slice(first, first := first + len(block.rows))
+        channel_names, units = zip(*index, strict=True)
         readings.append(
             Readings(
                 block.asset,
-                tuple(channel for channel, _ in index),
-                tuple(unit for _, unit in index),
+                channel_names,
+                units,
                 at_ns[part],
                 channels[part],
                 values[part],

@@ -29,8 +29,8 @@ BUCKETS = 4
 FRESH = -1
 """The bucket and period of a segment that holds all of them, as it was sealed."""
 DAY_NS = 24 * HOUR_NS
-_STORED = np.dtype("<i8"), np.dtype("<i4"), np.dtype("<f8"), np.dtype("<u4")
-"""How the columns of a block are stored: at_ns, channel id, value, quality."""
+_WIDTHS = 8, 4, 8, 4
+"""Bytes of each value in the columns of a stored block: at_ns, channel id, value, quality."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS channel (
@@ -177,12 +177,11 @@ def seen(conn: sqlite3.Connection, asset: str, channel: str, from_ns: int, to_ns
 
 def columns_of(blocks: Sequence[Sequence[bytes]]) -> tuple[Int64, Int32, Float64, NDArray[np.uint32]]:
     """(at_ns, channel id, value, quality) of stored blocks, one after the other."""
-    at_ns, channel, value, quality = _STORED
     return (
-        _numbers((row[0] for row in blocks), at_ns),
-        _numbers((row[1] for row in blocks), channel),
-        _numbers((row[2] for row in blocks), value),
-        _numbers((row[3] for row in blocks), quality),
+        _numbers((row[0] for row in blocks), np.dtype("<i8")),
+        _numbers((row[1] for row in blocks), np.dtype("<i4")),
+        _numbers((row[2] for row in blocks), np.dtype("<f8")),
+        _numbers((row[3] for row in blocks), np.dtype("<u4")),
     )
 
 
@@ -223,8 +222,10 @@ class TailWriter:
         counts = [sum(len(block.at_ns) for block in of) for of in by_asset.values()]
         starts = [0, *accumulate(counts)][:-1]
         stored = [
-            column.astype(kind).tobytes()
-            for column, kind in zip((at_ns, channel, value, quality), _STORED, strict=True)
+            at_ns.astype("<i8").tobytes(),
+            channel.astype("<i4").tobytes(),
+            value.astype("<f8").tobytes(),
+            quality.astype("<u4").tobytes(),
         ]
         from_ns, to_ns = (of.reduceat(at_ns, starts).tolist() for of in (np.minimum, np.maximum))
         self._conn.executemany(
@@ -250,7 +251,8 @@ class TailWriter:
         index = np.concatenate([block.channel for block in blocks])
         if (index >= np.repeat(widths, counts)).any():
             raise IndexError("a value of a channel that its block does not name")
-        return np.array(ids, np.int32)[index + np.repeat([0, *accumulate(widths)][:-1], counts)]
+        found: Int32 = np.array(ids, np.int32)[index + np.repeat([0, *accumulate(widths)][:-1], counts)]
+        return found
 
     def _channel_id(self, asset: str, name: str, unit: str) -> int:
         known = self._ids.get((asset, name, unit))
@@ -280,7 +282,7 @@ def _cut(columns: Sequence[bytes], first: int, count: int) -> list[bytes]:
     """Those rows of the stored columns."""
     return [
         column[first * width : (first + count) * width]
-        for column, width in zip(columns, (kind.itemsize for kind in _STORED), strict=True)
+        for column, width in zip(columns, _WIDTHS, strict=True)
     ]
 
 

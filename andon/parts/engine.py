@@ -1,10 +1,12 @@
 """The engine's process: decode, detect, ticket, until told to stop; see andon.engine."""
 
+import gc
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,7 +16,7 @@ from andon.app import make_engine, make_notifiers
 from andon.clock import Now
 from andon.config import Keeping
 from andon.datadir import open_store
-from andon.engine import OWN
+from andon.engine import OWN, Picture
 from andon.nudges import Nudged
 from andon.parts import Job, heard, ready, status, tell
 from andon.plant import Plant
@@ -36,7 +38,9 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     """Recover, bring the plant document into force, then turn until told to stop."""
     with Nudged(job["nudge"]) as nudged:
         engine = LiveEngine(job, now)
-        ready(f"{engine.start()} batches repeated")
+        repeated = engine.start()
+        gc.freeze()  # the plant and the state of its channels stay: no collection has to walk them all
+        ready(f"{repeated} batches repeated")
         engine.run(stopping, nudged)
 
 
@@ -65,6 +69,8 @@ class LiveEngine:
         )
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
         self._disk = Level.FINE
+        self._keeper = ThreadPoolExecutor(1, "snapshot")
+        self._kept = self._keeper.submit(lambda: None)
 
     def start(self) -> int:
         """Recover, then bring the plant document into force; gives the number of repeated batches."""
@@ -96,19 +102,26 @@ class LiveEngine:
                 tell(source, {"word": "rebirth", "edge": edge})
             if now_s - last_status_s >= STATUS_EVERY_S:
                 last_status_s = now_s
-                if self._notifiers:
-                    self._unless_full(lambda: outbox.deliver(self._database, self._notifiers, self._now()))
-                self._disk = disk.look()
-                self._engine.redrive()
-                status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
-            if now_s - last_snapshot_s >= SNAPSHOT_EVERY_S:
-                last_snapshot_s = now_s
-                self._unless_full(self._snapshot)
+                self._each_second(disk)
+            if self._kept.done():
+                self._kept.result()  # what it raised is raised here
+                if now_s - last_snapshot_s >= SNAPSHOT_EVERY_S:
+                    last_snapshot_s = now_s
+                    self._keep()
         while self._engine.turn(tick=False) is not None:
             pass
-        self._unless_full(self._snapshot)
+        self._keep()
+        self._keeper.shutdown()
+        self._kept.result()
         for journal in self._journals.values():
             journal.close()
+
+    def _each_second(self, disk: DiskWatch) -> None:
+        if self._notifiers:
+            self._unless_full(lambda: outbox.deliver(self._database, self._notifiers, self._now()))
+        self._disk = disk.look()
+        self._engine.redrive()
+        status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
 
     def _hear(self) -> None:
         """Do what the supervisor says: there are other sources now, or something that a person has to know."""
@@ -143,13 +156,19 @@ class LiveEngine:
             if name not in self._journals:
                 self._journals[name] = SqliteJournal(self._data / "journal" / name, read_only=True)
 
-    def _snapshot(self) -> None:
-        for source, position in self._engine.snapshot().items():
+    def _keep(self) -> None:
+        """Have the state kept by another thread: while that waits for the disk, alarms are taken."""
+        picture = self._engine.picture()
+        left = [name for name in self._journals if name not in self._sources]
+        self._kept = self._keeper.submit(self._unless_full, lambda: self._snapshot(picture, left))
+
+    def _snapshot(self, picture: Picture, left: Sequence[str]) -> None:
+        for source, position in self._engine.keep(picture).items():
             folder = self._data / "journal" / source
             if folder.is_dir():
                 say_needed(folder, position)
         shed = self._disk >= Level.SHED
-        for name in self._journals.keys() - self._sources:  # those without a process that does it
+        for name in left:  # those without a process that does it
             folder = self._data / "journal" / name
             enforce(folder, needed(folder), self._now(), self._keeping, shed=shed)
         enforce(self._data / history.FOLDER, NOTHING_NEEDED, self._now(), self._keeping, shed=shed)

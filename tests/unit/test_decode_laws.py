@@ -115,7 +115,7 @@ def test_a_snapshot_in_mid_stream_changes_nothing(
     first = decoder()
     first.decode("s", 0, before)
     folder = tmp_path_factory.mktemp("snapshot")
-    snapshots.save(folder, 1, {"decoder": first.snapshot()})
+    snapshots.save(folder, snapshots.picture(1, {"decoder": first.snapshot()}))
     stored = snapshots.load_latest(folder)
     assert stored is not None
     second = MessageDecoder()

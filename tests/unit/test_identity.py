@@ -197,7 +197,7 @@ def test_producers_cost_under_a_kilobyte_each_and_beyond_the_bound_nothing(
     assert half < 1024 * bound
     assert whole < 1.1 * half
     assert memory.forgotten >= bound
-    snapshots.save(tmp_path, 1, {"identity": memory.snapshot()})
+    snapshots.save(tmp_path, snapshots.picture(1, {"identity": memory.snapshot()}))
     loaded = snapshots.load_latest(tmp_path)
     assert loaded is not None
     again = Identity()

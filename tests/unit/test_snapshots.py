@@ -15,7 +15,9 @@ def test_arrays_and_words_come_back_bit_for_bit(tmp_path: Path) -> None:
         "f": 0.1 + 0.2,
         "empty": np.zeros((0, 2)),
     }
-    snapshots.save(tmp_path, 7, {"detector/M1/0": state, "pipeline": {"latest": {"M1/DE": 2**62}}})
+    snapshots.save(
+        tmp_path, snapshots.picture(7, {"detector/M1/0": state, "pipeline": {"latest": {"M1/DE": 2**62}}})
+    )
     number, parts = snapshots.load_latest(tmp_path) or (0, {})
     assert number == 7
     assert parts["detector/M1/0"]["x"].tobytes() == state["x"].tobytes()
@@ -26,7 +28,7 @@ def test_arrays_and_words_come_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_only_the_newest_are_kept_and_an_unfinished_one_is_never_read(tmp_path: Path) -> None:
     for number in (1, 2, 3):
-        snapshots.save(tmp_path, number, {"pipeline": {"n": number}})
+        snapshots.save(tmp_path, snapshots.picture(number, {"pipeline": {"n": number}}))
     (tmp_path / "000000000009.partial").write_bytes(b"torn")
     assert snapshots.oldest(tmp_path) == 2
     assert (snapshots.load_latest(tmp_path) or (0, {}))[0] == 3
@@ -39,7 +41,10 @@ def test_there_is_none_at_first(tmp_path: Path) -> None:
 
 def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
     for number in (1, 2):
-        snapshots.save(tmp_path, number, {"pipeline": {"n": number}, "decoder": {"x": np.arange(1000)}})
+        snapshots.save(
+            tmp_path,
+            snapshots.picture(number, {"pipeline": {"n": number}, "decoder": {"x": np.arange(1000)}}),
+        )
     newest = tmp_path / "000000000002.npz"
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 0x10

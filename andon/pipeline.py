@@ -210,7 +210,7 @@ class Pipeline:
             return None
         few = len(readings.at_ns) <= _FEW * len(readings.channels)
         keep = self._one_by_one(readings) if few else self._by_channel(readings)
-        if keep.all():
+        if keep is None or keep.all():
             return readings
         counts["late"] += int((~keep).sum())
         if not keep.any():
@@ -223,8 +223,8 @@ class Pipeline:
             quality=readings.quality[keep],
         )
 
-    def _one_by_one(self, readings: Readings) -> NDArray[np.bool_]:
-        """Which rows are not older than their channel's last: the quicker way where each channel has few."""
+    def _one_by_one(self, readings: Readings) -> NDArray[np.bool_] | None:
+        """Which rows are not older than their channel's last (None: all): the quicker way for few of each channel."""
         latest = self._latest.setdefault(readings.asset, {})
         names, keep = readings.channels, []
         for index, at_ns in zip(readings.channel.tolist(), readings.at_ns.tolist(), strict=True):
@@ -233,10 +233,10 @@ class Pipeline:
             keep.append(in_order)
             if in_order:
                 latest[name] = at_ns
-        return np.array(keep, dtype=np.bool_)
+        return None if all(keep) else np.array(keep, dtype=np.bool_)
 
     def _by_channel(self, readings: Readings) -> NDArray[np.bool_]:
-        """The same, the quicker way where each channel has many."""
+        """The same, the quicker way for many of each channel."""
         latest = self._latest.setdefault(readings.asset, {})
         keep = np.ones(len(readings.at_ns), dtype=np.bool_)
         for index in np.unique(readings.channel):

@@ -60,7 +60,7 @@ def readings_of(blocks: Sequence[Rows]) -> list[Readings]:
     readings, first = [], 0
     for block, index in zip(blocks, names, strict=True):
         part = slice(first, first := first + len(block.rows))
-        channel_names, units = zip(*index, strict=True)
+        channel_names, units = zip(*index, strict=True) if index else ((), ())
         readings.append(
             Readings(
                 block.asset,

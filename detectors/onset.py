@@ -17,10 +17,11 @@ from detectors.votes import cast, count
 MEDIAN_OF, FAST_MEDIAN_OF = 7, 3
 _FIRST, _FIRST_LEVELS = 3, 15  # blocks that make the reference of the safety net: the 4th to the 15th
 _CHECK_EVERY = 5
+_MOST_QUICK = 1.5  # ln: no single block counts for more, however loud
 
 
 class OnsetParameters(BaseModel):
-    """How the baseline is learned and when leaving it counts. Rises are in ln(amplitude): 0.3 is × 1.35."""
+    """How the baseline is learned and when leaving it counts. Rises are in ln(amplitude): 0.27 is × 1.31."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     baseline_version: int = Field(
@@ -48,7 +49,7 @@ class OnsetParameters(BaseModel):
         default=0.15, gt=0, le=1, description="Weight of a new 7-point median in the moving average."
     )
     rise: float = Field(
-        default=0.3,
+        default=0.27,
         gt=0,
         le=5,
         description="Rise above the baseline, mean of the two leading bands, that counts.",
@@ -60,7 +61,7 @@ class OnsetParameters(BaseModel):
         default=6.0, ge=0, le=50, description="Standard deviations of the baseline that the rise must exceed."
     )
     young_blocks: float = Field(
-        default=60.0,
+        default=100.0,
         gt=0,
         le=100_000,
         description="A fresh baseline needs twice the rise, fading over these blocks.",
@@ -70,18 +71,26 @@ class OnsetParameters(BaseModel):
         default=30, ge=1, le=1000, description="Latest blocks among which they are counted."
     )
     fast_rise: float = Field(
-        default=1.0,
+        default=0.4,
         gt=0,
         le=10,
-        description="Rise of the second-highest band that takes the fast path: × 2.7.",
+        description="Rise of the leading bands, hardly smoothed, beyond which the fast path adds up: × 1.5.",
     )
-    fast_count: int = Field(default=6, ge=1, le=1000, description="Such blocks needed to raise.")
-    fast_of: int = Field(default=8, ge=1, le=1000, description="Latest blocks among which they are counted.")
+    fast_sum: float = Field(
+        default=5.0,
+        gt=0,
+        le=1000,
+        description="Sum over blocks of what exceeds it needed to raise: × 2.7 for 8 blocks, × 4 for 5.",
+    )
     safety_ratio: float = Field(
         default=3.0,
         gt=1,
         le=100,
         description="While learning: RMS against the first blocks that counts, fast path.",
+    )
+    safety_count: int = Field(default=6, ge=1, le=1000, description="Such blocks needed to raise.")
+    safety_of: int = Field(
+        default=8, ge=1, le=1000, description="Latest blocks among which they are counted."
     )
     clear_blocks: int = Field(
         default=180, ge=1, le=100_000, description="Blocks in a row below half the rise needed to clear."
@@ -95,7 +104,7 @@ class OnsetParameters(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.raise_count > self.raise_of or self.fast_count > self.fast_of:
+        if self.raise_count > self.raise_of or self.safety_count > self.safety_of:
             raise ValueError("a count must not exceed the blocks among which it is counted")
         return self
 
@@ -104,7 +113,8 @@ class OnsetParameters(BaseModel):
 class Onset:
     """Where one measuring point stands; rows are (channels,) ln amplitudes.
 
-    `rise` is the last smoothed rise above the baseline, or of RMS above the first blocks while learning.
+    `rise` is the last smoothed rise above the baseline, or of RMS above the first blocks while learning; `quick`
+    the same hardly smoothed, `urgent` the sum of what it exceeded lately (CUSUM: Page 1954, ISO 7870-4).
     """
 
     last_ns: int = -1
@@ -121,6 +131,8 @@ class Onset:
     age: int = 0
     slow: int = 0
     fast: int = 0
+    quick: float = 0.0
+    urgent: float = 0.0
     low: int = 0
     rise: float = 0.0
     leading: int = 0
@@ -162,17 +174,23 @@ def step(onset: Onset, at_ns: int, levels: Float64, rms: Float64, parameters: On
 
 def _judge(onset: Onset, p: OnsetParameters) -> str:
     rises = (onset.smooth - onset.baseline) / onset.shrink
-    order = np.sort(rises)
-    onset.rise = float(max(order[-2:].mean(), order[-1] / p.leader))
+    onset.rise = _leading(rises, p)
     onset.leading = int(rises.argmax())
     threshold = p.rise * (1 + math.exp(-onset.age / p.young_blocks))
     onset.age += 1
     onset.slow = cast(onset.slow, onset.rise > threshold, p.raise_of)
-    quick = np.sort(_median(onset.recent[-FAST_MEDIAN_OF:]) - onset.baseline)
-    onset.fast = cast(onset.fast, bool(quick[-min(2, quick.size)] > p.fast_rise), p.fast_of)
+    onset.quick = _leading((_median(onset.recent[-FAST_MEDIAN_OF:]) - onset.baseline) / onset.shrink, p)
+    beyond = min(onset.quick, _MOST_QUICK) - p.fast_rise * threshold / p.rise
+    onset.urgent = min(max(0.0, onset.urgent + beyond), 2 * p.fast_sum)
     if count(onset.slow) >= p.raise_count:
         return "rise"
-    return "fast" if count(onset.fast) >= p.fast_count else ""
+    return "fast" if onset.urgent > p.fast_sum else ""
+
+
+def _leading(rises: Float64, p: OnsetParameters) -> float:
+    """Mean of the two highest, or the highest alone where it leads far enough."""
+    order = np.sort(rises)
+    return float(max(order[-2:].mean(), order[-1] / p.leader))
 
 
 def _learn(onset: Onset, at_ns: int, levels: Float64, rms: Float64, p: OnsetParameters) -> str:
@@ -197,8 +215,8 @@ def _safety(onset: Onset, rms: Float64, p: OnsetParameters) -> str:
         return ""
     broadband = float((rms - np.median(onset.first[_FIRST:], axis=0)).max())
     onset.rise = broadband
-    onset.fast = cast(onset.fast, broadband > math.log(p.safety_ratio), p.fast_of)
-    return "safety" if count(onset.fast) >= p.fast_count else ""
+    onset.fast = cast(onset.fast, broadband > math.log(p.safety_ratio), p.safety_of)
+    return "safety" if count(onset.fast) >= p.safety_count else ""
 
 
 def _stationary(window: Float64, tolerance: float) -> bool:
@@ -215,13 +233,14 @@ def _freeze(onset: Onset, p: OnsetParameters) -> None:
     onset.from_ns, onset.to_ns = int(onset.learned_ns[0]), int(onset.learned_ns[-1])
     onset.learned, onset.learned_ns = np.zeros((0, 0)), np.zeros(0, np.int64)
     onset.age = onset.slow = onset.fast = 0
-    onset.rise, onset.rising_ns = 0.0, -1
+    onset.rise = onset.quick = onset.urgent = 0.0
+    onset.rising_ns = -1
 
 
 def _start_anew(onset: Onset, channels: int) -> None:
     onset.recent, onset.smooth = np.zeros((0, channels)), np.zeros(0)
     onset.slow = onset.fast = onset.low = 0
-    onset.rising_ns = -1
+    onset.urgent, onset.rising_ns = 0.0, -1
 
 
 def _pushed(rows: Float64, row: Float64, most: int) -> Float64:

@@ -11,7 +11,8 @@ from andon.events import SECOND_NS, Action, Finding, Float64, Origin, PackMLStat
 from andon.plant import Asset, Point
 from detectors.band_energy import Detector
 from detectors.features import features_of
-from tests.vibration import PERIOD_NS, T0, Shaking, samples, waveform
+from simulators.bearing import Element, Vibration, synthesise
+from tests.vibration import BEARING, PERIOD_NS, T0, Shaking, samples, waveform
 
 BANDS = ("band_20_300", "band_300_700", "band_700_1500", "band_1500_3000", "band_3000_5000", "band_5000_6360")
 POINT = Point(id="DE", component="bearing_de", kind="waveform", speed_hz=24.7)
@@ -61,7 +62,7 @@ def test_a_step_of_sixty_percent_is_raised_within_six_minutes_and_dated_to_its_b
     )
     assert raised.numbers[0].name == "ratio"
     assert raised.numbers[0].value == pytest.approx(1.6, rel=0.05)
-    assert raised.numbers[0].limit == pytest.approx(math.exp(0.3), rel=1e-3)
+    assert raised.numbers[0].limit == pytest.approx(math.exp(0.27), rel=1e-3)
     assert raised.numbers[1].value == pytest.approx(20 * math.log10(raised.numbers[0].value), rel=1e-3)
     assert raised.evidence["baseline"]["blocks"] == 45
     assert raised.text["bands"] in {"3000-5000 Hz", "5000-6360 Hz"}
@@ -75,6 +76,35 @@ def test_sudden_damage_takes_the_fast_path() -> None:
     found = told(make(), range(150), lambda k: two_bands(6.0 if k >= 120 else 1.0))
     assert found[0].text["path"] == "fast"
     assert block_of(found[0]) <= 120 + 8
+
+
+@pytest.mark.parametrize(("factor", "blocks"), [(6.0, 7), (4.0, 7), (2.5, 13), (2.0, 20)])
+def test_the_farther_it_rises_the_sooner_it_is_told(factor: float, blocks: int) -> None:
+    found = told(make(), range(600), lambda k: two_bands(factor if k >= 500 else 1.0))
+    assert [finding.action for finding in found] == [Action.RAISE]
+    assert 500 + 3 < block_of(found[0]) <= 500 + blocks
+    assert found[0].text["path"] == "fast"
+    assert found[0].numbers[0].value == pytest.approx(factor, rel=0.1)
+
+
+def test_single_loud_blocks_are_no_damage_however_loud() -> None:
+    assert told(make(), range(800), lambda k: 1000.0 if k % 7 == 0 and k > 100 else 1.0) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_simulated_bearing_that_breaks_within_ten_minutes_is_told_before_it_has(
+    seed: int,
+) -> None:
+    detector, rng = make(), np.random.default_rng([seed, 5])
+    found: list[Finding] = []
+    for k in range(180):
+        severity = 0.0 if k < 120 else 0.1 * math.exp((k - 120) / 60 * math.log(8))
+        element = Element.OUTER_RACE if severity else None
+        now = Vibration(24.7, bearing=BEARING, element=element, severity=severity)
+        block = waveform(synthesise(now, rng), k)
+        found += detector.update(features_of(block, POINT))
+    assert [finding.action for finding in found if finding.action is not Action.UPDATE] == [Action.RAISE]
+    assert 150 < block_of(found[0]) <= 174
 
 
 def test_a_slow_drift_is_found_because_the_baseline_is_frozen() -> None:
@@ -193,6 +223,6 @@ def test_the_spectrum_of_the_latest_block_is_shown() -> None:
 def test_the_trend_runs_from_the_baseline_to_the_finding() -> None:
     trend = told(make(), range(400), lambda k: two_bands(1.6 if k >= 200 else 1.0))[0].evidence["trend"]
     assert trend["baseline"] == 1.0
-    assert trend["limit"] == pytest.approx(math.exp(0.3), rel=1e-3)
+    assert trend["limit"] == pytest.approx(math.exp(0.27), rel=1e-3)
     assert trend["at_ns"][0] < T0 + 60 * SECOND_NS
     assert trend["value"][-1] > 1.5

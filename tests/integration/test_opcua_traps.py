@@ -131,7 +131,8 @@ async def test_a2_a_node_that_comes_late_after_a_restart_is_found_again(
             await run.until(lambda: run.values() == [1.0])
             proxy.break_off(after.url)
             await run.until(lambda: run.bad() == {"DE/temperature": "BadNodeIdUnknown"})
-            assert [g.cause for g in run.gaps if g.to_ns is None] == ["connection", "item_missing"]
+            standing = ["connection", "item_missing"]
+            await run.until(lambda: [g.cause for g in run.gaps if g.to_ns is None] == standing)
             await after.add("a2", 2.0)
             await run.until(lambda: run.values() == [1.0, 2.0])
             await run.until(lambda: [g.cause for g in run.gaps if g.to_ns is not None][-1] == "item_missing")

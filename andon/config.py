@@ -166,7 +166,9 @@ def load_config(path: Path) -> Config:
         raise ConfigError(
             f"there is no {path}; write one (an empty file is valid) or give --config"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     return check(Config, document, str(path))
 

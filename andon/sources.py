@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -27,8 +27,18 @@ def parameters_of(name: str, kind: str, settings: Mapping[str, Json]) -> BaseMod
 
 
 def check_sources(sources: Mapping[str, Source], path: Path) -> None:
-    """ConfigError if there is no source in the file at `path`, or one that cannot be started as it stands there."""
+    """ConfigError if there is no source in the file at `path`, or one that cannot work as it stands there."""
     if not sources:
         raise ConfigError(f'{path} names no source; add one, for example [sources.floor] kind = "listener"')
-    for name, source in sources.items():
-        parameters_of(name, source.kind, source.parameters)
+    known = {name: parameters_of(name, source.kind, source.parameters) for name, source in sources.items()}
+    for problem in rivals(known):
+        raise ConfigError(f"{path}: {problem}")
+
+
+def rivals(parameters: Mapping[str, BaseModel]) -> Iterator[str]:
+    """Which sources want what only one can have: their `claim`. Two would take it from each other for ever."""
+    owners: dict[str, str] = {}
+    for name, of_source in parameters.items():
+        claim: str = getattr(of_source, "claim", "")
+        if claim and owners.setdefault(claim, name) != name:
+            yield f"the sources {owners[claim]} and {name} cannot both have {claim}"

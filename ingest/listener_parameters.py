@@ -71,6 +71,11 @@ class Parameters(BaseModel):
         default=64 * _MIB, ge=1024, description="bytes of messages still arriving, of all clients together"
     )
 
+    @property
+    def claim(self) -> str:
+        """What no other source can have."""
+        return f"port {self.port} of {self.host}" if self.port else ""
+
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         loopback = _is_loopback(self.host)

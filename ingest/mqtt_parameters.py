@@ -98,6 +98,11 @@ class Parameters(BaseModel):
         default=32 * _MIB, ge=1024, description="bytes that may wait to be written before reading stops"
     )
 
+    @property
+    def claim(self) -> str:
+        """What no other source can have: a broker ends a session when another of the same name begins."""
+        return f"the client_id {self.client_id!r} at {self.host}:{self.port}"
+
     @field_validator("topics", "drop_counters")
     @classmethod
     def _are_filters(cls, topics: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from andon.clock import Now
 from andon.config import is_loopback
@@ -83,6 +83,14 @@ class Server(BaseModel):
     def is_exposed(self) -> bool:
         """Whether others can read and forge what is said: no security, over a network."""
         return self.security == "none" and not is_loopback(self.host)
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_login(cls, url: str) -> str:
+        """The address stands in logs, in the status and on pages."""
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("url takes no user or password: give user, and password_file")
+        return url
 
     @model_validator(mode="after")
     def _secure(self) -> Self:

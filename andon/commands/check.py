@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
+from pydantic import BaseModel
 
 from andon.clock import Now, wall
 from andon.commands.output import write_json
@@ -21,7 +22,7 @@ from andon.commands.run import read_plant
 from andon.config import Config, ConfigError, load_config
 from andon.events import SECOND_NS
 from andon.quarantine import Quarantine
-from andon.sources import parameters_of
+from andon.sources import parameters_of, rivals
 from ingest.certificates import days_left, fingerprint, load, warned_at
 from ingest.pki import Pki
 
@@ -103,10 +104,11 @@ def _plant(path: Path | None) -> Iterator[Verdict]:
 
 
 def _sources(config: Config, now: Now) -> Iterator[Verdict]:
+    known: dict[str, BaseModel] = {}
     for name, source in config.sources.items():
         place = f"source {name}"
         try:
-            parameters = parameters_of(name, source.kind, source.parameters)
+            parameters = known[name] = parameters_of(name, source.kind, source.parameters)
             yield Verdict(place, "good", f"{source.kind}: settings are valid")
         except ConfigError as error:
             yield Verdict(place, "wrong", str(error), f"edit [sources.{name}]")
@@ -115,6 +117,8 @@ def _sources(config: Config, now: Now) -> Iterator[Verdict]:
                 cure = "set security; until then whoever is on the network can read and forge what it says"
                 yield Verdict(place, "warning", "it runs without security over the network", cure)
         yield from _certificates(place, source.parameters, now)
+    for problem in rivals(known):
+        yield Verdict("sources", "wrong", problem, "give each its own")
 
 
 def _certificates(place: str, parameters: Mapping[str, object], now: Now) -> Iterator[Verdict]:

@@ -61,6 +61,21 @@ def test_an_empty_configuration_is_good(tmp_path: Path) -> None:
             "security is none",
         ),
         ("[web]\nhost = '0.0.0.0'\nport = 0", "configuration", "no loopback address"),
+        (
+            "[sources.a]\nkind = 'opcua'\nurl = 'opc.tcp://u:geheim@192.0.2.9:4840'",
+            "source a",
+            "no user or password",
+        ),
+        (
+            "[sources.a]\nkind = 'listener'\nanonymous = true\n[sources.b]\nkind = 'listener'\nanonymous = true",
+            "sources",
+            "a and b cannot both have port 1883",
+        ),
+        (
+            "".join(f"[sources.{name}]\nkind = 'mqtt'\nhost = 'h'\nclient_id = 'x'\n" for name in "ab"),
+            "sources",
+            "a and b cannot both have the client_id 'x' at h:1883",
+        ),
     ],
 )
 def test_a_planted_fault_is_found_and_its_cure_named(tmp_path: Path, text: str, name: str, said: str) -> None:

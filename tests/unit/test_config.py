@@ -43,6 +43,13 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
         load_config(tmp_path / "none.toml")
 
 
+def test_a_file_that_cannot_be_read_is_refused_and_ends_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_config(tmp_path)
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(written(tmp_path, "a = " + "[" * 10_000))
+
+
 def test_a_source_keeps_the_settings_of_its_kind(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "[sources.floor]\nkind = 'listener'\nport = 1883"))
     assert config.sources["floor"].parameters == {"port": 1883}

@@ -1,7 +1,10 @@
-"""`andon bench`: measure this machine. `demo`: what the whole demo costs; `ingest`: what a message costs on its way in."""
+"""`andon bench`: `demo` and `ingest` measure this machine, what the demo and a message cost; `quality` the detectors, on simulated truth."""
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from andon.benches import Row, demo, ingest, machine
+from andon.benches import Row, demo, ingest, machine, quality
 from andon.benches.messages import FULL, QUICK
 from andon.commands import Refused, positive
 from andon.commands.output import write_json
@@ -20,15 +23,17 @@ QUIET = Console(stderr=True)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("what", choices=["demo", "ingest"])
+    parser.add_argument("what", choices=["demo", "ingest", "quality"])
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--seconds", type=positive, help="ingest: length of each run at 5,000 messages/s")
-    parser.add_argument("--quick", action="store_true", help="ingest: the goals alone, in 40 s")
+    parser.add_argument(
+        "--quick", action="store_true", help="ingest: the goals alone, in 40 s; quality: a few cases"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the rows, write them."""
-    rows = ingest_rows(arguments) if arguments.what == "ingest" else demo.rows()
+    rows = BENCHES[arguments.what](arguments)
     document = {"bench": arguments.what, "machine": machine(), "rows": [row.facts() for row in rows]}
     wide = None if sys.stdout.isatty() else 170  # a file has no edge to wrap at
     Console(width=wide).print(table(rows))
@@ -46,15 +51,38 @@ def ingest_rows(arguments: argparse.Namespace) -> list[Row]:
         sizes = replace(sizes, seconds=arguments.seconds, alarms_s=5 * arguments.seconds)
     for what in ingest.left_out():
         QUIET.print(f"left out: {what}")
+    with _shown(ingest.steps(sizes)) as step:
+        return ingest.rows(sizes, step)
+
+
+def quality_rows(arguments: argparse.Namespace) -> list[Row]:
+    """The rows of `andon bench quality`, after its confusion table."""
+    cases = quality.cases(quick=arguments.quick)
+    with _shown(len(cases)) as step:
+        told = quality.tell(cases, os.cpu_count() or 1, step)
+    head, *lines = quality.confusion(told)
+    shown = Table(*head, title="truth by what was said", header_style="bold")
+    for line in lines:
+        shown.add_row(*line)
+    Console(width=None if sys.stdout.isatty() else 230).print(shown)
+    return quality.rows(told)
+
+
+BENCHES = {"demo": lambda _: demo.rows(), "ingest": ingest_rows, "quality": quality_rows}
+
+
+@contextmanager
+def _shown(steps: int) -> Iterator[Callable[[str], None]]:
+    """What to call with each step: a bar on a terminal."""
     columns = (TextColumn("{task.description:60.60}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=QUIET, disable=not QUIET.is_terminal, transient=True) as progress:
-        bar = progress.add_task("", total=ingest.steps(sizes))
+        bar = progress.add_task("", total=steps)
 
         def step(what: str) -> None:
             progress.update(bar, description=what)
             progress.advance(bar)
 
-        return ingest.rows(sizes, step)
+        yield step
 
 
 def table(rows: list[Row]) -> Table:

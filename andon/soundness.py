@@ -51,6 +51,10 @@ def verify(
             found.corrupt.append((first, first + lost))
             found.problems.append(f"records {first} to {first + lost - 1} are not as they were written")
         advance(len(records) + lost)
+    if journal.end() < taken:
+        found.problems.append(
+            f"it ends at {journal.end()}, and was taken up to {taken}: what lay between is gone"
+        )
     found.problems += _holes(source, order, taken)
     if source != OWN:
         found.problems += _imbalance(taken, counts)

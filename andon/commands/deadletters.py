@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _place(text: str) -> tuple[None, str, None, int]:
     source, _, position = text.rpartition(":")
-    if not source or not position.isdecimal():
+    if not source or not position.isdecimal() or int(position[:20]) >= 2**63:
         raise Refused(f"{text!r} is no SOURCE:POSITION, like floor:1041")
     return None, source, None, int(position)
 

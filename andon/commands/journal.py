@@ -133,6 +133,8 @@ def _verify(arguments: argparse.Namespace, folders: list[Path]) -> int:
     data, database = data_of(arguments), store_of(arguments)
     with reading(database) as conn:
         at, stages = manifest.where_each_source_stands(conn), manifest.counted(conn)
+    if arguments.source is None:  # one whose folder is gone is not sound either
+        folders = sorted({*folders, *(data / "journal" / name for name in at)})
     ends = {}
     for folder in folders:
         with _opened(folder) as journal:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import DatabaseError
 
 from andon.commands import Refused
 from andon.config import load_config
@@ -29,4 +30,7 @@ def store_of(arguments: argparse.Namespace) -> Database:
     data = data_of(arguments)
     if not (data / "andon.sqlite").exists():
         raise Refused(f"{data} holds no installation")
-    return open_store(data)
+    try:
+        return open_store(data)
+    except DatabaseError as error:
+        raise Refused(f"{data / 'andon.sqlite'} cannot be used: {error.orig}") from error

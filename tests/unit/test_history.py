@@ -103,6 +103,18 @@ def test_every_bit_that_is_flipped_is_found(line: SmallLine, tmp_path: Path) -> 
     assert andon("journal", "verify", "--data", line.data) == 0
 
 
+def test_a_journal_whose_end_is_gone_or_that_is_gone_is_found(line: SmallLine, tmp_path: Path) -> None:
+    for journal in line.journals.values():
+        journal.close()
+    (line.data / "journal" / "dock").rename(tmp_path / "elsewhere")
+    for path in (line.data / "journal" / "floor").iterdir():
+        path.unlink()
+    code, found = told(tmp_path / "v.json", "journal", "verify", "--data", line.data)
+    assert code == 1
+    for source in ("floor", "dock"):
+        assert "it ends at 0, and was taken up to" in found["sources"][source]["problems"][0]
+
+
 def test_a_message_that_ended_nowhere_is_found(line: SmallLine, tmp_path: Path) -> None:
     with writing(line.database) as conn:
         count(conn, {"source.floor": {"stored": -1}})
@@ -237,6 +249,17 @@ def test_a_time_that_is_none_is_refused_where_it_is_written() -> None:
         andon("journal", "export", "--from", "yesterday")
     with pytest.raises(argparse.ArgumentTypeError):
         moment("2026-01-01T00:00:00")
+
+
+def test_a_folder_of_another_kind_and_a_number_of_no_record_are_refused_in_words(
+    line: SmallLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "journal" / "floor").mkdir(parents=True)
+    (tmp_path / "andon.sqlite").write_text("something else")
+    assert andon("journal", "verify", "--data", tmp_path) == 1
+    assert "cannot be used: file is not a database" in capsys.readouterr().err
+    assert andon("deadletters", "show", "--data", line.data, "--id", f"floor:{2**63}") == 1
+    assert "is no SOURCE:POSITION" in capsys.readouterr().err
 
 
 def test_gaps_are_listed_by_source_and_those_that_stand_open(line: SmallLine, tmp_path: Path) -> None:

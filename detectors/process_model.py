@@ -1,9 +1,9 @@
 """What healthy rows of a machine look like: levels, their unrest, and what each channel owes to the others.
 
-Each channel gives three features, medians over a window of rows: its level, the log of its rolling standard
-deviation, and its residual, which is what the other channels do not explain. How far a feature may go is
-learned by forecasting: what earlier healthy rows did not foresee of later ones (a channel that drifts by
-itself thereby loses weight), never less than the noise of a window.
+Each channel gives three features: its mean over a window, the log of its rolling standard deviation, and its
+residual, which is what the other channels do not explain. How far a feature may go is learned by forecasting:
+what earlier healthy rows did not foresee of later ones. A feature that wanders by itself, further than its own
+noise would take it, is trusted less again, because it will wander further than it did while it was learned.
 """
 
 from dataclasses import dataclass, field
@@ -13,11 +13,18 @@ import numpy as np
 from andon.events import Float64
 
 RIDGE = 0.3  # of the variance: channels that follow one another share the explanation
+WEIGHTS = (1.0, 0.7, 0.7)  # of levels, unrest and residuals
 _QUIET = 0.05  # of the learned deviation: a rolling deviation below it is as good as none
 _RESOLUTION = 1e-4  # of the level: no channel is known better than that
-_ANCHOR = 50  # rows between the forecasts that the scale is learned from
-_FAR = 1e6  # standard deviations: as good as infinite
-_FLOOR = 1.5  # least scale, in standard errors of a window's mean
+_FAR = 50.0  # standard deviations: one wild value may not carry a window
+_JUMP = 4.0  # disagreements of the windows that show a jump: then the short one is right
+_BLOCKS = 8  # that the learned rows are cut into, for forecasts and for leaving out
+_MOST_OUT = 3  # blocks in a row that may be left out of a feature's baseline, a disturbance
+_CUT = 2.0  # times that leaving them out has to shrink its reach
+_LEAST = 0.09  # reach in standard deviations below which nothing is believed
+_WANDERS = 1.6  # times its noise that a feature goes without being called a wanderer
+_MOST_WANDER = 20.0
+_NEVER = 1e12  # scale of a channel that was hardly heard while it was learned: it is not judged
 
 
 @dataclass(slots=True)
@@ -27,57 +34,91 @@ class Baseline:
     mean: Float64 = field(default_factory=lambda: np.zeros(0))
     deviation: Float64 = field(default_factory=lambda: np.zeros(0))
     weights: Float64 = field(default_factory=lambda: np.zeros(0))
+    jump: Float64 = field(default_factory=lambda: np.zeros(0))
     centre: Float64 = field(default_factory=lambda: np.zeros(0))
     scale: Float64 = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(slots=True)
 class Window:
-    """The latest rows, and the latest features that are not yet smoothed."""
+    """The latest rows in standard deviations and the latest unrest, oldest first."""
 
     rows: Float64 = field(default_factory=lambda: np.zeros(0))
-    features: Float64 = field(default_factory=lambda: np.zeros(0))
+    unrest: Float64 = field(default_factory=lambda: np.zeros(0))
     seen: int = 0
 
 
 def take(window: Window, baseline: Baseline, row: Float64, length: int) -> Float64:
-    """The features of a row, smoothed over the window: (3 channels,). A row has no NaN: unknown is the mean."""
-    channels = row.size
-    if not window.seen:
-        window.rows = np.zeros((length, channels))
-        window.features = np.zeros((length, 3 * channels))
-    level = np.minimum(np.maximum((row - baseline.mean) / baseline.deviation, -_FAR), _FAR)
-    at = window.seen % length
-    window.rows[at] = level
-    window.seen += 1
-    known = min(window.seen, length)
-    rows = window.rows[:known]
-    mean = rows.sum(axis=0) / known
-    spread = np.sqrt(np.maximum((rows * rows).sum(axis=0) / known - mean * mean, 0.0))
-    new = window.features[at]
-    new[:channels] = level
-    new[channels : 2 * channels] = np.log(spread + _QUIET)
-    new[2 * channels :] = level - level @ baseline.weights
-    ordered = np.sort(window.features[:known], axis=0)
-    smooth: Float64 = 0.5 * (ordered[(known - 1) // 2] + ordered[known // 2])
-    return smooth
+    """The features of a row: (3 channels,). The row has no NaN: what is unknown is given as the mean.
+
+    Levels and residuals are means over `length` rows, or over a quarter of them where the two disagree: so
+    small changes are seen in the noise, and large ones soon.
+    """
+    means, unrest = _means(window, baseline, row, length)
+    return _features(means[0], means[1], unrest, baseline.jump)
 
 
-def learned(rows: Float64, length: int) -> tuple[Baseline, Window]:
-    """The baseline, and the window as the last row left it, of healthy rows (n, channels), n at least four windows; NaN where a channel was silent."""
+def learned(rows: Float64, length: int) -> tuple[Baseline, Window, Float64]:
+    """The baseline of healthy rows (n, channels), the window as they left it, and their features.
+
+    n is at least four windows; NaN where a channel was silent.
+    """
     known = ~np.isnan(rows)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / count
     centred = np.where(known, rows - mean, 0.0)
     deviation = np.sqrt((centred**2).sum(axis=0) / count)
     deviation = np.maximum(deviation, np.maximum(_RESOLUTION * np.abs(mean), 1e-12))
-    baseline = Baseline(mean, deviation, _explained(centred / deviation))
-    window = Window()
-    series = np.array([take(window, baseline, row + mean, length) for row in centred])
-    settled = series[length:]
-    baseline.centre = settled.sum(axis=0) / len(settled)
-    baseline.scale = _scale(settled, length)
-    return baseline, window
+    z = np.minimum(np.maximum(centred / deviation, -_FAR), _FAR)
+    baseline, window = Baseline(mean, deviation, _explained(z)), Window()
+    taken = [_means(window, baseline, row, length) for row in centred + mean]
+    means, unrest = np.array([m for m, _ in taken]), np.array([u for _, u in taken])
+    noise = np.concatenate([_noise(z), _noise(z - z @ baseline.weights)])
+    apart = np.sqrt(((means[length:, 0] - means[length:, 1]) ** 2).mean(axis=0))
+    baseline.jump = _JUMP * np.maximum(apart, noise * np.sqrt(4 / length - 1 / length))
+    series = _features(means[:, 0], means[:, 1], unrest, baseline.jump)[length // 2 :]
+    reach, baseline.centre = _reach(series, len(rows) // _BLOCKS)
+    own = np.split(3 * noise / np.sqrt(length), 2)
+    own = np.maximum(np.concatenate([own[0], np.full(mean.size, 3 / np.sqrt(length)), own[1]]), _LEAST)
+    wander = np.minimum(np.maximum(reach / (_WANDERS * own), 1.0), _MOST_WANDER)
+    heard = np.tile(2 * known.sum(axis=0) >= len(rows), 3)
+    baseline.scale = np.where(heard, reach * wander / np.repeat(WEIGHTS, mean.size), _NEVER)
+    return baseline, window, series
+
+
+def _means(window: Window, baseline: Baseline, row: Float64, length: int) -> tuple[Float64, Float64]:
+    """Levels and residuals (2, 2 channels), over the short and the long window; and the unrest (channels,)."""
+    if not window.seen:
+        window.rows, window.unrest = np.zeros((length, row.size)), np.zeros((length // 2, row.size))
+    rows, window.seen = window.rows, window.seen + 1
+    rows[:-1] = rows[1:]
+    rows[-1] = np.minimum(np.maximum((row - baseline.mean) / baseline.deviation, -_FAR), _FAR)
+    levels = np.empty((2, row.size))
+    for i, of in enumerate((length // 4, length)):
+        n = min(window.seen, of)
+        levels[i] = np.add.reduce(rows[-n:]) / n
+    n = min(window.seen, length // 2)
+    late = rows[-n:]
+    mean = np.add.reduce(late) / n
+    variance = np.add.reduce(late * late) / n - mean * mean
+    window.unrest[:-1] = window.unrest[1:]
+    window.unrest[-1] = np.log(np.sqrt(np.maximum(variance, 0.0)) + _QUIET)
+    unrest = np.add.reduce(window.unrest[-n:]) / n
+    return np.concatenate([levels, levels - levels @ baseline.weights], axis=1), unrest
+
+
+def _features(short: Float64, long: Float64, unrest: Float64, jump: Float64) -> Float64:
+    """Levels, unrest and residuals; the short window's where it has jumped away from the long one's."""
+    means = np.where(np.abs(short - long) > jump, short, long)
+    channels = unrest.shape[-1]
+    return np.concatenate([means[..., :channels], unrest, means[..., channels:]], axis=-1)
+
+
+def _noise(z: Float64) -> Float64:
+    """Standard deviation of the noise from row to row, which no drift is part of."""
+    steps = np.diff(z, axis=0)
+    noise: Float64 = np.sqrt((steps**2).mean(axis=0) / 2)
+    return noise
 
 
 def _explained(z: Float64) -> Float64:
@@ -93,11 +134,23 @@ def _explained(z: Float64) -> Float64:
     return weights
 
 
-def _scale(series: Float64, length: int) -> Float64:
-    """How far each feature went from the mean of all before it, over the rest of the healthy rows."""
-    reach = np.zeros(series.shape[1])
-    for anchor in range(_ANCHOR, len(series) - _ANCHOR // 2, _ANCHOR):
+def _reach(series: Float64, block: int) -> tuple[Float64, Float64]:
+    """How far each feature went from what was foreseen, and its mean; without a disturbance if there was one."""
+    whole = _unforeseen(series, block)
+    reach, centre = whole.copy(), series.mean(axis=0)
+    for out in range(1, _MOST_OUT + 1):
+        for at in range(0, len(series) - out * block + 1, block):
+            rest = np.delete(series, np.s_[at : at + out * block], axis=0)
+            less = _unforeseen(rest, block)
+            better = (less * _CUT < whole) & (less < reach)
+            reach[better], centre[better] = less[better], rest.mean(axis=0)[better]
+    return reach, centre
+
+
+def _unforeseen(series: Float64, block: int) -> Float64:
+    """The largest distance of later rows from the mean of all rows before, at the end of each block."""
+    reach = np.full(series.shape[1], _LEAST)
+    for anchor in range(block, len(series) - block // 2, block):
         ahead = np.abs(series[anchor:] - series[:anchor].mean(axis=0)).max(axis=0)
         reach = np.maximum(reach, ahead)
-    scale: Float64 = np.maximum(reach, _FLOOR / np.sqrt(length))
-    return scale
+    return reach

@@ -1,5 +1,6 @@
 """Process channels together: a machine's rows of readings have left what was learned of them while it was healthy."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,8 @@ from detectors.state import flatten, load
 from detectors.votes import cast, count
 
 _MOST = 1e100  # far beyond any reading, so that squares stay finite
-_FAR = 1e6
+_NEAR = 2.0  # reaches: what is further away is not followed
+_REMEMBERED = 1.5  # times the learned rows: so long a feature's largest distance is remembered
 _NAMED = 3  # channels that a finding names
 
 
@@ -33,6 +35,8 @@ class _State:
     from_ns: int = 0
     to_ns: int = 0
     baseline: Baseline = field(default_factory=Baseline)
+    centre: Float64 = field(default_factory=lambda: np.zeros(0))
+    peak: Float64 = field(default_factory=lambda: np.zeros(0))
     window: Window = field(default_factory=Window)
     score: float = 0.0
     by_channel: Float64 = field(default_factory=lambda: np.zeros(0))
@@ -74,13 +78,31 @@ class Detector:
             default=400, ge=120, le=20_000, description="Running rows that the baseline is made of."
         )
         window_rows: int = Field(
-            default=30, ge=5, le=500, description="Rows whose median is judged, and whose unrest is taken."
+            default=60, ge=8, le=500, description="Rows whose mean is judged; half of them for the unrest."
         )
         limit: float = Field(
             default=3.1,
             gt=0,
             le=100,
             description="Distance from the baseline, in its own reach, that counts.",
+        )
+        creep: float = Field(
+            default=2.0,
+            ge=0,
+            le=20,
+            description="Reaches that the baseline may follow a slow drift, per `learn_rows` rows, while nothing is amiss.",
+        )
+        creep_most: float = Field(
+            default=4.0,
+            ge=0,
+            le=100,
+            description="Reaches that it may follow in all: a slow fault is seen then.",
+        )
+        recovered: float = Field(
+            default=0.2,
+            ge=0,
+            lt=1,
+            description="Part of a feature's largest distance below which it counts as back, though not where it was.",
         )
         raise_count: int = Field(
             default=45, ge=1, le=10_000, description="Rows beyond the limit needed to raise."
@@ -113,6 +135,8 @@ class Detector:
             for component in self._components
         }
         self._settle_ns = round(parameters.run_settle_s * 1e9)
+        self._creep = parameters.creep / parameters.learn_rows
+        self._fading = math.exp(-1 / (_REMEMBERED * parameters.learn_rows))
         self._state = _State(parameters.baseline_version)
 
     @property
@@ -178,18 +202,29 @@ class Detector:
         state.learned_rows += 1
         if state.learned_rows == wanted:
             state.to_ns = at_ns
-            state.baseline, state.window = learned(state.learning, self._parameters.window_rows)
+            state.baseline, state.window, _ = learned(state.learning, self._parameters.window_rows)
             state.learning = np.zeros(0)
+            state.centre, state.peak = state.baseline.centre.copy(), np.zeros(3 * row.size)
 
     def _judge(self, row: Float64) -> None:
         state = self._state
         known = ~np.isnan(row)
         row = np.where(known, row, state.baseline.mean)
         features = take(state.window, state.baseline, row, self._parameters.window_rows)
-        away = np.abs(features - state.baseline.centre) / state.baseline.scale
-        level, unrest, residual = away.reshape(3, -1)
-        state.by_channel = np.minimum(np.maximum(np.maximum(level, unrest), 0.5 * residual) * known, _FAR)
+        away = (features - state.centre) / state.baseline.scale
+        distance = np.abs(away)
+        state.peak = np.maximum(state.peak * self._fading, distance)
+        distance[distance < self._parameters.recovered * state.peak] = 0.0
+        state.by_channel = distance.reshape(3, -1).max(axis=0) * known
         state.score = float(state.by_channel.max())
+        self._follow(away)
+
+    def _follow(self, away: Float64) -> None:
+        """Let the baseline creep after features that are near it, slowly and not far."""
+        baseline, most = self._state.baseline, self._parameters.creep_most
+        step = np.minimum(np.maximum(away, -self._creep), self._creep) * (np.abs(away) < _NEAR)
+        moved = (self._state.centre - baseline.centre) / baseline.scale + step
+        self._state.centre = baseline.centre + np.minimum(np.maximum(moved, -most), most) * baseline.scale
 
     def _speak(self, at_ns: int, origin: Origin) -> list[Finding]:
         state, parameters = self._state, self._parameters

@@ -17,6 +17,8 @@ REORDER_NS = 5 * SECOND_NS
 ASK_AGAIN_NS = 10 * SECOND_NS
 """How often a rebirth that has not come is asked for again; the source limits what really leaves."""
 MAX_EDGES = 4_096
+MAX_MEMBERS = 65_536
+"""Edge nodes and devices together."""
 MAX_KNOWN = 200_000
 """Metrics of all edge nodes together."""
 MAX_TOLD = 16
@@ -61,6 +63,10 @@ class Member:
     cause: str = ""
     away_ns: int = 0
     told: list[Told] = field(default_factory=list)
+
+    def is_known(self) -> bool:
+        """Whether anything is known of it: names alone cost nothing to invent, and are not kept."""
+        return bool(self.born or self.metrics or self.assets or self.cause)
 
     def learn(self, metrics: Mapping[str, Known]) -> None:
         """Take a birth: what is no longer named is forgotten, what was last heard is kept."""
@@ -204,6 +210,10 @@ class Edge:
         """Whether time changes anything here."""
         return self.wants or any(not hole.told for hole in self.holes)
 
+    def is_stranger(self) -> bool:
+        """Whether nothing is known of it that would be missed: it was never born, and feeds no machine."""
+        return not (self.alive or self.died or any(member.is_known() for member in self.members.values()))
+
     def assets(self) -> list[str]:
         """Every asset that it feeds, each once."""
         return list(dict.fromkeys(asset for member in self.members.values() for asset in member.assets))
@@ -223,14 +233,25 @@ class Host:
         self.waiting: dict[str, None] = {}
 
     def edge(self, source: str, name: str) -> Edge:
-        """The edge node `group/edge`, known or not yet; Refused if there are too many."""
+        """The edge node `group/edge`, known or not yet; Refused if there are too many that were ever born."""
         key = f"{source}\x00{name}"
         found = self._edges.get(key)
         if found is None:
             if len(self._edges) >= MAX_EDGES:
+                self._forget_strangers()
+            if len(self._edges) >= MAX_EDGES:
                 raise Refused(Reason.TOO_LARGE, f"more than {MAX_EDGES} edge nodes")
             found = self._edges[key] = Edge(source, name)
         return found
+
+    def _forget_strangers(self) -> None:
+        self._edges = {key: edge for key, edge in self._edges.items() if not edge.is_stranger()}
+        self.waiting = {key: None for key in self.waiting if key in self._edges}
+
+    def check_members(self, edge: Edge, device: str) -> None:
+        """Refused if one more member would be too many."""
+        if device not in edge.members and sum(len(e.members) for e in self._edges.values()) >= MAX_MEMBERS:
+            raise Refused(Reason.TOO_LARGE, f"more than {MAX_MEMBERS} edge nodes and devices together")
 
     def check_room(self, edge: Edge, device: str, wanted: int) -> None:
         """Refused if the metrics of that birth would be too many."""
@@ -239,8 +260,11 @@ class Host:
         if known + wanted - (len(before.metrics) if before else 0) > MAX_KNOWN:
             raise Refused(Reason.TOO_LARGE, f"more than {MAX_KNOWN} metrics of all edge nodes together")
 
-    def note(self, edge: Edge) -> None:
-        """Keep in mind whether that edge node has to be looked at when time passes."""
+    def note(self, edge: Edge, device: str = "") -> None:
+        """Keep in mind whether that edge node has to be looked at when time passes, and no mere name of a device."""
+        member = edge.members.get(device)
+        if member is not None and not member.is_known():
+            del edge.members[device]
         key = f"{edge.source}\x00{edge.name}"
         if edge.waits():
             self.waiting[key] = None

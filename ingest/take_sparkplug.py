@@ -102,12 +102,13 @@ class Sparkplug:
         else:
             edge = self._host.edge(run.source, where.node)
             payload = codec(run.record.body)
+            self._host.check_members(edge, where.device)
             message = _Message(run, self._host, edge, where, payload, _sent_ms(payload))
             try:
                 _TAKES[where.kind](message)
             finally:
                 run.stored = stored  # the message counts, not what was in it
-                self._host.note(edge)
+                self._host.note(edge, where.device)
         run.stored += run.duplicates == duplicates
 
     def tick(self, run: Run) -> None:

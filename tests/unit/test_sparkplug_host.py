@@ -90,6 +90,26 @@ def reasons(decoded: Decoded) -> list[str]:
 # Births and aliases
 
 
+def test_invented_names_cost_no_memory_and_keep_no_edge_node_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.sparkplug_host.MAX_EDGES", 8)
+    monkeypatch.setattr("ingest.sparkplug_host.MAX_MEMBERS", 16)
+    story = Story()
+    story.is_born()
+    body = story.temperature(1.0, 1)[1]
+    for number in range(100):
+        invented = [(f"spBv1.0/G/DDATA/E{number}/D", body), ("spBv1.0/G/NDATA/J", b"junk")]
+        invented += [(f"spBv1.0/Plant/DDATA/Gateway/D{number}", body)]
+        assert len(reasons(story.hears(*invented))) == 3
+    sparkplug = story.decoder.snapshot()["sparkplug"]
+    assert len(sparkplug["edges"]) <= 8
+    assert [list(e["members"]) for e in sparkplug["edges"] if e["alive"]] == [["", "M1"]]
+    assert read(story.hears(story.temperature(22.0, 900), ms=900)) == [("DE/temperature", 900, 22.0, 0)]
+    for number in range(20):  # born, and without a single metric
+        birth = payload(at(1000 + number), number, ())
+        last = reasons(story.hears((story.node.topic("DBIRTH", f"B{number}"), birth), ms=1000 + number))
+    assert last == ["too_large"]
+
+
 def test_a_birth_gives_the_values_as_they_stand_and_the_meaning_of_its_aliases() -> None:
     story = Story()
     assert read(story.is_born()) == [("DE/temperature", 0, 20.0, 0)]

@@ -26,6 +26,7 @@ from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant, spectrum_shape, thinned
 from detectors.features import problem_of, spectrum_of
+from detectors.forecast import forecast
 from detectors.intake import Intake
 from detectors.onset import Onset, OnsetParameters, step
 from detectors.running import STATE, Running
@@ -78,6 +79,12 @@ class Detector:
     class Parameters(OnsetParameters):
         """When leaving the frozen baseline is a finding."""
 
+        forecast_ratio: float = Field(
+            default=8.0,
+            gt=1,
+            le=1000,
+            description="Level, × baseline, whose time is forecast once a finding stands.",
+        )
         run_settle_s: float = Field(
             default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
         )
@@ -207,6 +214,9 @@ class Detector:
         shown: dict[str, Json] = {
             "trend": watch.trend.shape(f"{point.id}/band_energy_ratio", "1", baseline=1.0, limit=limit)
         }
+        began_ns = watch.episode.onset_ns if watch.episode.stands else onset.rising_ns
+        if began_ns > 0:
+            shown["forecast"] = forecast(*watch.trend.since(began_ns), self._parameters.forecast_ratio)
         if watch.spectrum.size:
             speed_hz = watch.speed_hz or point.speed_hz or 0.0
             markers = [(f"{k}x", k * speed_hz) for k in (1, 2, 3)]

@@ -4,6 +4,7 @@
                   "limit": float | null, "zones": [{"name", "to"}, ...] | null},
      "spectrum": {"unit", "dx_hz", "value": [<= 800], "markers": [{"name", "hz"}]},
      "envelope": {the same},
+     "forecast": {"limit", "confidence", "at_ns": {"low", "median", "high"}} or {..., "at_ns": "unknown", "reason"},
      "baseline": {"version", "from_ns", "to_ns", "blocks"}}
 
 Numbers carry five significant digits; parts that make no sense are left out.
@@ -64,6 +65,16 @@ class Trend:
         self.life_at_ns[: LIFE // 2], self.life[: LIFE // 2] = self.life_at_ns[larger], self.life[larger]
         self.lived, self.stride = LIFE // 2, self.stride * 2
 
+    def since(self, from_ns: int) -> tuple[Int64, Float64]:
+        """Times and values from `from_ns` on."""
+        at_ns, value = self._points()
+        later = at_ns >= from_ns
+        return at_ns[later], value[later]
+
+    def _points(self) -> tuple[Int64, Float64]:
+        at_ns = np.concatenate([self.life_at_ns[: self.lived], self.recent_at_ns[: self.held]])
+        return at_ns, np.concatenate([self.life[: self.lived], self.recent[: self.held]])
+
     def shape(
         self,
         channel: str,
@@ -74,8 +85,7 @@ class Trend:
         zones: Sequence[Mapping[str, Json]] | None = None,
     ) -> dict[str, Json]:
         """The trend as evidence: times in ns, values, and the lines to draw beside them."""
-        at_ns = np.concatenate([self.life_at_ns[: self.lived], self.recent_at_ns[: self.held]])
-        value = np.concatenate([self.life[: self.lived], self.recent[: self.held]])
+        at_ns, value = self._points()
         return {
             "channel": channel,
             "unit": unit,

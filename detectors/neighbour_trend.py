@@ -12,6 +12,7 @@ from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant
+from detectors.forecast import forecast
 from detectors.intake import Intake
 from detectors.neighbours import NeighbourParameters, Neighbours, step
 from detectors.running import STATE, Running
@@ -80,6 +81,12 @@ class Detector:
         quantities: tuple[str, ...] = Field(
             default=("mean_abs", "acceleration_rms", "velocity_rms"),
             description="Quantities that are compared between points, each for itself; values above 0.",
+        )
+        forecast_ratio: float = Field(
+            default=2.0,
+            gt=1,
+            le=1000,
+            description="Level, × its neighbours, whose time is forecast once a finding stands.",
         )
         run_settle_s: float = Field(
             default=30.0, ge=0, le=86400, description="Seconds in Execute before readings are judged."
@@ -200,6 +207,8 @@ class Detector:
         source = f"its neighbours, frozen baseline v{self._parameters.baseline_version}"
         percent, most = 100 * math.expm1(rise), 100 * math.expm1(limit)
         shape = watch.trend.shape(f"{point.id}/neighbour_ratio", "1", baseline=1.0, limit=math.exp(limit))
+        began_ns = watch.episode.onset_ns if watch.episode.stands else max(0, watch.rising_ns)
+        ahead = forecast(*watch.trend.since(began_ns), self._parameters.forecast_ratio)
         return Word(
             at_ns=group.row_ns,
             condition="neighbour_rise",
@@ -207,7 +216,7 @@ class Detector:
             origin=origin,
             confidence=0.8,
             numbers=(Number("rise", significant(percent), "%", significant(most), source),),
-            evidence={"trend": shape},
+            evidence={"trend": shape, "forecast": ahead},
             text={"point": point.id},
         )
 

@@ -24,6 +24,8 @@ _CUT = 2.0  # times that leaving them out has to shrink its reach
 _LEAST = 0.09  # reach in standard deviations below which nothing is believed
 _WANDERS = 1.6  # times its noise that a feature goes without being called a wanderer
 _MOST_WANDER = 20.0
+_STRETCHES = 12  # that rows are cut into to see whether a channel is still on its way
+_SLACK = 0.25  # of the range of the first stretches that the last ones may lie outside
 _NEVER = 1e12  # scale of a channel that was hardly heard while it was learned: it is not judged
 
 
@@ -84,6 +86,25 @@ def learned(rows: Float64, length: int) -> tuple[Baseline, Window, Float64]:
     heard = np.tile(2 * known.sum(axis=0) >= len(rows), 3)
     baseline.scale = np.where(heard, reach * wander / np.repeat(WEIGHTS, mean.size), _NEVER)
     return baseline, window, series
+
+
+def settled(rows: Float64) -> bool:
+    """Whether the last third of the rows lies where the rest has been: no channel is still on its way.
+
+    >>> settled(np.sin(np.arange(240.0))[:, None]), settled(np.arange(240.0)[:, None])
+    (True, False)
+    """
+    size = len(rows) // _STRETCHES
+    cut = rows[: size * _STRETCHES].reshape(_STRETCHES, size, -1)
+    known = ~np.isnan(cut)
+    sums, count = np.where(known, cut, 0.0).sum(axis=1), known.sum(axis=1)
+    mean = sums / np.maximum(count, 1)
+    before, heard = 2 * _STRETCHES // 3, count > 0
+    low = np.where(heard, mean, _NEVER)[:before].min(axis=0)
+    high = np.where(heard, mean, -_NEVER)[:before].max(axis=0)
+    slack = _SLACK * (high - low) + 1e-9 * np.abs(high)
+    outside = ((mean < low - slack) | (mean > high + slack)) & heard
+    return bool((outside[before:].sum(axis=0) <= 1).all())
 
 
 def _means(window: Window, baseline: Baseline, row: Float64, length: int) -> tuple[Float64, Float64]:

@@ -13,7 +13,7 @@ from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant
 from detectors.intake import Intake
-from detectors.process_model import Baseline, Window, learned, take
+from detectors.process_model import Baseline, Window, learned, settled, take
 from detectors.process_rows import Rows, taken
 from detectors.running import STATE, Running
 from detectors.state import flatten, load
@@ -76,6 +76,12 @@ class Detector:
         )
         learn_rows: int = Field(
             default=400, ge=120, le=20_000, description="Running rows that the baseline is made of."
+        )
+        learn_most_rows: int = Field(
+            default=4000,
+            ge=120,
+            le=40_000,
+            description="While a channel is still on its way (warming up), rows are added up to this number.",
         )
         window_rows: int = Field(
             default=60, ge=8, le=500, description="Rows whose mean is judged; half of them for the unrest."
@@ -195,16 +201,31 @@ class Detector:
         return self._speak(at_ns, origin)
 
     def _learn(self, at_ns: int, row: Float64) -> None:
-        state, wanted = self._state, self._parameters.learn_rows
+        state = self._state
         if not state.learned_rows:
-            state.learning, state.from_ns = np.zeros((wanted, row.size)), at_ns
+            state.learning, state.from_ns = np.zeros((0, row.size)), at_ns
+        if state.learned_rows == len(state.learning):
+            more = np.zeros((max(16, state.learned_rows), row.size))
+            state.learning = np.concatenate([state.learning, more])
         state.learning[state.learned_rows] = row
         state.learned_rows += 1
-        if state.learned_rows == wanted:
-            state.to_ns = at_ns
-            state.baseline, state.window, _ = learned(state.learning, self._parameters.window_rows)
-            state.learning = np.zeros(0)
-            state.centre, state.peak = state.baseline.centre.copy(), np.zeros(3 * row.size)
+        state.to_ns = at_ns
+        if self._learned_enough():
+            self._freeze()
+
+    def _learned_enough(self) -> bool:
+        """At the least number of rows, or a multiple of half of it, once settled; at most at the most."""
+        rows, least = self._state.learned_rows, self._parameters.learn_rows
+        if rows >= max(least, self._parameters.learn_most_rows):
+            return True
+        return rows >= least and (rows - least) % (least // 2) == 0 and settled(self._state.learning[:rows])
+
+    def _freeze(self) -> None:
+        state = self._state
+        rows = state.learning[: state.learned_rows]
+        state.baseline, state.window, _ = learned(rows, self._parameters.window_rows)
+        state.learning = np.zeros(0)
+        state.centre, state.peak = state.baseline.centre.copy(), np.zeros(state.baseline.centre.size)
 
     def _judge(self, row: Float64) -> None:
         state = self._state

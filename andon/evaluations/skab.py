@@ -23,7 +23,7 @@ _TRUTH = ("anomaly", "changepoint")
 _TRUE, _JUDGED = ("hit", "missed"), ("hit", "missed", "false", "right")
 _WINDOW = 30  # rows of the naive way's moving average
 
-PARAMETERS: dict[str, Json] = {Detector.kind: {"learn_rows": LEARNED_ROWS}}
+PARAMETERS: dict[str, Json] = {Detector.kind: {"learn_rows": LEARNED_ROWS, "learn_most_rows": LEARNED_ROWS}}
 
 
 def files(folder: Path) -> list[Path]:

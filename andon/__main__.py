@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -29,10 +30,14 @@ VERBS = {
 }
 """The verbs and what each is for; the file of the same name in andon/commands does it."""
 
+_OURS_ALONE = 0o077
+"""What is written is for its owner: a data directory that was there before may be open to others."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit code: 0 done, 1 something is wrong, 2 unusable arguments."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(_OURS_ALONE)
     if words == ["_part"]:
         return run_part()
     parsed = _parser(words[0] if words else None).parse_args(words)

@@ -47,6 +47,7 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path) ->
     made = subprocess.run([*ANDON, "device", "mes"], capture_output=True, text=True, check=True).stdout
     password = re.search(r"shown once: (\S+)", made)
     port, web_port, data = free_port(), free_port(), tmp_path / "data"
+    data.mkdir(mode=0o755)  # as a packager or a person makes it
     config = f'data = "{data}"\n[web]\nport = {web_port}\n[sources.floor]\nkind = "listener"\nport = {port}\n'
     (tmp_path / "andon.toml").write_text(config + made[made.index("[sources") :])
     (tmp_path / "plant.json").write_text(json.dumps(PLANT))
@@ -72,6 +73,7 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path) ->
 
             assert [t["asset"] for t in until(tickets, 15, "the stop became a ticket")] == ["M7"]
             until((data / "notifications.jsonl").exists, 15, "the ticket was told of")
+            assert [path for path in data.rglob("*") if path.stat().st_mode & 0o077] == []
         finally:
             running.send_signal(signal.SIGINT)
             assert running.wait(20) == 0

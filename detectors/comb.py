@@ -63,7 +63,7 @@ class CombParameters(BaseModel):
         default=3.5, gt=0, le=50, description="z of a race from which the cage rule is not used."
     )
     unknown_z: float = Field(
-        default=3.0, gt=0, le=50, description="z that means damage of an unknown element."
+        default=4.0, gt=0, le=50, description="z that means damage of an unknown element."
     )
     unknown_flux: float = Field(
         default=1.003,

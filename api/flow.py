@@ -5,24 +5,27 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from andon.config import PARTS
 from andon.events import Json
 
 OWN = "engine"
 """The engine's own stream of ticks and configuration: no source of the plant's."""
 
 _RATE_OVER_S = 30.0
-_NOT_SOURCES = frozenset({"engine", "web", "plant"})
+_TROUBLES = ("error", "reason", "stalled", "configuration_error", "reload")
+"""Where a source says what is in its way, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """One source. `condition` is connected, disconnected, down or unknown.
+    """One source. `condition` is connected, disconnected, down or unknown; `why` says what is in its way, if anything is.
 
     `rate` is messages a second, `heard_ns` when the last one came; None where that is not known yet.
     """
 
     name: str
     condition: str
+    why: str
     address: str
     restarts: int
     received: int
@@ -81,7 +84,7 @@ def sources_of(
         for stage, counts in stages.items()
         if stage.startswith("source.")
     }
-    names = (set(parts) - _NOT_SOURCES) | (set(counted) - {OWN})
+    names = (set(parts) - PARTS) | (set(counted) - {OWN})
     return [_source(name, counted.get(name, {}), parts.get(name), rates, now_ns) for name in sorted(names)]
 
 
@@ -94,6 +97,7 @@ def _source(
     return SourceState(
         name=name,
         condition=_condition(part, said),
+        why=str((part or {}).get("quarantined") or next(filter(None, map(said.get, _TROUBLES)), "")),
         address=str((part or {}).get("ready", "")),
         restarts=int((part or {}).get("restarts", 0)),
         received=received,

@@ -1,8 +1,9 @@
 """How the pipeline does: sources, counters that balance, dead letters, gaps."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from andon import manifest
@@ -18,7 +19,9 @@ from api.visit import Visit, VisitOf
 from api.web.formats import MISSING, number, whole
 from api.web.wording import asset_name
 from ingest import deadletters, gaps
+from ingest.deadletters import Which
 from ingest.freshness import Freshness, State
+from ingest.refusal import Reason
 
 router = APIRouter()
 SHOWN = 20
@@ -35,6 +38,7 @@ class SourceRow:
     name: str
     address: str
     condition: str
+    why: str
     look: str
     rate: str
     heard_ns: int | None
@@ -56,6 +60,7 @@ class Letter:
     source: str
     position: int
     reason: str
+    named: str
     detail: str
     topic: str
     length: str
@@ -89,14 +94,14 @@ class SilentPoint:
 
 
 @router.get("/pipeline")
-def pipeline(request: Request, visit: VisitOf) -> Response:
-    """All of it on one page."""
+def pipeline(request: Request, visit: VisitOf, reason: Annotated[Reason | None, Query()] = None) -> Response:
+    """All of it on one page; of the dead letters those of one reason, if it is given."""
     context = visit.context
     points = points_of(context)
     status = context.status()
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
-        letters, reasons = deadletters.recent(conn, SHOWN), deadletters.counts(conn)
+        letters, reasons = deadletters.recent(conn, SHOWN, Which(reason)), deadletters.counts(conn)
         still, latest = gaps.open_gaps(conn), gaps.recent(conn, SHOWN)
     return render(
         request,
@@ -109,7 +114,12 @@ def pipeline(request: Request, visit: VisitOf) -> Response:
             for source in sources_of(stages, status, request.app.state.rates, visit.time.now_ns)
         ],
         stages=[
-            {"name": name, "counts": [(what, whole(n)) for what, n in sorted(stages[name].items())]}
+            {
+                "name": name,
+                "counts": [
+                    (_named(f"counted.{what}", what, visit), whole(n)) for what, n in stages[name].items()
+                ],
+            }
             for name in STAGES
             if name in stages
         ],
@@ -121,9 +131,10 @@ def pipeline(request: Request, visit: VisitOf) -> Response:
         silent=[_silent(one, visit) for one in points.values() if one.state is not State.FRESH][
             :SILENT_SHOWN
         ],
-        letters=[_letter(letter) for letter in letters],
+        letters=[_letter(letter, visit) for letter in letters],
         letters_count=sum(reasons.values()),
-        reasons=sorted(reasons.items()),
+        reasons=[(code, _named(f"letter.{code}", code, visit), count) for code, count in reasons.items()],
+        reason=reason,
         gaps=[
             _hole(gap, visit) for gap in [*still, *(gap for gap in latest if gap.to_ns is not None)][:SHOWN]
         ],
@@ -135,6 +146,7 @@ def _source(source: SourceState) -> SourceRow:
         name=source.name,
         address=source.address,
         condition=source.condition,
+        why=source.why,
         look=_LOOKS[source.condition],
         rate=number(source.rate),
         heard_ns=source.heard_ns,
@@ -149,19 +161,25 @@ def _source(source: SourceState) -> SourceRow:
     )
 
 
-def _letter(letter: DeadLetter) -> Letter:
+def _letter(letter: DeadLetter, visit: Visit) -> Letter:
     head = readable(letter)
     return Letter(
         received_ns=letter.received_ns,
         source=letter.source,
         position=letter.position,
         reason=letter.reason,
+        named=_named(f"letter.{letter.reason}", letter.reason, visit),
         detail=letter.detail,
         topic=letter.topic.decode("utf-8", "backslashreplace"),
         length=whole(letter.length),
         head=head,
         begins=head[:BEGINS].replace("\n", " ") or MISSING,
     )
+
+
+def _named(key: str, code: str, visit: Visit) -> str:
+    """The words for a code of the pipeline; one that has none, of another version, is named as it is."""
+    return visit.words(key) if key in visit.words else code
 
 
 def _silent(one: Freshness, visit: Visit) -> SilentPoint:

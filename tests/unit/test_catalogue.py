@@ -15,6 +15,7 @@ from api.pages import PLACES, SCRIPT_WORDS
 from api.visit import THEMES
 from api.web.pipeline_page import STAGES
 from ingest.freshness import State
+from ingest.refusal import Reason
 from ticketing import routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
@@ -67,6 +68,11 @@ FAMILIES: dict[str, Iterable[str]] = {
     "chart.": (*("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),),
     "chart.trend_": ("limit", "baseline"),
     "closure.": Closure,
+    "counted.": (
+        *(action for action in Action),
+        *("values", "findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures"),
+        *("problems_opened", "problems_joined"),
+    ),
     "demand.": (
         *(demand for demand in Demand),
         *("backup_same_as_person", "cause_unknown", "cause_retired", "master_itself"),
@@ -81,6 +87,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
     "help.key_": ("j", "k", "a", "n", "o", "help"),
+    "letter.": Reason,
     "next.title_": ("assign", "accept", "resolve", "sign"),
     "packml.": [state.name for state in PackMLState],
     "pipeline.is_": ("connected", "disconnected", "down", "unknown"),

@@ -136,6 +136,18 @@ def test_every_byte_of_a_dead_letter_can_be_read() -> None:
     assert readable(letter) == "ok\\x00\\xff\\x1b\n温"
 
 
+def test_a_source_says_what_is_in_its_way_and_the_mirror_is_no_source() -> None:
+    refused = {"connected": False, "error": "127.0.0.1:1: Connection refused"}
+    parts = {
+        "a": {"running": True, "status": refused},
+        "b": {"running": True, "status": {"connected": True, "stalled": None, "reload": ""}},
+        "c": {"running": False, "quarantined": "died 3 times"},
+        "influx": {"running": True, "status": {"connected": True}},
+    }
+    found = {source.name: source.why for source in sources_of({}, {"parts": parts}, Rates(), NOW_NS)}
+    assert found == {"a": "127.0.0.1:1: Connection refused", "b": "", "c": "died 3 times"}
+
+
 def test_a_source_that_is_down_is_not_called_connected() -> None:
     parts = {"a": {"running": False, "status": {"connected": True}}, "engine": {"running": True}}
     found = sources_of({"source.b": {"received": 3, "stored": 2}}, {"parts": parts}, Rates(), NOW_NS)

@@ -159,6 +159,7 @@ _HEARD = (
         kind="band_energy", parameters={"settle_blocks": 0, "learn_blocks": 45}
     ),  # run in long ago
     DetectorSettings(kind="bearing_element"),
+    DetectorSettings(kind="machine_fault"),
 )
 
 

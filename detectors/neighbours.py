@@ -26,7 +26,7 @@ _STANDING = 1.5  # ln: three quarters of the points fallen this far, the machine
 
 
 class NeighbourParameters(BaseModel):
-    """How like points are compared. Levels are in ln(value): 0.06 is 6 %. A row is one value of each point."""
+    """How like points are compared. Levels are in ln(value): 0.07 is 7 %. A row is one value of each point."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     baseline_version: int = Field(
@@ -53,9 +53,9 @@ class NeighbourParameters(BaseModel):
     smoothing: float = Field(
         default=0.2, gt=0, le=1, description="Weight of a new 3-point median in the moving average."
     )
-    rise: float = Field(default=0.06, gt=0, le=5, description="Least rise above the neighbours that counts.")
+    rise: float = Field(default=0.07, gt=0, le=5, description="Least rise above the neighbours that counts.")
     wander: float = Field(
-        default=0.002,
+        default=0.0035,
         ge=0,
         le=1,
         description="The rise must also exceed this times the square root of the baseline's age in rows.",

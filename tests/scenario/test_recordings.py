@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from andon.__main__ import main
-from andon.evaluations import cwru, mfpt, records
+from andon.evaluations import cwru, ims, mfpt, records
 from andon.events import MINUTE_NS, SECOND_NS, Action, Finding, Float32, Origin, Waveform
 from andon.plant import Asset, Bearing, DetectorSettings, Plant, Point
 from detectors import build
@@ -151,3 +151,13 @@ def test_evaluate_gives_a_row_per_bearing_with_its_lead_and_its_one_ticket(tmp_p
     assert (row["file"], row["end_s"], row["tickets"], row["withdrawn"]) == ("Bearing3_1.npz", 5150, 1, 0)
     assert row["lead_s"] == row["end_s"] - row["ticket_s"]
     assert row["onset_s"] <= row["ticket_s"]
+
+
+def test_the_failing_bearing_of_the_ims_rig_is_found_three_days_ahead_and_the_others_are_silent() -> None:
+    (path,) = recordings("ims", "test2.csv")
+    rows = ims.rate(path, RECORDINGS, None)
+    assert [(row["tickets"], row["withdrawn"], row["machine_tickets"]) for row in rows] == [
+        (1, 0, 0),
+        *[(0, 0, 0)] * 3,
+    ]
+    assert rows[0]["lead_h"] >= 73

@@ -25,7 +25,7 @@ _LEAST = 0.09  # reach in standard deviations below which nothing is believed
 _WANDERS = 1.6  # times its noise that a feature goes without being called a wanderer
 _MOST_WANDER = 20.0
 _STRETCHES = 12  # that rows are cut into to see whether a channel is still on its way
-_SLACK = 0.25  # of the range of the first stretches that the last ones may lie outside
+_SLACK = 0.1  # of the range of the first stretches that the last ones may lie outside
 _NEVER = 1e12  # scale of a channel that was hardly heard while it was learned: it is not judged
 
 
@@ -121,7 +121,7 @@ def _means(window: Window, baseline: Baseline, row: Float64, length: int) -> tup
     n = min(window.seen, length // 2)
     late = rows[-n:]
     mean = np.add.reduce(late) / n
-    variance = np.add.reduce(late * late) / n - mean * mean
+    variance = np.einsum("ij,ij->j", late, late) / n - mean * mean
     window.unrest[:-1] = window.unrest[1:]
     window.unrest[-1] = np.log(np.sqrt(np.maximum(variance, 0.0)) + _QUIET)
     unrest = np.add.reduce(window.unrest[-n:]) / n

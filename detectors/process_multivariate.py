@@ -13,6 +13,8 @@ from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant
 from detectors.intake import Intake
+from detectors.process_methods import Learned, Method, learn
+from detectors.process_methods import distance as distance_of
 from detectors.process_model import Baseline, Window, learned, settled, take
 from detectors.process_rows import Rows, taken
 from detectors.running import STATE, Running
@@ -35,7 +37,8 @@ class _State:
     from_ns: int = 0
     to_ns: int = 0
     baseline: Baseline = field(default_factory=Baseline)
-    centre: Float64 = field(default_factory=lambda: np.zeros(0))
+    together: Learned = field(default_factory=Learned)
+    moved: Float64 = field(default_factory=lambda: np.zeros(0))  # of the centre, in reaches
     peak: Float64 = field(default_factory=lambda: np.zeros(0))
     window: Window = field(default_factory=Window)
     score: float = 0.0
@@ -69,13 +72,18 @@ class Detector:
             ge=1,
             description="Raise it after an acknowledged repair or a declared operating change: the baseline is relearned.",
         )
+        method: Method = Field(
+            default="reach",
+            description="How features make one distance: the furthest by its own reach, or `pca` (T2 and Q), `trees` "
+            "(half-space trees) or `covariance` (robust) over all of them.",
+        )
         channels: tuple[str, ...] = Field(
             default=(),
             max_length=64,
             description="Channels (point/quantity) to judge together; left out, all quantities of the scalar points.",
         )
         learn_rows: int = Field(
-            default=400, ge=120, le=20_000, description="Running rows that the baseline is made of."
+            default=300, ge=120, le=20_000, description="Running rows that the baseline is made of."
         )
         learn_most_rows: int = Field(
             default=4000,
@@ -223,29 +231,39 @@ class Detector:
     def _freeze(self) -> None:
         state = self._state
         rows = state.learning[: state.learned_rows]
-        state.baseline, state.window, _ = learned(rows, self._parameters.window_rows)
+        state.baseline, state.window, series = learned(rows, self._parameters.window_rows)
+        if self._parameters.method != "reach":
+            away = (series - state.baseline.centre) / state.baseline.scale
+            state.together = learn(self._parameters.method, away)
         state.learning = np.zeros(0)
-        state.centre, state.peak = state.baseline.centre.copy(), np.zeros(state.baseline.centre.size)
+        state.moved, state.peak = np.zeros(3 * rows.shape[1]), np.zeros(3 * rows.shape[1])
 
     def _judge(self, row: Float64) -> None:
         state = self._state
-        known = ~np.isnan(row)
-        row = np.where(known, row, state.baseline.mean)
+        unknown = np.isnan(row)
+        missing = bool(unknown.any())
+        if missing:
+            row = np.where(unknown, state.baseline.mean, row)
         features = take(state.window, state.baseline, row, self._parameters.window_rows)
-        away = (features - state.centre) / state.baseline.scale
-        distance = np.abs(away)
+        away = (features - state.baseline.centre) / state.baseline.scale - state.moved
+        self._follow(away)
+        if missing:
+            away[np.tile(unknown, 3)] = 0.0
+        if self._parameters.method == "reach":
+            distance = np.abs(away)
+        else:
+            distance = distance_of(self._parameters.method, state.together, away)
         state.peak = np.maximum(state.peak * self._fading, distance)
         distance[distance < self._parameters.recovered * state.peak] = 0.0
-        state.by_channel = distance.reshape(3, -1).max(axis=0) * known
+        state.by_channel = distance.reshape(3, -1).max(axis=0)
         state.score = float(state.by_channel.max())
-        self._follow(away)
 
     def _follow(self, away: Float64) -> None:
         """Let the baseline creep after features that are near it, slowly and not far."""
-        baseline, most = self._state.baseline, self._parameters.creep_most
-        step = np.minimum(np.maximum(away, -self._creep), self._creep) * (np.abs(away) < _NEAR)
-        moved = (self._state.centre - baseline.centre) / baseline.scale + step
-        self._state.centre = baseline.centre + np.minimum(np.maximum(moved, -most), most) * baseline.scale
+        step = np.minimum(np.maximum(away, -self._creep), self._creep)
+        step[np.abs(away) >= _NEAR] = 0.0
+        most = self._parameters.creep_most
+        self._state.moved = np.minimum(np.maximum(self._state.moved + step, -most), most)
 
     def _speak(self, at_ns: int, origin: Origin) -> list[Finding]:
         state, parameters = self._state, self._parameters

@@ -85,10 +85,10 @@ def _put(rows: Rows, channels: int, at_ns: int, channel: int, value: float) -> N
 
 
 def _done(rows: Rows) -> Iterator[tuple[int, Float64]]:
-    slowest, newest = min(rows.last_ns), max(rows.last_ns)
     while rows.open_ns:
         start = rows.open_ns[0]
-        if slowest < start and newest < start + _WAIT * rows.period_ns:
+        waited = max(rows.last_ns) >= start + _WAIT * rows.period_ns
+        if not waited and min(rows.last_ns) < start:
             return
         spoken = rows.open.pop(0)
         rows.done_ns = rows.open_ns.pop(0)
@@ -97,6 +97,9 @@ def _done(rows: Rows) -> Iterator[tuple[int, Float64]]:
 
 def _filled(rows: Rows, start: int, spoken: list[float | None]) -> Float64:
     """The row's values; a channel that did not speak in it keeps its last one for a while."""
+    if None not in spoken:
+        rows.held = np.array(spoken, np.float64)
+        return rows.held.copy()
     values = np.full(len(spoken), np.nan)
     for i, value in enumerate(spoken):
         if value is not None:

@@ -7,6 +7,8 @@ import pytest
 
 from andon.events import SECOND_NS, Action, Finding, Float64, Origin, Readings
 from andon.plant import Asset, Point
+from detectors import process_methods
+from detectors.process_model import learned, settled
 from detectors.process_multivariate import Detector
 from detectors.process_rows import Rows, taken
 
@@ -134,3 +136,54 @@ def test_the_sampling_period_is_found(period_ns: int) -> None:
     for k in range(20):
         list(taken(rows, 2, T0 + k * period_ns + k % 3, 0, 1.0))
     assert abs(rows.period_ns - period_ns) <= 2
+
+
+@pytest.mark.parametrize("method", ["pca", "covariance", "trees"])
+def test_other_methods_find_the_change_too_and_go_on_after_a_snapshot(method: str) -> None:
+    def fault(k: int) -> Sequence[float]:
+        return (-6.0 if k >= 500 else 0.0, 0, 0, 0)
+
+    whole, first, second = (make(method=method, learn_most_rows=200) for _ in range(3))
+    found = told(whole, 700, fault)
+    assert found[0].text["channels"].split(", ")[0] in {"flow/value", "pressure/value"}
+    rng = np.random.default_rng(3)
+    blocks = [block(k, healthy(k, rng) + fault(k)) for k in range(700)]
+    said = [finding for one in blocks[:400] for finding in first.update(one)]
+    second.restore(first.snapshot())
+    assert said + [finding for one in blocks[400:] for finding in second.update(one)] == found
+
+
+def test_frozen_trees_give_the_scores_of_river() -> None:
+    anomaly = pytest.importorskip("river.anomaly")
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(200, 6))
+    forest = anomaly.HalfSpaceTrees(n_trees=25, height=6, window_size=200, seed=1)
+    for row in process_methods.unit(rows):
+        forest.learn_one(dict(enumerate(row.tolist())))
+    ours = process_methods.trees(rows)
+    for row in rng.normal(size=(50, 6)) * 2:
+        theirs = forest.score_one(dict(enumerate(process_methods.unit(row).tolist())))
+        assert 1 - process_methods.mass(ours, row) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_machine_that_warms_up_is_learned_from_until_it_has_settled() -> None:
+    def warming(k: int) -> Sequence[float]:
+        return (0, 0, 0, -20 * np.exp(-k / 150))
+
+    detector = make()
+    assert told(detector, 1500, warming) == []
+    assert detector.snapshot()["learned_rows"] > 300
+
+
+def test_a_disturbance_while_learning_does_not_blind_the_detector() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(400, 2))
+    clean = learned(rows, 60)[0].scale[0]
+    rows[150:200, 0] += 15
+    assert learned(rows, 60)[0].scale[0] < 3 * clean
+    assert settled(rows[:120])
+
+
+def test_a_slow_fault_is_followed_only_so_far() -> None:
+    found = told(make(), 6000, lambda k: (0, 0, 0, 0.0004 * max(0, k - 500)))
+    assert found[0].text["channels"].split(", ")[0] == "temperature/value"

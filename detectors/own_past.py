@@ -6,11 +6,12 @@ import numpy as np
 
 from andon.events import Float64
 
-LEARN, JUDGE = 64, 150
-"""Values from which the first quantiles are taken, and values after which a number is judged."""
+LEARN = 100
+"""Values from which the first quantiles and tails are taken; from then on a number is judged."""
 
 MOST = 30.0  # decades: beyond it all is equally impossible
 _SCALE_FLOOR = 0.02  # of a tail, in units of the number: less is resolution
+_FIT_EACH = 16
 _LN10 = float(np.log(10.0))
 _HALF = float(-np.log10(0.5))
 
@@ -25,10 +26,11 @@ class Past:
     high: Float64 = field(default_factory=lambda: np.zeros(0))
     spread: Float64 = field(default_factory=lambda: np.zeros(0))
     beyond: Float64 = field(default_factory=lambda: np.zeros((3, 0)))
+    tail: Float64 = field(default_factory=lambda: np.zeros((2, 0)))
 
 
 def decades(past: Past, now: Float64) -> Float64:
-    """Decades of improbability of each number, 0 while there are fewer than `JUDGE`; then they are learned.
+    """Decades of improbability of each number, 0 while there are no more than `LEARN`; then they are learned.
 
     Up to the 0.9 quantile interpolated between quantiles, beyond it the tail of a generalised Pareto
     distribution fitted by moments, its shape kept within 0 .. 0.6.
@@ -40,7 +42,7 @@ def decades(past: Past, now: Float64) -> Float64:
         if past.count == LEARN:
             _begin(past)
         return np.zeros(now.size)
-    said = _judge(past, now) if past.count > JUDGE else np.zeros(now.size)
+    said = _judge(past, now)
     _learn(past, now)
     return said
 
@@ -50,23 +52,27 @@ def _begin(past: Past) -> None:
     past.middle, past.high = rows[LEARN // 2].copy(), rows[int(0.9 * LEARN)].copy()
     past.spread = np.abs(rows - past.middle).mean(axis=0)
     tail = np.maximum(rows[int(0.9 * LEARN) + 1 :] - past.high, 0)
-    past.beyond = np.stack(
-        [np.full(past.high.size, float(len(tail))), tail.sum(axis=0), (tail * tail).sum(axis=0)]
-    )
+    number = np.full(past.high.size, float(len(tail)))
+    past.beyond = np.stack([number, tail.sum(axis=0), (tail * tail).sum(axis=0)])
     past.first = np.zeros((0, 0))
+    _fit(past)
 
 
-def _judge(past: Past, now: Float64) -> Float64:
+def _fit(past: Past) -> None:
+    """Shape and scale of the tail, by its moments."""
     number, total, squares = past.beyond
     mean = total / number
     square = mean * mean
     shape = np.clip(0.5 * (1 - square / np.maximum(squares / number - square, 1e-12)), 1e-4, 0.6)
-    scale = np.maximum(mean * (1 - shape), _SCALE_FLOOR)
-    tail = np.log1p(shape * np.maximum(now - past.high, 0) / scale) / (shape * _LN10)
-    upper = (now - past.middle) / np.maximum(past.high - past.middle, 1e-9)
-    lower = now / np.maximum(past.middle, 1e-9)
-    body = _HALF * np.clip(lower, 0, 1) + (1 - _HALF) * np.clip(upper, 0, 1)
-    said: Float64 = np.minimum(body + tail, MOST)
+    past.tail = np.stack([shape / np.maximum(mean * (1 - shape), _SCALE_FLOOR), shape * _LN10])
+
+
+def _judge(past: Past, now: Float64) -> Float64:
+    bend, shape = past.tail
+    tail = np.log1p(bend * np.maximum(now - past.high, 0)) / shape
+    upper = np.clip((now - past.middle) / np.maximum(past.high - past.middle, 1e-9), 0, 1)
+    lower = np.clip(now / np.maximum(past.middle, 1e-9), 0, 1)
+    said: Float64 = np.minimum(_HALF * lower + (1 - _HALF) * upper + tail, MOST)
     return said
 
 
@@ -77,5 +83,9 @@ def _learn(past: Past, now: Float64) -> None:
     over = now > past.high
     excess = np.where(over, now - past.high, 0.0)
     past.high += 3 * gain * np.where(over, 0.9, -0.1)
-    past.beyond += np.stack([over, excess, excess * excess])
+    past.beyond[0] += over
+    past.beyond[1] += excess
+    past.beyond[2] += excess * excess
+    if past.count % _FIT_EACH == 0:
+        _fit(past)
     past.spread += (np.abs(now - past.middle) - past.spread) / past.count

@@ -8,22 +8,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from andon.events import SECOND_NS, Float64
+from andon.events import SECOND_NS, Float64, Int64
+from detectors.nearest_course import Courses, strangeness
 
-CORE, DAILY, WEEKLY = 15, 18, 21
+CORE, DAILY, WEEKLY = 17, 20, 23
 """How many numbers there are at once, after a day, and after three weeks: the later ones stand behind."""
 
 SETTLE = (
     100  # readings from which a channel's own zero and unit are taken, and before a spread means anything
 )
+_YOUNG = 50
 _DAY_S, _WEEK_S = 86_400, 604_800
 _DAY_BINS, _WEEK_BINS = 48, 84
 _ORDER = 8
 _FORGET = 0.9995  # of the least squares: two thousand readings
-_SPANS = np.array([6, 24, 72, 6, 24, 6, 24, 12, 24], np.float64)
-_RATE = 2 / (_SPANS + 1)  # an average with the same mean age as a window of that many readings
+_SPANS = np.array([6, 24, 72, 6, 24, 6, 24, 12, 24])
+_OF = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3])  # which signal each span is of: value, day, week, forecast error
+_LONGEST = 72
 _FLOOR = 1e-3  # spreads below a thousandth of the channel's unit are resolution
-_FAR = 1e4  # beyond so many units all values are alike
+_FAR = 1e3  # beyond so many units all values are alike
 
 
 def _zeros(n: int) -> Float64:
@@ -42,15 +45,17 @@ class Season:
 
 @dataclass(slots=True)
 class Shape:
-    """What is remembered of one channel: 3 KB."""
+    """What is remembered of one channel: 20 KB, most of it courses."""
 
+    settling: int = 0
     count: int = 0
-    first_s: int = 0
+    first_ns: Int64 = field(default_factory=lambda: np.zeros(SETTLE, np.int64))
     first: Float64 = field(default_factory=lambda: _zeros(SETTLE))
     zero: float = 0.0
     unit: float = 0.0
-    mean: Float64 = field(default_factory=lambda: _zeros(9))
-    variance: Float64 = field(default_factory=lambda: _zeros(9))
+    recent: Float64 = field(default_factory=lambda: np.zeros((_LONGEST, 4)))
+    sums: Float64 = field(default_factory=lambda: np.zeros((2, _SPANS.size)))
+    courses: Courses = field(default_factory=Courses)
     past_mean: Float64 = field(default_factory=lambda: _zeros(6))
     past_square: Float64 = field(default_factory=lambda: _zeros(6))
     day: Season = field(default_factory=lambda: Season(_zeros(_DAY_BINS), _zeros(_DAY_BINS)))
@@ -60,33 +65,39 @@ class Shape:
     inverse: Float64 = field(default_factory=lambda: 100 * np.eye(_ORDER + 1))
 
 
-def look(shape: Shape, at_ns: int, value: float) -> Float64:
+def look(shape: Shape, at_ns: int, value: float) -> list[Float64]:
     """Take the next value; gives its CORE, DAILY or WEEKLY numbers, each larger the stranger, in no unit.
 
-    There are none for the first `SETTLE` values, which give the channel its zero and its unit.
+    The first `SETTLE` values give the channel its zero and its unit: theirs come all at once, with the last
+    of them, without those of the first `_YOUNG`, which have no past to be beside.
     """
-    at_s = at_ns // SECOND_NS
-    if shape.count < SETTLE:
-        if not shape.count:
-            shape.first_s = at_s
-        shape.first[shape.count] = value
-        shape.count += 1
-        if shape.count == SETTLE:
-            _anchor(shape)
-        return _zeros(0)
+    if shape.settling < SETTLE:
+        shape.first_ns[shape.settling], shape.first[shape.settling] = at_ns, value
+        shape.settling += 1
+        if shape.settling < SETTLE:
+            return []
+        _anchor(shape)
+        return [
+            _numbers(shape, *one) for one in zip(shape.first_ns.tolist(), shape.first.tolist(), strict=True)
+        ]
+    return [_numbers(shape, at_ns, value)]
+
+
+def _numbers(shape: Shape, at_ns: int, value: float) -> Float64:
     shape.count += 1
+    at_s = at_ns // SECOND_NS
     y = min(max((value - shape.zero) / shape.unit, -_FAR), _FAR)
     day, day_unit = _season(shape.day, at_s % _DAY_S * _DAY_BINS // _DAY_S, y)
     week, week_unit = _season(shape.week, at_s % _WEEK_S * _WEEK_BINS // _WEEK_S, y)
     error = _foresee(shape, y)
-    _average(shape, np.array([y, y, y, day, day, week, week, error, error]))
-    age_s, mean = at_s - shape.first_s, shape.mean.tolist()
-    more = [abs(error), abs(mean[7]), math.sqrt(shape.variance[8])]
+    mean, variance = _roll(shape, np.array([y, day, week, error]))
+    age_s, m = at_s - int(shape.first_ns[0]) // SECOND_NS, np.abs(mean[3:]).tolist()
+    more = [abs(error), m[4], math.sqrt(variance[8]), *strangeness(shape.courses, y)]
     if age_s >= _DAY_S:
-        more += [abs(day) / day_unit, abs(mean[3]), abs(mean[4])]
+        more += [abs(day) / day_unit, m[0], m[1]]
     if age_s >= 3 * _WEEK_S:
-        more += [abs(week) / week_unit, abs(mean[5]), abs(mean[6])]
-    return np.concatenate([_beside_past(shape), more])
+        more += [abs(week) / week_unit, m[2], m[3]]
+    return np.concatenate([_beside_past(shape, mean, variance), more])
 
 
 def _anchor(shape: Shape) -> None:
@@ -127,18 +138,24 @@ def _foresee(shape: Shape, y: float) -> float:
     return min(max(error, -_FAR), _FAR)
 
 
-def _average(shape: Shape, values: Float64) -> None:
-    step = values - shape.mean
-    shape.mean += _RATE * step
-    shape.variance = (1 - _RATE) * (shape.variance + _RATE * step * step)
+def _roll(shape: Shape, signals: Float64) -> tuple[Float64, Float64]:
+    """Mean and variance of each signal over its spans, up to now."""
+    at = shape.count - 1
+    leaves = shape.recent[(at - _SPANS) % _LONGEST, _OF]
+    comes = signals[_OF]
+    shape.sums[0] += comes - leaves
+    shape.sums[1] += comes * comes - leaves * leaves
+    shape.recent[at % _LONGEST] = signals
+    mean, square = shape.sums / np.minimum(at + 1, _SPANS)
+    return mean, np.maximum(square - mean * mean, 0)
 
 
-def _beside_past(shape: Shape) -> Float64:
+def _beside_past(shape: Shape, mean: Float64, variance: Float64) -> Float64:
     """Level and spread over three spans, in standard deviations above and below all they have been (Welford)."""
-    now = np.concatenate([shape.mean[:3], np.log(np.sqrt(shape.variance[:3]) + _FLOOR)])
-    n = shape.count - SETTLE
+    now = np.concatenate([mean[:3], np.log(np.sqrt(variance[:3]) + _FLOOR)])
+    n = shape.count
     step = now - shape.past_mean
-    deviation = step / (np.sqrt(shape.past_square / max(1, n - 1)) + _FLOOR) if n > SETTLE // 2 else 0 * step
+    deviation = step / (np.sqrt(shape.past_square / max(1, n - 1)) + _FLOOR)
     shape.past_mean += step / n
     shape.past_square += step * (now - shape.past_mean)
     return np.concatenate([np.maximum(deviation, 0), np.maximum(-deviation, 0)])

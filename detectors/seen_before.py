@@ -10,7 +10,7 @@ MOST = 96
 _BLOCK = 50  # values of which the most surprising is remembered
 _LEAST = 0.4  # less is not remembered: nothing that counts is as small
 _COUNTS_FROM = 0.8
-_ALIKE, _WORTH = 0.35, 0.4
+_ALIKE, _WORTH, _WORTH_ANY = 0.35, 0.4, 0.2
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Memory:
 
 
 def discounted(memory: Memory, parts: Float64, size: float) -> float:
-    """The surprise less 0.4 for each tenfold of times that much the same has been seen.
+    """The surprise less 0.4 for each tenfold of times that much the same has been seen, and 0.2 for any as large.
 
     `parts` is what the surprise consists of, `size` their mean. Much the same: at least half as large, and apart
     by no more than 0.35 of its length. The block before counts only once another has passed: an event that
@@ -38,6 +38,7 @@ def discounted(memory: Memory, parts: Float64, size: float) -> float:
         apart = memory.kept - parts
         near = np.einsum("ij,ij->i", apart, apart) <= _ALIKE**2 * float(parts @ parts)
         said -= _WORTH * float(np.log10(1 + np.count_nonzero(near & (memory.size >= 0.5 * size))))
+        said -= _WORTH_ANY * float(np.log10(1 + np.count_nonzero(memory.size >= size)))
     if size > memory.now_size:
         memory.now, memory.now_size = parts.copy(), size
     memory.count += 1

@@ -12,7 +12,7 @@ from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import Trend, significant
 from detectors.intake import Intake
-from detectors.own_past import JUDGE, Past, decades
+from detectors.own_past import LEARN, Past, decades
 from detectors.running import STATE, Running
 from detectors.scalar_shape import CORE, DAILY, WEEKLY, Shape, look
 from detectors.seen_before import Memory, discounted
@@ -22,13 +22,13 @@ _GROUPS = {"always": (0, CORE), "daily": (CORE, DAILY), "weekly": (DAILY, WEEKLY
 _HOLD = 0.85  # of what a part said: parts of one event seldom speak in the same reading
 _WHAT = (
     *("level", "level", "level", "spread", "spread", "spread") * 2,
-    *("forecast", "forecast", "forecast", "day", "day", "day", "week", "week", "week"),
+    *("forecast", "forecast", "forecast", "course", "course", "day", "day", "day", "week", "week", "week"),
 )
 
 
 @dataclass(slots=True)
 class _Watch:
-    """One channel: its shape, the past of its numbers, and what was said. 20 KB once all is in use."""
+    """One channel: its shape, the past of its numbers, and what was said. 50 KB while it learns, 40 later."""
 
     last_ns: int = -1
     shape: Shape = field(default_factory=Shape)
@@ -52,10 +52,10 @@ class _State:
 class Detector:
     """Any declared scalar channel against its own past, at whatever rate it comes.
 
-    Fifteen to twenty-one numbers (level and spread over three spans, errors of a forecast, distance from the usual
-    day and week) each become decades of improbability beside their own past; their held mean is the surprise, less
+    Seventeen to twenty-three numbers (level and spread over three spans, errors of a forecast, distance from earlier
+    courses and from the usual day and week) each become decades of improbability beside their own past; their held mean is the surprise, less
     what such surprises in the past take off. Raises at `limit`, updates when it is surprised again, clears when
-    calm. Silent for the first 250 readings of a channel.
+    calm. Silent for the first 150 readings of a channel.
     Source: measured on the Numenta Anomaly Benchmark (Lavin and Ahmad, IEEE ICMLA 2015).
     """
 
@@ -71,7 +71,7 @@ class Detector:
             description="The channels that are judged (point/quantity); left out, all that the plant document declares.",
         )
         limit: float = Field(
-            default=1.05, gt=0.3, le=10, description="Mean decades of improbability that are a finding."
+            default=1.2, gt=0.3, le=10, description="Mean decades of improbability that are a finding."
         )
         rest_share: float = Field(
             default=0.05,
@@ -195,20 +195,22 @@ class Detector:
 
 def _judge(watch: _Watch, at_ns: int, value: float) -> None:
     watch.judged += 1
-    numbers = look(watch.shape, at_ns, value)
-    if not numbers.size:
-        return
+    for numbers in look(watch.shape, at_ns, value):
+        _weigh(watch, numbers)
+
+
+def _weigh(watch: _Watch, numbers: Float64) -> None:
     active = 0
     watch.held *= _HOLD
     for name, (begin, end) in _GROUPS.items():
         if numbers.size >= end:
             past = watch.pasts[name]
             np.maximum(watch.held[begin:end], decades(past, numbers[begin:end]), out=watch.held[begin:end])
-            active += end - begin if past.count > JUDGE else 0
+            active += end - begin if past.count > LEARN else 0
     if active:
         watch.surprise = discounted(watch.memory, watch.held, float(watch.held.sum()) / active)
 
 
 def _leading(held: Float64) -> str:
-    """What contributes most: level, spread, forecast, day or week."""
+    """What contributes most: level, spread, forecast, course, day or week."""
     return _WHAT[int(held.argmax())]

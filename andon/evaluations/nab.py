@@ -18,7 +18,7 @@ from andon.plant import Asset, DetectorSettings, Plant, Point
 from detectors import build
 from detectors.surprise import Detector
 
-PARAMETERS: dict[str, Json] = {"surprise": "defaults"}
+PARAMETERS: dict[str, Json] = {"surprise": {"limit": 0.8}}
 
 _CHANNEL, _UNIT = "P/value", "1"
 _SPEAKS = 0.5  # the score from which the product itself says something
@@ -29,7 +29,7 @@ _ASSET = Asset(
     asset_class="channel",
     path="e/s/a/l/c",
     points=(Point(id="P", component="channel", quantities={"value": _UNIT}),),
-    detectors=(DetectorSettings(kind="surprise"),),
+    detectors=(DetectorSettings(kind="surprise", parameters=PARAMETERS["surprise"]),),
 )
 
 
@@ -80,7 +80,7 @@ def _told(at_s: Int64, values: Sequence[str]) -> tuple[Float64, int]:
     (detector,) = build(_ASSET, Plant(name="", assets=(_ASSET,)))
     if not isinstance(detector, Detector):
         raise TypeError("the plant document asks for another detector")
-    score, findings, limit = np.zeros(at_s.size), 0, detector.Parameters().limit
+    score, findings, limit = np.zeros(at_s.size), 0, PARAMETERS["surprise"]["limit"]
     for k, (second, text) in enumerate(zip(at_s.tolist(), values, strict=True)):
         said = detector.update(_reading(second * SECOND_NS, float(text), k))
         findings += sum(finding.action is Action.RAISE for finding in said)

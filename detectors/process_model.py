@@ -63,7 +63,7 @@ def take(window: Window, baseline: Baseline, row: Float64, length: int) -> Float
 def learned(rows: Float64, length: int) -> tuple[Baseline, Window, Float64]:
     """The baseline of healthy rows (n, channels), the window as they left it, and their features.
 
-    n is at least four windows; NaN where a channel was silent.
+    n is at least two windows; NaN where a channel was silent.
     """
     known = ~np.isnan(rows)
     count = np.maximum(known.sum(axis=0), 1)

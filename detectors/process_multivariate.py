@@ -92,10 +92,10 @@ class Detector:
             description="While a channel is still on its way (warming up), rows are added up to this number.",
         )
         window_rows: int = Field(
-            default=60, ge=8, le=500, description="Rows whose mean is judged; half of them for the unrest."
+            default=48, ge=8, le=500, description="Rows whose mean is judged; half of them for the unrest."
         )
         limit: float = Field(
-            default=3.1,
+            default=2.5,
             gt=0,
             le=100,
             description="Distance from the baseline, in its own reach, that counts.",

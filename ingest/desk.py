@@ -46,6 +46,7 @@ class Desk:
     received: int = 0
     refused: int = 0
     turned_away: int = 0
+    turned_away_last: str = ""
     is_here: bool = True
 
     def say(self, topic: str, body: bytes) -> None:
@@ -69,6 +70,12 @@ class Desk:
     def everyone(self) -> "list[Session]":
         """All connections, whatever they are at."""
         return [*self.connecting, *self.sessions.values(), *self.closing]
+
+    def note_turned_away(self, host: str, who: tuple[str | None, str], why: str) -> None:
+        """Count it, and keep who it was and why: a device with a wrong password asks for just that."""
+        user, client = who
+        self.turned_away += 1
+        self.turned_away_last = f"{host}, user {(user or '-')[:64]!r}, client {client[:64]!r}: {why[:200]}"
 
     def make_room(self) -> None:
         """Where too many have not said who they are, turn away the oldest of the address with the most of them."""

@@ -248,6 +248,7 @@ def _facts(desk: Desk) -> Mapping[str, Json]:
         "refused": desk.refused,
         "overflow": desk.group.overflow,
         "turned_away": desk.turned_away,
+        "turned_away_last": desk.turned_away_last,
         "rebirths_asked": desk.voice.rebirths,
         "stalled": desk.group.stalled,
     }

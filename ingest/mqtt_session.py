@@ -6,7 +6,6 @@ order of arrival. A client that asks too much is held (not read) or closed, and 
 
 import asyncio
 import functools
-import logging
 import math
 import secrets
 import struct
@@ -42,7 +41,6 @@ from ingest.mqtt_packets import (
 from ingest.mqtt_wire import AnyPacket, PacketParser
 from ingest.own_records import not_authorised, too_large
 
-_log = logging.getLogger(__name__)
 _QOS_2 = 2
 _RETAIN = 0b10
 _MESSAGE = RecordKind.MESSAGE
@@ -157,8 +155,7 @@ class Session(asyncio.BufferedProtocol):
 
     def turn_away(self, why: str) -> None:
         """Close a connection that never became a session, or broke the rules of one."""
-        self._desk.turned_away += 1
-        _log.info("a client was turned away", extra={"why": why, "host": self.host, "client": self._key})
+        self._desk.note_turned_away(self.host, self._key, why)
         self._close()
 
     def leave(self, reason: Reason, *, with_will: bool = True) -> None:

@@ -24,7 +24,9 @@ Job = dict[str, Json]
 
 def run_part() -> int:
     """Read the job and do it until standard input closes."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    told = logging.StreamHandler()
+    told.setFormatter(Told("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[told])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
     job: Job = json.loads(sys.stdin.readline())
     stopping = threading.Event()
@@ -38,6 +40,17 @@ def now_of(job: Mapping[str, Json]) -> Now:
     """The wall clock, or the clock of the story that the job tells."""
     story = job.get("clock")
     return SharedStory(Path(story)) if story else clock.wall
+
+
+class Told(logging.Formatter):
+    """A line of the log with all that was told beside its message (`extra`): a line without its why helps nobody."""
+
+    _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
+        """The line, without the traceback that may follow."""
+        beside = [f"{name}={value!r}" for name, value in vars(record).items() if name not in self._OWN]
+        return " ".join([super().formatMessage(record), *beside])
 
 
 heard: "queue.SimpleQueue[Mapping[str, Json]]" = queue.SimpleQueue()

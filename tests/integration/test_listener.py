@@ -312,6 +312,17 @@ async def test_a_wrong_name_or_password_is_refused(
     assert journal.end() == 0
 
 
+async def test_the_status_says_who_was_turned_away_last_and_why(journal: GatedJournal) -> None:
+    async with listening(journal) as listener, Client(listener.port) as client:
+        client.say(connect(user="press", password=b"wrong"))
+        await client.hear()
+        await until(lambda: bool(listener.status) and listener.status[-1]["turned_away"] == 1)
+    said = listener.status[-1]["turned_away_last"]
+    assert said.startswith("127.0.0.1, user 'press', client ")
+    assert said.endswith(": bad_user_or_password")
+    assert "wrong" not in said
+
+
 async def test_anonymous_clients_come_in_only_where_that_was_said(journal: GatedJournal) -> None:
     async with listening(journal, users={}, anonymous=True) as listener, Client(listener.port) as client:
         await client.connected(user=None, password=None)

@@ -5,7 +5,7 @@ the rest, so that 1 is as far as a healthy row was seen to go. Frozen, in arrays
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -102,7 +102,9 @@ def trees(rows: Float64) -> Learned:
     """Half-space trees (Tan, Ting & Liu 2011) as river grows them, then frozen and kept as arrays."""
     from river.anomaly import HalfSpaceTrees  # noqa: PLC0415 - loaded only where it is wanted
 
-    forest = HalfSpaceTrees(n_trees=_TREES, height=_HEIGHT, window_size=len(rows), seed=1)
+    forest: Any = HalfSpaceTrees(
+        n_trees=_TREES, height=_HEIGHT, window_size=len(rows), seed=1
+    )  # river is untyped
     for row in unit(rows):
         forest.learn_one(dict(enumerate(row.tolist())))
     inner, nodes = 2**_HEIGHT - 1, 2 ** (_HEIGHT + 1) - 1
@@ -139,4 +141,5 @@ def mass(made: Learned, away: Float64) -> float:
             going &= here >= 0.1  # river's size limit: fewer rows than that say nothing more
             right = x[made.feature[each, at]] >= made.threshold[each, at]
             at = 2 * at + 1 + right
-    return float(score.sum()) / (_TREES * (2 ** (_HEIGHT + 1) - 1))
+    most: int = _TREES * (2 ** (_HEIGHT + 1) - 1)
+    return float(score.sum()) / most

@@ -100,7 +100,7 @@ class Sequence:
             self._insert(number)
         if number >= end:
             self.last_ns, self.asset = at_ns, asset
-        if source_ns > self.latest_source_ns:
+        if source_ns > self.latest_source_ns:  # noqa: PLR1730 -- a call costs more, per message
             self.latest_source_ns = source_ns
         at = number % RECENT
         self.numbers[at] = number

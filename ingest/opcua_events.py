@@ -50,7 +50,8 @@ class Events(BaseModel):
         default=("i=2253",), min_length=1, description="the nodes that report them; the Server object"
     )
     namespace: str | None = Field(
-        default="urn:andon:simulated-plant", description="namespace of the properties below; None has none"
+        default=None,
+        description="namespace of the properties below; None asks for those of the standard alone",
     )
     event_type: Address | None = Field(default=None, description="only events of this type; None takes all")
     queue: int = Field(default=1000, ge=1, description="events that the server keeps between two publishings")

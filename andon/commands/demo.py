@@ -132,6 +132,7 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         "security": "none",
         "allow_insecure": True,
         "items": items,
+        "events": {"namespace": NAMESPACE},
     }
     line.start_source(
         "plant_mqtt", Source.model_validate({"kind": "listener", "port": mqtt_port, "users": users})

@@ -18,7 +18,7 @@ from ingest import opcua
 from ingest.journal import SqliteJournal
 from ingest.opcua import Parameters
 from ingest.opcua_words import gap_record
-from simulators.messages import OpcuaEvent
+from simulators.messages import NAMESPACE, OpcuaEvent
 from simulators.opcua import PlantServer
 from tests.opcua_line import URI, Line, Proxy, Run, wanted
 
@@ -242,7 +242,7 @@ def stopped(number: int, *, active: bool = True) -> OpcuaEvent:
 async def test_stop_events_of_the_simulated_plant_become_alarms_once_each(
     plant: PlantServer, tmp_path: Path
 ) -> None:
-    settings = wanted(plant.url, {}, events={})
+    settings = wanted(plant.url, {}, events={"namespace": NAMESPACE})
     async with Run(tmp_path, settings) as run:
         await run.until(lambda: run.status.get("events") == "subscribed")
         assert run.status["refresh"] == "Good"
@@ -266,6 +266,13 @@ async def test_events_of_another_kind_are_counted_and_left_out(line: Line, tmp_p
         await speaker.trigger(message="hello")
         await run.until(lambda: run.status["foreign_events"] == 1)
         assert not run.records
+
+
+async def test_a_foreign_servers_events_are_heard_without_any_setting(line: Line, tmp_path: Path) -> None:
+    without = wanted(line.url, {}).model_dump(mode="json", exclude_defaults=True)
+    without.pop("events", None)
+    async with Run(tmp_path, Parameters.model_validate(without)) as run:
+        await run.until(lambda: run.status.get("events") == "subscribed")
 
 
 async def test_events_whose_namespace_comes_later_are_subscribed_later(line: Line, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ TAKE_AT_MOST = 4096
 TAKE_AT_LEAST, TURN_S = 2048, 0.025
 """A turn that works longer (CPU time) keeps an alarm waiting: the next ones take less, but no less than this."""
 TAKE_BYTES = 4 * 1024 * 1024  # where that ends earlier: waveforms
-HEARD_EVERY_S = 1.0
+HEARD_EVERY_NS = SECOND_NS
 REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
 REDRIVE_AT_MOST = 200
 _MESSAGE = RecordKind.MESSAGE
@@ -96,7 +96,7 @@ class TakeAndCommit:
         self._at: dict[str, int] = {}
         self._last_tick_ns = 0
         self._heard: dict[tuple[str, str], tuple[int, str]] = {}
-        self._heard_s = 0.0
+        self._heard_ns = 0
         self._most = TAKE_AT_MOST
         self.all_read = False
         """Whether the last turn took all that had been there when it began."""
@@ -294,12 +294,12 @@ class TakeAndCommit:
         self._at.update({part.source: part.after for part in taken})
 
     def _keep_heard(self, conn: Connection, outcome: Outcome) -> None:
-        """Keep which points were heard, once a second: between two looks only the last word of each matters."""
+        """Keep which points were heard, once a second of the story: only the last word of each matters."""
         self._heard.update(outcome.heard)
-        now_s = time.monotonic()
-        if now_s - self._heard_s >= HEARD_EVERY_S:
+        now_ns = self._now()
+        if now_ns - self._heard_ns >= HEARD_EVERY_NS:
             self._save_heard(conn, self._heard)
-            self._heard, self._heard_s = {}, now_s
+            self._heard, self._heard_ns = {}, now_ns
 
     def _counts(
         self, outcome: Outcome, slices: Sequence[Slice], folded: Mapping[str, int]

@@ -4,8 +4,10 @@ A child ends when its standard input closes, so that nothing outlives a killed s
 on standard output (`{"ready": ...}`, `{"status": {...}}`, `{"tell": {"to": ...}}`); what it logs goes to a file.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from andon.events import Json
 from andon.quarantine import WITHIN_S, Quarantine, is_too_often
 
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.5, 30.0
+LOG_BYTES = 8 * 1024 * 1024
 STEADY_S = 30.0  # a process that ran this long starts again without delay
 
 
@@ -54,6 +57,8 @@ class Child:
                 word = json.loads(line)
             except ValueError:
                 continue
+            if not isinstance(word, dict):
+                continue  # something a library printed
             if "tell" in word:
                 self.forward(dict(word["tell"]))
                 continue
@@ -111,6 +116,7 @@ class Supervisor:
             self.start(name, self.held.pop(name))
         down = [*self.held]
         for child in list(self.children.values()):
+            _bound(child.log)
             if child.stopping or child.process.poll() is None:
                 continue
             down.append(child.name)
@@ -209,6 +215,17 @@ class ChildDied(Exception):
     def __init__(self, name: str, code: int, last_words: str) -> None:
         super().__init__(f"{name} ended with code {code} before it was ready: {last_words}")
         self.name = name
+
+
+def _bound(log: Path) -> None:
+    """Keep a log from growing for ever: what is beyond `LOG_BYTES` moves to `.1`, in place of what was there.
+
+    The part goes on writing to the same file, at its end: a line or two said in this moment may be lost.
+    """
+    with contextlib.suppress(OSError):  # gone, or the disk is full: the next look tries again
+        if log.stat().st_size > LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def tail(path: Path, limit: int = 2000) -> str:

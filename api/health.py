@@ -1,5 +1,6 @@
 """Whether it works, for probes and Prometheus: /healthz, /readyz with the reasons, /metrics with every counter."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from api.context import Context
 from api.freshness import counts_of, points_of
 from api.pages import WEB
 from api.visit import ContextOf
+from ingest import gaps
 from ticketing import store
 
 router = APIRouter(include_in_schema=False)
@@ -53,6 +55,7 @@ def _lines(context: Context) -> Iterator[str]:
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
         done = store.metrics(conn)
+        still_open = Counter(gap.cause for gap in gaps.open_gaps(conn))
     points = points_of(context)
     families: dict[tuple[str, str, str], list[Sample]] = {
         ("andon_source_messages_total", "counter", "Messages of a source by what became of them."): [
@@ -71,6 +74,14 @@ def _lines(context: Context) -> Iterator[str]:
             ("andon_problems_open", {}, done.problems_open)
         ],
         ("andon_part_up", "gauge", "Whether a process runs."): [*_part_samples(context.status())],
+        ("andon_source_connected", "gauge", "Whether a source says that it is connected."): [
+            ("andon_source_connected", {"source": name}, float(bool(part["status"]["connected"])))
+            for name, part in sorted(context.status().get("parts", {}).items())
+            if "connected" in part.get("status", {})
+        ],
+        ("andon_gaps_open", "gauge", "Gaps that have not ended, by cause."): [
+            ("andon_gaps_open", {"cause": cause}, count) for cause, count in sorted(still_open.items())
+        ],
         ("andon_points", "gauge", "Measuring points by freshness."): [
             ("andon_points", {"state": state}, count) for state, count in counts_of(points).items()
         ],

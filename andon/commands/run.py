@@ -58,6 +58,7 @@ def _run(path: Path, config: Config, plant: Plant | None) -> int:
     )
     stopping = threading.Event()
     stop_on_signals(stopping)
+    reload = Reload(path, config, installation)  # before the start: what is changed during it is seen
     try:
         installation.start_engine(plant.model_dump(mode="json") if plant else None, list(config.sources))
         for name, source in config.sources.items():
@@ -66,7 +67,6 @@ def _run(path: Path, config: Config, plant: Plant | None) -> int:
         installation.start_web(config.web)
         for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")
-        reload = Reload(path, config, installation)
         was = _await_sources(installation, stopping)
         print(f"console: {installation.link}")
         while not stopping.wait(TURN_S):

@@ -269,6 +269,11 @@ async def test_metrics_count_each_source_and_escape_names(
     assert 'andon_source_messages_total{source="odd\\"name",outcome="refused",reason="schema"} 2' in lines
     assert 'andon_tickets{state="pending_dispatch"} 1' in lines
     assert "# TYPE andon_tickets gauge" in lines
+    assert f'andon_source_connected{{source="{SOURCE}"}} 1' in lines
+    floor.misses("L1-PRS-01")
+    assert any(
+        line.startswith("andon_gaps_open{cause=") for line in (await client.get("/metrics")).text.splitlines()
+    )
 
 
 async def test_the_description_of_the_interface_names_every_step(client: httpx.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 What costs is not the message but the wake-up: at 5,000 messages/s each woke the loop by itself, was read by itself
 and synced with two others (75 us of CPU a message, measured). So a commit waits until as many messages are there as
-came together last time, for at most 4 ms since the one before began, and meanwhile the loop naps for a millisecond
+came together last time, for at most 10 ms since the one before began, and meanwhile the loop naps for some milliseconds
 at a time: the sockets gather. A client that sends one message and waits for its answer is not slowed, as more is
 not expected of it; an alarm does not wait. Appending happens on one thread of its own, and what became durable is
 told back on the loop, in the order it was added.
@@ -23,9 +23,9 @@ from andon.ports import Journal, Record
 from ingest.errors import JournalFull
 from ingest.own_records import missing
 
-PACE_S = 0.005
+PACE_S = 0.010
 """How long after the beginning of the last commit more messages are waited for."""
-_NAP_MIN_S, _NAP_MAX_S = 0.000_25, 0.005
+_NAP_MIN_S, _NAP_MAX_S = 0.000_25, 0.010
 _FEW = 32
 """Who brings more than this in one turn of the loop needs no nap."""
 _PUT_OFF_MAX = 64

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from andon.away import Away
 from andon.clock import SharedStory, wall
 from andon.config import Influx, Keeping, Series, Source, Web
 from andon.datadir import token_of
@@ -17,8 +19,8 @@ from andon.supervisor import Supervisor
 
 QUARANTINED, REFUSED = "source_quarantined", "configuration_refused"
 AFTER_SOURCES = {"plant", "engine", "influx", "web"}
-NOT_SEALED = "series_not_sealed"
-SEVERITY = {QUARANTINED: 950, REFUSED: 500, NOT_SEALED: 500}
+NOT_SEALED, AWAY = "series_not_sealed", "source_away"
+SEVERITY = {QUARANTINED: 950, REFUSED: 500, NOT_SEALED: 500, AWAY: 800}
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Installation:
     refused: str = ""
     _notices: dict[tuple[str, str], str] = field(default_factory=dict)
     _told: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _away: Away = field(default_factory=Away)
 
     def __post_init__(self) -> None:
         self.quarantine = Quarantine(self.data)
@@ -109,6 +112,7 @@ class Installation:
         down = self.supervisor.watch()
         self.sealing.turn()
         self._note_what_stands()
+        self._tell_what_stands()
         folder = self.data / "run"
         folder.mkdir(exist_ok=True)
         partial = folder / "status.partial"
@@ -163,7 +167,7 @@ class Installation:
             self.supervisor.tell("engine", {"word": "sources", "names": names})
 
     def _note_what_stands(self) -> None:
-        """Tell the engine of quarantines and refused configurations, and once more to an engine that began anew.
+        """Note quarantines, sources that are away and refused configurations.
 
         A quarantine that was lifted is over when the source is ready again.
         """
@@ -171,13 +175,20 @@ class Installation:
             why = self.quarantine.why(name) or ""
             self._notices[QUARANTINED, name] = f"{why}. Once it is mended: andon resume {name}"
         for name, child in self.supervisor.children.items():
-            if child.is_source and child.ready.is_set():
-                self._notices[QUARANTINED, name] = ""
+            if child.is_source:
+                if child.ready.is_set():
+                    self._notices[QUARANTINED, name] = ""
+                self._notices[AWAY, name] = self._away.look(
+                    name, child.said.get("status", {}), time.monotonic(), running=child.process.poll() is None
+                )
         for code, name in self._notices:
-            if code == QUARANTINED and name not in self.sources():
+            if code in {QUARANTINED, AWAY} and name not in self.sources():
                 self._notices[code, name] = ""  # it was taken out
         self._notices[REFUSED, "sources"] = self.refused
         self._notices[NOT_SEALED, "series"] = self.sealing.failure
+
+    def _tell_what_stands(self) -> None:
+        """Tell the engine what is news to it; to one that began anew, all of it."""
         engine = self.supervisor.children.get("engine")
         if engine is None or not engine.ready.is_set():
             return

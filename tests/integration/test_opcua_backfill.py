@@ -57,7 +57,9 @@ async def test_what_a_half_open_connection_swallowed_is_a_gap_and_comes_from_his
         opened, closed, backfilled = run.gaps
         assert opened.from_ns == closed.from_ns == backfilled.from_ns
         assert (opened.to_ns, closed.to_ns) == (None, backfilled.to_ns)
-        await run.until(lambda: run.decoded.counts["received"] == run.status["received"])  # told once a second
+        await run.until(
+            lambda: run.decoded.counts["received"] == run.status["received"]
+        )  # told once a second
         counts = run.decoded.counts
         assert counts["received"] == counts["stored"] + counts["duplicates"]
         assert counts["duplicates"] > 0  # more was read than was missing, so that nothing is

@@ -38,7 +38,13 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("imbalance", "misalignment", "looseness", "electrical"),
-    *("source_away", "source_quarantined", "untrusted_certificate", "certificate_expiring", "insecure_source"),
+    *(
+        "source_away",
+        "source_quarantined",
+        "untrusted_certificate",
+        "certificate_expiring",
+        "insecure_source",
+    ),
     *(
         "broker_dropped",
         "configuration_refused",

@@ -16,6 +16,10 @@ let fetchedAt = performance.now();
 export function startLive() {
   if (!view()) return;
   document.addEventListener("htmx:before:swap", keepWhatIsOpen);
+  // While a form is on its way its answer is the news: what a refresh fetched of before would undo it.
+  document.addEventListener("htmx:before:request", () => {
+    fetching = true;
+  });
   document.addEventListener("htmx:finally:request", () => {
     fetching = false;
     fetchedAt = performance.now();

@@ -54,9 +54,10 @@ async def test_what_a_half_open_connection_swallowed_is_a_gap_and_comes_from_his
         await write(line, "stalled", range(130, 168), 0.005)
         await run.until(lambda: bool(filled(run)) and max(run.values()) == 167.0)
         assert sorted(run.values()) == [float(value) for value in range(168)]  # each once
-        opened, closed, backfilled = run.gaps
-        assert opened.from_ns == closed.from_ns == backfilled.from_ns
-        assert (opened.to_ns, closed.to_ns) == (None, backfilled.to_ns)
+        await run.until(lambda: {gap.from_ns for gap in filled(run)} == {gap.from_ns for gap in run.gaps})
+        for from_ns in {gap.from_ns for gap in run.gaps}:  # one, or more where this machine itself was late
+            opened, closed, backfilled = (gap for gap in run.gaps if gap.from_ns == from_ns)
+            assert (opened.to_ns, closed.to_ns) == (None, backfilled.to_ns)
         await run.until(
             lambda: run.decoded.counts["received"] == run.status["received"]
         )  # told once a second

@@ -221,7 +221,34 @@ class Notice:
     origin: Origin
 
 
-Event = Readings | Waveform | StopAlarm | Gap | Tick | ConfigChanged | Notice
+class Declared(StrEnum):
+    """What a person may declare about a machine."""
+
+    REPAIR = "repair"
+    OPERATING_CHANGE = "operating_change"
+    MAINTENANCE_BEGINS = "maintenance_begins"
+    MAINTENANCE_ENDS = "maintenance_ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a person says about a machine, at its place in the stream: the only reason to learn a baseline anew.
+
+    `component` is None where the whole asset is meant; `ticket` is the number of the ticket whose closure proposed
+    it, else None. Readings between the beginning and the end of maintenance are not judged.
+    """
+
+    at_ns: int
+    asset: str
+    component: str | None
+    what: Declared
+    by: str
+    note: str
+    ticket: str | None
+    origin: Origin
+
+
+Event = Readings | Waveform | StopAlarm | Gap | Tick | ConfigChanged | Notice | Declaration
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from andon.config import check
 from andon.events import (
     SECOND_NS,
     ConfigChanged,
+    Declaration,
     Event,
     Finding,
     Gap,
@@ -161,6 +162,8 @@ class Pipeline:
                 self._spread(event, outcome)
             case Notice():
                 outcome.findings += of_notice(event, self._noticed)
+            case Declaration():
+                self._detect(event.asset, event, outcome)
             case Readings():
                 self._feeds(event, outcome, event.channels)
                 outcome.readings.append(event)

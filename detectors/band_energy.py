@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from andon.events import (
+    Declaration,
     Event,
     Family,
     Finding,
@@ -106,8 +107,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the band energies in a block of readings; keep the latest waveform's spectrum to show."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         elif isinstance(event, Waveform) and event.asset == self._asset.id:
             self._keep_spectrum(event)
         elif isinstance(event, Readings) and event.asset == self._asset.id:

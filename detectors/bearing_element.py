@@ -8,6 +8,7 @@ from pydantic import Field
 
 from andon.events import (
     MINUTE_NS,
+    Declaration,
     Event,
     Family,
     Finding,
@@ -174,8 +175,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Look at a waveform of a bearing."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         elif isinstance(event, Readings) and event.asset == self._asset.id:
             for at_ns, _, value in self._intake.rows(event):
                 self._state.running.take_state(at_ns, value)

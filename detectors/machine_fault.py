@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from andon.events import Event, Family, Finding, Float64, Json, Number, Readings, StopAlarm, Waveform
+from andon.events import (
+    Declaration,
+    Event,
+    Family,
+    Finding,
+    Float64,
+    Json,
+    Number,
+    Readings,
+    StopAlarm,
+    Waveform,
+)
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
@@ -120,8 +131,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Look at the lines of a waveform."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         elif isinstance(event, Readings) and event.asset == self._asset.id:
             for at_ns, _, value in self._intake.rows(event):
                 self._state.running.take_state(at_ns, value)

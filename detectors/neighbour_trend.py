@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import Event, Family, Finding, Float64, Number, Origin, Readings, StopAlarm
+from andon.events import Declaration, Event, Family, Finding, Float64, Number, Origin, Readings, StopAlarm
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
@@ -108,8 +108,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the rows that a block of readings completes."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         if not isinstance(event, Readings) or event.asset != self._asset.id:
             return ()
         findings: list[Finding] = []

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from andon.events import Event, Family, Finding, Float64, Json, Number, Origin, Readings, StopAlarm
+from andon.events import (
+    Declaration,
+    Event,
+    Family,
+    Finding,
+    Float64,
+    Json,
+    Number,
+    Origin,
+    Readings,
+    StopAlarm,
+)
 from andon.plant import Asset
 from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
@@ -165,8 +176,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Take a block of readings, or a stop."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         if not isinstance(event, Readings) or event.asset != self._asset.id:
             return ()
         found: list[Finding] = []

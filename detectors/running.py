@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from andon.events import PackMLState, StopAlarm
+from andon.events import Declaration, Declared, PackMLState, StopAlarm
 
 STATE = "state"
 """The channel whose value is the PackML StateCurrent number."""
@@ -14,8 +14,8 @@ _MOST_STOPS = 64  # standing stops remembered; more at once is an alarm flood, t
 class Running:
     """What is known of the machine's run state.
 
-    It runs if its last reported state is Execute, or if it never reported one, and no stop is standing. A
-    change into Execute ends standing stops: MES that forgets to clear one must not blind the detectors.
+    It runs if its last reported state is Execute, or if it never reported one, no stop is standing and nobody said
+    that it is being maintained. A change into Execute ends standing stops: MES that forgets to clear one must not blind the detectors.
     Source: ISA-TR88.00.02 (state numbers); masks: reliability engineers' first complaint, load and restarts.
     """
 
@@ -23,6 +23,7 @@ class Running:
     state_ns: int = 0
     since_ns: int | None = None
     stops: dict[str, int] = field(default_factory=dict)
+    maintained_ns: int | None = None
 
     def take_state(self, at_ns: int, value: float) -> None:
         """Take a reading of the state channel; older than the last one: ignored."""
@@ -44,6 +45,16 @@ class Running:
             del self.stops[alarm.reason_id]
             self.since_ns = max(self.since_ns or 0, alarm.at_ns)
 
+    def take_word(self, event: StopAlarm | Declaration) -> None:
+        """Take a stop alarm, or what a person says about maintenance: it ends like a stop."""
+        if isinstance(event, StopAlarm):
+            self.take_stop(event)
+        elif event.what is Declared.MAINTENANCE_BEGINS:
+            self.maintained_ns = event.at_ns
+        elif event.what is Declared.MAINTENANCE_ENDS and self.maintained_ns is not None:
+            self.maintained_ns = None
+            self.since_ns = max(self.since_ns or 0, event.at_ns)
+
     def runs_at(self, at_ns: int, settle_ns: int) -> bool:
         """Whether a reading of that time may be judged: running, and for at least `settle_ns`.
 
@@ -56,6 +67,8 @@ class Running:
         (False, True)
         """
         if self.state not in {None, PackMLState.EXECUTE}:
+            return False
+        if self.maintained_ns is not None and self.maintained_ns <= at_ns:
             return False
         if any(stop_ns <= at_ns for stop_ns in self.stops.values()):
             return False

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from andon.events import Event, Family, Finding, Number, Origin, Readings, StopAlarm
+from andon.events import Declaration, Event, Family, Finding, Number, Origin, Readings, StopAlarm
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.episode import Episode, Speaker, Word, parameters_hash
@@ -159,8 +159,8 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the velocities in a block of readings."""
-        if isinstance(event, StopAlarm) and event.asset == self._asset.id:
-            self._state.running.take_stop(event)
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
+            self._state.running.take_word(event)
         if not isinstance(event, Readings) or event.asset != self._asset.id:
             return ()
         findings: list[Finding] = []

@@ -56,6 +56,7 @@ class MessageDecoder:
             RecordKind.TICK: self._tick,
             RecordKind.CONFIG: self._config,
             RecordKind.NOTICE: take_own.notice,
+            RecordKind.DECLARATION: take_own.declaration,
             RecordKind.REDRIVE: take_own.unreadable,
             RecordKind.ORDER: take_own.unreadable,
         }

@@ -133,6 +133,17 @@ class NoticeBody(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
+class DeclarationBody(Struct, frozen=True, gc=False):
+    """The body of a DECLARATION record: what a person says about a machine."""
+
+    asset: _Name
+    component: _Name | None
+    what: Literal["repair", "operating_change", "maintenance_begins", "maintenance_ends"]
+    by: _Name
+    note: str = ""
+    ticket: str | None = None
+
+
 class Presence(Struct, frozen=True, gc=False):
     """A word about a device's connection, usually its will. Other fields are ignored."""
 
@@ -167,6 +178,7 @@ PRESENCE = msgspec.json.Decoder(Presence)
 GAP = msgspec.json.Decoder(GapBody)
 REFUSED = msgspec.json.Decoder(RefusedBody)
 NOTICE = msgspec.json.Decoder(NoticeBody)
+DECLARATION = msgspec.json.Decoder(DeclarationBody)
 CONFIG = msgspec.json.Decoder(ConfigBody)
 _TYPED = msgspec.json.Decoder(_Typed)
 

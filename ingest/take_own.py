@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from andon.events import Gap, Notice, Tick
+from andon.events import Declaration, Declared, Gap, Notice, Tick
 from ingest import envelope as words
 from ingest.blocks import Run
 from ingest.envelope import parse
@@ -58,6 +58,22 @@ def notice(run: Run) -> None:
         origin=run.origin(),
     )
     run.put(heard, None)
+
+
+def declaration(run: Run) -> None:
+    """A person declares something about a machine."""
+    said = body(words.DECLARATION, run)
+    declared = Declaration(
+        at_ns=run.received_ns,
+        asset=said.asset,
+        component=said.component,
+        what=Declared(said.what),
+        by=said.by,
+        note=said.note,
+        ticket=said.ticket,
+        origin=run.origin(),
+    )
+    run.put(declared, said.asset)
 
 
 def refused(run: Run) -> None:

@@ -1,6 +1,6 @@
 """When a machine runs, by its state and its stops."""
 
-from andon.events import Origin, PackMLState, StopAlarm
+from andon.events import Declaration, Declared, Origin, PackMLState, StopAlarm
 from detectors.running import Running
 from detectors.votes import cast, count
 
@@ -84,3 +84,18 @@ def test_votes_are_the_latest_answers_only() -> None:
     for yes in (True, True, False, True):
         votes = cast(votes, yes, 3)
     assert count(votes) == 2
+
+
+def test_nothing_is_judged_during_maintenance_nor_until_it_has_settled() -> None:
+    def said(at_ns: int, what: Declared) -> Declaration:
+        return Declaration(at_ns, "M1", None, what, "ann", "", None, Origin("engine", 0, at_ns))
+
+    machine = Running()
+    machine.take_word(said(50, Declared.MAINTENANCE_ENDS))  # never began
+    assert machine.runs_at(50, 10)
+    machine.take_word(said(100, Declared.MAINTENANCE_BEGINS))
+    assert [machine.runs_at(t, 10) for t in (99, 100, 150)] == [True, False, False]
+    machine.take_word(said(200, Declared.REPAIR))
+    assert not machine.runs_at(200, 10)
+    machine.take_word(said(300, Declared.MAINTENANCE_ENDS))
+    assert [machine.runs_at(t, 10) for t in (305, 310)] == [False, True]

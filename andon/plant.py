@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon import bearings
+from andon.class_defaults import default_kinds
 from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
 
@@ -105,7 +106,7 @@ class Person(_Frozen):
 
 
 class Plant(_Frozen):
-    """The whole document. `classes` gives each asset class its default detectors."""
+    """The whole document. `classes` gives each asset class its detectors; a class that is left out has the product's own."""
 
     version: int = Field(default=1, ge=1)
     name: str
@@ -159,10 +160,19 @@ class Plant(_Frozen):
         return next((asset for asset in self.assets if asset.id == asset_id), None)
 
     def detectors_of(self, asset: Asset) -> tuple[DetectorSettings, ...]:
-        """The class's detectors, each replaced by the asset's own setting of the same kind, then the asset's others."""
+        """The class's detectors, each replaced by the asset's own setting of the same kind, then the asset's others.
+
+        Where the document says nothing of either, they are the product's own for that class.
+        """
+        if self.takes_defaults(asset):
+            return tuple(DetectorSettings(kind=kind) for kind in default_kinds(asset.asset_class))
         own = {setting.kind: setting for setting in asset.detectors}
         inherited = tuple(own.pop(s.kind, s) for s in self.classes.get(asset.asset_class, ()))
         return inherited + tuple(own.values())
+
+    def takes_defaults(self, asset: Asset) -> bool:
+        """Whether neither its class nor the asset itself names detectors."""
+        return asset.asset_class not in self.classes and not asset.detectors
 
 
 def _with_geometry(document: Json, own: dict[str, Json]) -> Json:

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal
 from cryptography import x509
 from pydantic import BaseModel
 
+from andon.class_defaults import default_kinds
 from andon.clock import Now, wall
 from andon.commands.output import write_json
 from andon.commands.run import read_plant
@@ -101,6 +103,14 @@ def _plant(path: Path | None) -> Iterator[Verdict]:
         return
     text = f"{path}: {len(plant.assets)} assets, {len(plant.mappings)} mapping rules"
     yield Verdict("plant", "good", text)
+    defaults = Counter(asset.asset_class for asset in plant.assets if plant.takes_defaults(asset))
+    for name, count in sorted(defaults.items()):
+        kinds = ", ".join(default_kinds(name))
+        yield Verdict(
+            f"class {name}",
+            "good",
+            f"not under classes: {count} of the {len(plant.assets)} assets have {kinds}",
+        )
 
 
 def _sources(config: Config, now: Now) -> Iterator[Verdict]:

@@ -147,9 +147,9 @@ async def test_what_was_not_acknowledged_when_the_line_broke_is_sent_again() -> 
     first = [body for connection, _, body in broker.received if connection == 1]
     second = [body for connection, _, body in broker.received if connection == 2]
     assert first[:5] == [b"0", b"1", b"2", b"3", b"4"]
-    assert second[-35:] == [
-        b"%d" % number for number in range(5, 40)
-    ]  # acknowledgements may have been lost too
+    # Acknowledgements may have been lost too; new messages may overtake those that are sent again.
+    assert {b"%d" % number for number in range(5, 40)} <= set(second)
+    assert len(set(second)) == len(second)
     assert len(second) <= 40
     assert all(dup for connection, dup, body in broker.received if connection == 2 and body in first)
 

@@ -112,8 +112,9 @@ class Readings:
 class Waveform:
     """One block of one measuring point: `samples` (n, axes) float32 in `unit`, evenly spaced at `rate_hz`.
 
-    `at_ns` is the time of the first sample; `speed_hz` the shaft speed if the source knows it. For `historical`
-    see `Readings`.
+    `at_ns` is the time of the first sample; `speed_hz` the shaft speed if the source or its tacho knows it. For
+    `historical` see `Readings`. `turns` (m,) are the tacho's marks, one per revolution, in samples from the first;
+    `doubt` is what the plant document has against the block, a code of `detectors/validity.py`.
     """
 
     asset: str
@@ -125,6 +126,8 @@ class Waveform:
     speed_hz: float | None
     origin: Origin
     historical: bool = False
+    turns: Float64 | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +238,8 @@ class Declaration:
     """What a person says about a machine, at its place in the stream: the only reason to learn a baseline anew.
 
     `component` is None where the whole asset is meant; `ticket` is the number of the ticket whose closure proposed
-    it, else None. Readings between the beginning and the end of maintenance are not judged.
+    it, else None. Readings between the beginning and the end of maintenance are not judged. `id` is the number under
+    which it was asked for (`andon.declarations`).
     """
 
     at_ns: int
@@ -246,6 +250,7 @@ class Declaration:
     note: str
     ticket: str | None
     origin: Origin
+    id: int = 0
 
 
 Event = Readings | Waveform | StopAlarm | Gap | Tick | ConfigChanged | Notice | Declaration
@@ -269,7 +274,8 @@ class Finding:
     `id` is deterministic (`finding_id`). `condition` is the class inside the family ("velocity_zone_c",
     "bearing_outer_race", "silent_sensor"): an attribute, never part of the ticket's key. For family STOP,
     `component` is the stop reason's id. `onset_ns` is when the condition began, `at_ns` the event time of
-    this word about it. `evidence` is plot-ready JSON: see `detectors/evidence.py`.
+    this word about it. `evidence` is plot-ready JSON: see `detectors/evidence.py`. `set_version` is the version of
+    the plant's detector set that was in force (0: not known); the pipeline fills it in.
     """
 
     id: str
@@ -289,6 +295,7 @@ class Finding:
     parameters_hash: str
     origin: Origin
     text: Mapping[str, str] = field(default_factory=dict)
+    set_version: int = 0
 
 
 Priority = Literal["low", "medium", "high", "critical"]

@@ -56,6 +56,16 @@ class Point(_Frozen):
     period_s: float | None = Field(default=None, gt=0)
     bearing: Bearing | None = None
     speed_hz: float | None = Field(default=None, gt=0, description="nominal shaft speed")
+    rate_hz: float | None = Field(
+        default=None, gt=0, description="sampling rate; blocks of another one are not assessed"
+    )
+    range_g: float | None = Field(
+        default=None, gt=0, description="end of the sensor's range; a signal that stands there is not assessed"
+    )
+    tacho_axis: int | None = Field(
+        default=None, ge=1, le=64, description="which axis of its blocks is the tacho's pulses"
+    )
+    pulses_per_revolution: int = Field(default=1, ge=1, le=1000, description="of that tacho")
 
 
 class DetectorSettings(_Frozen):
@@ -63,6 +73,16 @@ class DetectorSettings(_Frozen):
 
     kind: Identifier
     parameters: dict[str, Json] = Field(default_factory=dict)
+
+
+class DetectorSet(_Frozen):
+    """Which version of the plant's detectors this is, and who brought it into force, when and why."""
+
+    version: int = Field(default=1, ge=1)
+    note: str = ""
+    by: str = ""
+    at: str = Field(default="", description="RFC 3339")
+    equals: int | None = Field(default=None, description="the version that it went back to")
 
 
 class Asset(_Frozen):
@@ -117,6 +137,7 @@ class Plant(_Frozen):
     assets: tuple[Asset, ...] = ()
     people: tuple[Person, ...] = ()
     classes: dict[str, tuple[DetectorSettings, ...]] = Field(default_factory=dict)
+    detector_set: DetectorSet = DetectorSet()
     skills: dict[str, str] = Field(
         default_factory=dict, description="fault family or stop category -> skill tag"
     )

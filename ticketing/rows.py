@@ -16,6 +16,7 @@ from ticketing.ticket import (
     FoldRule,
     Headline,
     Occurrence,
+    Outcome,
     Photo,
     Problem,
     ProblemLink,
@@ -64,6 +65,7 @@ _AS_THEY_ARE = (
     "cause",
     "same_kind",
     "closure_note",
+    "relearn",
     "approver",
     "duplicate_of",
     "recurrence_of",
@@ -91,6 +93,7 @@ def ticket_row(ticket: Ticket) -> Row:
         "state": str(ticket.state),
         "sub_state": ticket.sub_state and str(ticket.sub_state),
         "closure": ticket.closure and str(ticket.closure),
+        "outcome": ticket.outcome and str(ticket.outcome),
         "suggested": ticket.suggestion.person if ticket.suggestion else None,
         "suggestion": to_json(ticket.suggestion) if ticket.suggestion else None,
     }
@@ -106,6 +109,7 @@ def ticket_of(row: RowMapping) -> Ticket:
         state=TicketState(row["state"]),
         sub_state=SubState(row["sub_state"]) if row["sub_state"] else None,
         closure=Closure(row["closure"]) if row["closure"] else None,
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         suggestion=_SUGGESTION.decode(row["suggestion"]) if row["suggestion"] else None,
         **{name: row[name] for name in _AS_THEY_ARE},
     )
@@ -141,6 +145,7 @@ def occurrence_row(
         "parameters_hash": finding.parameters_hash,
         "trace_id": finding.origin.trace_id,
         "has_evidence": bool(finding.evidence),
+        "set_version": finding.set_version,
     }
 
 

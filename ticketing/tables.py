@@ -89,6 +89,8 @@ ticket = Table(
     Column("same_kind", Boolean),
     Column("closure", String(16)),
     Column("closure_note", Text, nullable=False),
+    Column("outcome", String(20)),
+    Column("relearn", Boolean),
     Column("approver", Text),
     Column("duplicate_of", BigInteger),
     Column("recurrence_of", BigInteger),
@@ -155,6 +157,7 @@ occurrence = Table(
     Column("parameters_hash", Text, nullable=False),
     Column("trace_id", Text, nullable=False),
     Column("has_evidence", Boolean, nullable=False),
+    Column("set_version", BigInteger, nullable=False, server_default="0"),
 )
 Index("occurrence_by_ticket", occurrence.c.ticket, occurrence.c.at_ns)
 Index("occurrence_by_key", occurrence.c.key, occurrence.c.at_ns)

@@ -49,6 +49,16 @@ NOT_A_FAILURE = frozenset({Closure.CANCELLED, Closure.DUPLICATE, Closure.FALSE_A
 """Tickets closed in these ways count neither for repeats nor for first-time-fix (4.4, 4.9)."""
 
 
+class Outcome(StrEnum):
+    """What a closed ticket turned out to be: the label by which detectors are judged (4.8, 4.9)."""
+
+    FIXED = "fixed"
+    FALSE_ALARM = "false_alarm"
+    PLANNED = "planned"
+    OPERATING_CHANGE = "operating_change"
+    DUPLICATE = "duplicate"
+
+
 class Clock(StrEnum):
     """Which clock an occurrence's time was taken from."""
 
@@ -125,7 +135,8 @@ class Ticket:
 
     `key` and `anchor_ns` are those of the event that opened it; `anchor_ns` never moves. `version` rises with
     every step a person could trip over (optimistic lock), `change` with anything at all (live updates).
-    `audit_seq` and `audit_hash` are the head of its audit chain.
+    `relearn` is what was answered when its closure proposed to learn a baseline anew. `audit_seq` and `audit_hash`
+    are the head of its audit chain.
     """
 
     id: int
@@ -161,6 +172,8 @@ class Ticket:
     same_kind: bool | None = None
     closure: Closure | None = None
     closure_note: str = ""
+    outcome: Outcome | None = None
+    relearn: bool | None = None
     approver: str | None = None
     duplicate_of: int | None = None
     recurrence_of: int | None = None
@@ -210,6 +223,7 @@ class Occurrence:
     parameters_hash: str
     trace_id: str
     has_evidence: bool
+    set_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

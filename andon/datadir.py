@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine as Database
 
-from andon import manifest, plants
+from andon import declarations, manifest, plants
 from andon.database import add_missing_columns, open_database, writing
 from ingest import deadletters, freshness, gaps
 from ticketing import store
@@ -45,6 +45,7 @@ def open_store(data: Path) -> Database:
         for metadata in (
             manifest.metadata,
             plants.metadata,
+            declarations.metadata,
             deadletters.metadata,
             gaps.metadata,
             freshness.metadata,

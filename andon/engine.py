@@ -17,13 +17,13 @@ from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
-from andon import manifest, plants, snapshots
+from andon import declarations, manifest, plants, snapshots
 from andon.clock import Now
 from andon.database import reading, writing
 from andon.events import SECOND_NS, Finding, Gap
 from andon.pipeline import Batch, Outcome, Pipeline, Slice
 from andon.plant import Plant
-from andon.ports import Journal, Record, RecordKind, SeriesSink
+from andon.ports import DeadLetter, Journal, Record, RecordKind, SeriesSink
 from andon.redrive import wrap
 from andon.taking import original, take
 from ingest import deadletters
@@ -32,7 +32,7 @@ from ingest.own_records import notice
 from ingest.remarks import Remarks
 
 OWN = "engine"
-"""The engine's own source: ticks, changes of configuration, notices, and refused messages to decode anew."""
+"""The engine's own source: ticks, changes of configuration, notices, declarations, refused messages to decode anew."""
 
 TAKE_AT_MOST = 4096
 """Records per source and batch: a batch of scalars costs a third per message of what 256 do."""
@@ -41,7 +41,7 @@ TAKE_AT_LEAST, TURN_S = 2048, 0.025
 TAKE_BYTES = 4 * 1024 * 1024  # where that ends earlier: waveforms
 HEARD_EVERY_NS = SECOND_NS
 REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
-REDRIVE_AT_MOST = 200
+ASKED_AT_MOST = 200
 _MESSAGE = RecordKind.MESSAGE
 _COUNTED = {str(RecordKind.GAP): "gap_records", str(RecordKind.NOTICE): "notice_records"}
 _CODES = {"journal_corrupt": 900, "repeat_differs": 950}
@@ -155,16 +155,26 @@ class TakeAndCommit:
         """The (code, subject) of the notices that hold, as far as has been taken."""
         return self._pipeline.noticed()
 
-    def redrive(self) -> int:
-        """Take anew what is asked for of the refused messages; gives how many were looked at. Asked twice is taken once.
+    def take_asked(self) -> int:
+        """Take what people ask for: their declarations, and refused messages anew; gives how many were looked at.
 
-        Only this thread takes, and nothing is looked up before all that was written has been taken: so a message
-        that has been used after all is never found here again, wherever a crash comes between.
+        Asked twice is taken once: only this thread takes, and nothing is looked up before all that was written has
+        been taken. So what has been taken is never found here again, wherever a crash comes between.
         """
         while self._at.get(OWN, 0) < self._journals[OWN].end():
             self._turn((OWN,))
         with reading(self._database) as conn:
-            letters = deadletters.asked(conn, REDRIVE_AT_MOST)
+            declared = declarations.asked(conn, ASKED_AT_MOST)
+            letters = deadletters.asked(conn, ASKED_AT_MOST)
+        again, looked_at = self._originals(letters)
+        records = [*(declarations.record(entry, self._now()) for entry in declared), *again]
+        if records:
+            self.note(records)
+            self._turn((OWN,))
+        return len(declared) + looked_at
+
+    def _originals(self, letters: Sequence[DeadLetter]) -> tuple[list[Record], int]:
+        """The records that take these messages anew, up to a bound, and how many were looked at."""
         again: list[Record] = []
         size = looked_at = 0
         for letter in letters:
@@ -179,10 +189,7 @@ class TakeAndCommit:
             size += len(record.body)
             if size >= REDRIVE_BYTES:
                 break
-        if again:
-            self.note(again)
-            self._turn((OWN,))
-        return looked_at
+        return again, looked_at
 
     def turn(self, *, tick: bool) -> Outcome | None:
         """Take what the sources have, then journal a tick if one is due and all is read; None if there was nothing."""
@@ -286,6 +293,7 @@ class TakeAndCommit:
                 plants.save(conn, outcome.config)
             deadletters.save(conn, outcome.dead_letters)
             deadletters.settle(conn, outcome.redriven, self._now())
+            declarations.settle(conn, outcome.declared)
             self._save_gaps(conn, outcome.gaps)
             self._keep_heard(conn, outcome)
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())

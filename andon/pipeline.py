@@ -31,6 +31,7 @@ from andon.events import (
     Tick,
     Waveform,
 )
+from andon.maintained import Maintained
 from andon.own_findings import of_failure, of_notice
 from andon.plant import Asset, Plant, Point
 from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
@@ -41,6 +42,11 @@ _FEW = 100
 """Up to so many values of each channel are looked at one by one."""
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
 FeaturesOf = Callable[[Waveform, Point | None], Readings]
+AsDeclared = Callable[[Sequence[Event], Callable[[str, str], Point | None]], Sequence[Event]]
+
+
+def _as_they_are(events: Sequence[Event], _: Callable[[str, str], Point | None]) -> Sequence[Event]:
+    return events
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Outcome:
     redriven: list[tuple[str, int]] = field(default_factory=list)
     rebirths: list[tuple[str, str]] = field(default_factory=list)
     config: ConfigChanged | None = None
+    declared: list[Declaration] = field(default_factory=list)
     heard: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """(asset, point) -> when it was last received and from which source."""
 
@@ -89,10 +96,17 @@ class Outcome:
 class Pipeline:
     """Decode, watch the sources, make features, detect: one `step` per batch."""
 
-    def __init__(self, decoder: Decoder, features_of: FeaturesOf, build_detectors: BuildDetectors) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        features_of: FeaturesOf,
+        build_detectors: BuildDetectors,
+        as_declared: AsDeclared = _as_they_are,
+    ) -> None:
         self._decoder = decoder
         self._features_of = features_of
         self._build_detectors = build_detectors
+        self._as_declared = as_declared
         self._plant = Plant(name="")
         self._config: ConfigChanged | None = None
         self._detectors: dict[str, Sequence[Detector]] = {}
@@ -102,6 +116,7 @@ class Pipeline:
         self._away: dict[str, int] = {}  # source -> since when it is silent
         self._noticed: dict[str, int] = {}  # code.subject -> since when it is active
         self._fed_by: dict[str, set[str]] = {}  # asset -> the sources it was heard from
+        self._maintained = Maintained()
 
     @property
     def plant(self) -> Plant:
@@ -133,8 +148,12 @@ class Pipeline:
         outcome.counts.setdefault(part.source, Counter()).update(decoded.counts)
         outcome.dead_letters.extend(decoded.dead_letters)
         outcome.rebirths.extend(decoded.rebirths)
-        for event in decoded.events:
+        for event in self._as_declared(decoded.events, self._point_of):
             self._take(event, outcome)
+
+    def _point_of(self, asset_id: str, point_id: str) -> Point | None:
+        asset = self._plant.asset(asset_id)
+        return asset.point(point_id) if asset else None
 
     def _again(self, redriven: Redriven, outcome: Outcome) -> None:
         """A refused message as if it came now; it was counted when it came, so that count is taken back."""
@@ -152,6 +171,7 @@ class Pipeline:
         match event:
             case ConfigChanged():
                 self._configure(event)
+                self._tell_maintenance(outcome)
                 outcome.config = event
             case Tick():
                 for gap in self._silent_sources(event):
@@ -161,8 +181,11 @@ class Pipeline:
                 outcome.gaps.append(event)
                 self._spread(event, outcome)
             case Notice():
-                outcome.findings += of_notice(event, self._noticed)
+                self._say(of_notice(event, self._noticed), outcome)
             case Declaration():
+                counts["declared"] += 1
+                outcome.declared.append(event)
+                self._maintained.take(event)
                 self._detect(event.asset, event, outcome)
             case Readings():
                 self._feeds(event, outcome, event.channels)
@@ -178,8 +201,7 @@ class Pipeline:
 
     def _waveform(self, event: Waveform, outcome: Outcome, counts: Counter[str]) -> None:
         self._feeds(event, outcome, (event.point,))
-        asset = self._plant.asset(event.asset)
-        features = self._features_of(event, asset.point(event.point) if asset else None)
+        features = self._features_of(event, self._point_of(event.asset, event.point))
         outcome.readings.append(features)
         if event.historical:
             counts["historical"] += 1
@@ -187,8 +209,8 @@ class Pipeline:
         if not self._is_newest(event.asset, event.point, event.at_ns):
             counts["late"] += 1
             return
+        self._detect(event.asset, event, outcome)  # its speed is known before its features are judged
         self._detect(event.asset, features, outcome)
-        self._detect(event.asset, event, outcome)
 
     def _feeds(
         self, event: Readings | Waveform | StopAlarm, outcome: Outcome, channels: Sequence[str] = ()
@@ -251,6 +273,11 @@ class Pipeline:
             latest[name] = int(before[-1])
         return keep
 
+    def _tell_maintenance(self, outcome: Outcome) -> None:
+        """Detectors that have just begun do not know what is being maintained; the others hear nothing new."""
+        for begun in self._maintained.standing():
+            self._detect(begun.asset, begun, outcome)
+
     def _detect_everywhere(self, event: Event, outcome: Outcome) -> None:
         for asset_id in self._detectors:
             self._detect(asset_id, event, outcome)
@@ -265,29 +292,54 @@ class Pipeline:
             if (asset_id, index) in self._failed:
                 continue
             try:
-                outcome.findings.extend(detector.update(event))
+                self._say(detector.update(event), outcome)
             except Exception as error:  # noqa: BLE001 - one broken detector must not stop the line (fault 73)
                 self._failed.add((asset_id, index))
-                outcome.findings.append(of_failure(asset_id, detector, event, error))
+                self._say([of_failure(asset_id, detector, event, error)], outcome)
+
+    def _say(self, findings: Sequence[Finding], outcome: Outcome) -> None:
+        """Each finding names the version of the detector set that made it."""
+        version = self._plant.detector_set.version
+        outcome.findings.extend(replace(finding, set_version=version) for finding in findings)
 
     def _configure(self, event: ConfigChanged) -> None:
-        """Take the plant document into force: assets that are unchanged keep their detectors and their state."""
+        """Take the plant document into force: detectors that stay as they are keep their state.
+
+        A detector with other parameters goes on from what the one before it had learned and said, so that a baseline
+        stays frozen (law 6); how a baseline is learned then counts from the next time it is learned.
+        """
         before, self._plant = self._plant, check(Plant, dict(event.document), "plant")
         self._config = event
-        kept: dict[str, Sequence[Detector]] = {}
+        kept, failed = {}, set[tuple[str, int]]()
         for asset in self._plant.assets:
-            old = before.asset(asset.id)
-            same = (
-                old == asset
-                and old is not None
-                and before.detectors_of(old) == self._plant.detectors_of(asset)
-            )
-            detectors = self._detectors.get(asset.id) if same else None
-            if detectors is None:
-                detectors = self._build_detectors(asset, self._plant)
-                self._failed = {failed for failed in self._failed if failed[0] != asset.id}
-            kept[asset.id] = detectors
-        self._detectors = kept
+            kept[asset.id], still = self._detectors_for(asset, before)
+            failed |= {(asset.id, index) for index in still}
+        self._detectors, self._failed = kept, failed
+
+    def _detectors_for(self, asset: Asset, before: Plant) -> tuple[Sequence[Detector], set[int]]:
+        """The detectors of an asset from here on, and which of them are switched off because they failed."""
+        machine, settings = before.asset(asset.id), self._plant.detectors_of(asset)
+        old = self._detectors.get(asset.id, ())
+        off = {index for name, index in self._failed if name == asset.id}
+        if machine is None or not _same_machine(machine, asset):
+            return self._build_detectors(asset, self._plant), set()
+        were = before.detectors_of(machine)
+        if were == settings and asset.id in self._detectors:
+            return old, off
+        made = list(self._build_detectors(asset, self._plant))
+        places = {setting.kind: index for index, setting in enumerate(were[: len(old)])}
+        still = set()
+        for index, setting in enumerate(settings[: len(made)]):
+            at = places.pop(setting.kind, None)
+            if at is None:
+                continue
+            if were[at] == setting:
+                made[index] = old[at]
+                if at in off:
+                    still.add(index)
+            elif at not in off:
+                made[index].restore(old[at].snapshot())
+        return made, still
 
     def _heard_from(self, part: Slice) -> list[Gap]:
         """Note that the source spoke; if it had been away, noticed or not, the gap it leaves."""
@@ -335,6 +387,7 @@ class Pipeline:
             "noticed": self._noticed,
             "fed_by": {asset: sorted(sources) for asset, sources in self._fed_by.items()},
             "failed": sorted(self._failed),
+            "maintained": self._maintained.snapshot(),
             "config": config
             and [
                 config.at_ns,
@@ -365,10 +418,16 @@ class Pipeline:
         fed_by: dict[str, list[str]] = own["fed_by"]
         self._fed_by = {asset: set(sources) for asset, sources in fed_by.items()}
         self._failed = {(asset_id, index) for asset_id, index in own["failed"]}
+        self._maintained.restore(own.get("maintained", ()))  # a snapshot of an earlier version has none
         self._decoder.restore(parts["decoder"])
         for asset_id, detectors in self._detectors.items():
             for index, detector in enumerate(detectors):
                 detector.restore(parts[f"detector/{asset_id}/{index}"])
+
+
+def _same_machine(one: Asset, other: Asset) -> bool:
+    """Whether nothing has changed but which detectors watch it."""
+    return one.model_copy(update={"detectors": ()}) == other.model_copy(update={"detectors": ()})
 
 
 def _is_heard(record: Record) -> bool:

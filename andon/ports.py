@@ -29,7 +29,7 @@ class RecordKind(IntEnum):
     NOTICE = 6  # body is JSON {code, subject, active, severity, detail}
     REDRIVE = 7  # a refused message to decode anew, see andon.redrive
     ORDER = 8  # batches in the order taken, see andon.history
-    DECLARATION = 9  # body is JSON {asset, component, what, by, note, ticket}
+    DECLARATION = 9  # body is JSON {id, asset, component, what, by, note, ticket}
 
 
 class Record(NamedTuple):

@@ -4,15 +4,16 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from andon.database import reading
-from andon.events import HOUR_NS, SECOND_NS, Quality, nanoseconds, rfc3339
+from andon import declarations
+from andon.database import reading, writing
+from andon.events import HOUR_NS, SECOND_NS, Declared, Quality, nanoseconds, rfc3339
 from andon.plant import Asset, Plant
 from api.answers import plain
-from api.visit import ContextOf
+from api.visit import ContextOf, Visit, VisitOf
 from ticketing import store
 
 router = APIRouter(tags=["machines"])
@@ -45,6 +46,7 @@ def asset(context: ContextOf, asset_id: str) -> Response:
     found = asset_of(context.plant(), asset_id)
     with reading(context.database) as conn:
         history = store.asset_history(conn, asset_id)
+        began = declarations.maintained(conn, asset_id).get(asset_id)
     channels = [
         {
             "channel": channel,
@@ -55,7 +57,45 @@ def asset(context: ContextOf, asset_id: str) -> Response:
         for channel, unit, at_ns, value in context.series.channels(asset_id)
     ]
     body = found.model_dump(mode="json") | {"line": found.line, "channels": channels}
-    return JSONResponse({**body, "history": plain(history)})
+    return JSONResponse({**body, "history": plain(history), "maintenance": plain(began)})
+
+
+@router.get("/assets/{asset_id}/declarations")
+def declared(context: ContextOf, asset_id: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+    """What people declared about a machine, newest first; `at` and `position` are null until the engine has taken it."""
+    asset_of(context.plant(), asset_id)
+    with reading(context.database) as conn:
+        found = declarations.recent(conn, limit, asset_id)
+    return JSONResponse({"items": plain(found)})
+
+
+class Word(BaseModel):
+    """What a person declares about a machine. A repair or an operating change is of a component, or of all."""
+
+    model_config = ConfigDict(extra="forbid")
+    what: Declared
+    component: str | None = Field(default=None, max_length=declarations.NAME_MAX)
+    note: str = Field(default="", max_length=declarations.NOTE_MAX)
+
+    def ask(self, visit: Visit, asset_id: str) -> declarations.Entry:
+        """Have the engine take it; DeclarationRefused says why it cannot be."""
+        declarations.check(visit.plant, asset_id, self.component, self.what)
+        with writing(visit.context.database) as conn:
+            return declarations.ask(
+                conn,
+                asset=asset_id,
+                component=self.component,
+                what=self.what,
+                by=visit.actor,
+                note=self.note,
+                now_ns=visit.context.now(),
+            )
+
+
+@router.post("/assets/{asset_id}/declarations", status_code=202)
+def declare(visit: VisitOf, asset_id: str, word: Word) -> Response:
+    """Declare a repair, an operating change, or the beginning or end of maintenance; it holds from its place in the stream on."""
+    return JSONResponse(plain(word.ask(visit, asset_id)), 202)
 
 
 class Stretch(BaseModel):

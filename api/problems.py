@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from andon.declarations import DeclarationRefused
 from andon.events import Json
 from api.auth import Refusal
 from api.headers import HEADERS
@@ -31,8 +32,14 @@ STATUS: Mapping[str, int] = {
     "photo_not_an_image": 415,
     "photo_too_many_pixels": 422,
     "photo_no_folder": 503,
+    "unknown_asset": 404,
+    "unknown_component": 422,
+    "maintenance_is_whole": 422,
+    "maintenance_begun": 409,
+    "maintenance_not_begun": 409,
+    "declaration_unusable": 422,
 }
-"""Code of a ticketing error -> HTTP status; one that is not here is a 422."""
+"""Code of an error of ticketing, or of what cannot be declared -> HTTP status; one that is not here is a 422."""
 
 
 def problem(status: int, code: str, detail: str = "", **more: Json) -> Response:
@@ -75,6 +82,11 @@ def install(app: FastAPI) -> None:
         if wants_page(request):
             return refusal_page(request, Refusal(STATUS.get(error.code, 422), "not_found"))
         return of_ticketing(error)
+
+    @app.exception_handler(DeclarationRefused)
+    def _declaration(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, DeclarationRefused)  # noqa: S101 - registered for nothing else
+        return problem(STATUS[error.code], error.code, str(error))
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: Exception) -> Response:

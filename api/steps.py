@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from andon.plant import Plant
 from ticketing.service import By, Tickets
 from ticketing.states import Step, Ticks
-from ticketing.ticket import SubState, Ticket
+from ticketing.ticket import Outcome, SubState, Ticket
 
 
 def _one_or_many(value: object) -> object:
@@ -157,17 +157,25 @@ class CloseUnsigned(GiveUp):
 
 
 class Cancel(GiveUp):
-    """Nothing needs to be done."""
+    """Nothing needs to be done; `outcome` where that is for planned work or an operating change."""
+
+    outcome: Literal[Outcome.PLANNED, Outcome.OPERATING_CHANGE] | None = None
 
     def _to(self, on: Target) -> Ticket:
-        return on.tickets.cancel(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+        return on.tickets.cancel(
+            on.ticket_id, reason=self.reason, approver=self.approver, outcome=self.outcome, **on.by
+        )
 
 
 class FalseAlarm(GiveUp):
-    """There was no fault."""
+    """There was no fault; `outcome` where planned work or an operating change had set it off."""
+
+    outcome: Literal[Outcome.FALSE_ALARM, Outcome.PLANNED, Outcome.OPERATING_CHANGE] = Outcome.FALSE_ALARM
 
     def _to(self, on: Target) -> Ticket:
-        return on.tickets.false_alarm(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+        return on.tickets.false_alarm(
+            on.ticket_id, reason=self.reason, approver=self.approver, outcome=self.outcome, **on.by
+        )
 
 
 class Duplicate(GiveUp):
@@ -192,6 +200,24 @@ class Reopen(Back):
         )
 
 
+class Relearn(Deed):
+    """The proposal of the closure is accepted: the component's baseline is learned anew."""
+
+    note: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.relearn(on.ticket_id, note=self.note, **on.by)
+
+
+class KeepBaseline(Deed):
+    """The proposal of the closure is declined, and why."""
+
+    reason: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.keep_baseline(on.ticket_id, reason=self.reason, **on.by)
+
+
 DEEDS: Mapping[Step, type[Deed]] = {
     Step.ASSIGN: Assign,
     Step.TRANSFER: Transfer,
@@ -206,5 +232,7 @@ DEEDS: Mapping[Step, type[Deed]] = {
     Step.FALSE_ALARM: FalseAlarm,
     Step.DUPLICATE: Duplicate,
     Step.REOPEN: Reopen,
+    Step.RELEARN: Relearn,
+    Step.KEEP_BASELINE: KeepBaseline,
 }
 """Every step that people take; FAIL_AGAIN is the machine's own."""

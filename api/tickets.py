@@ -206,6 +206,18 @@ def reopen(on: On, deed: steps.Reopen) -> Response:
     return on.do(deed)
 
 
+@router.post("/tickets/{ticket_id}/relearn")
+def relearn(on: On, deed: steps.Relearn) -> Response:
+    """Closed: what the closure proposes is declared, and the component's baseline learned anew."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/keep_baseline")
+def keep_baseline(on: On, deed: steps.KeepBaseline) -> Response:
+    """Closed: what the closure proposes is declined."""
+    return on.do(deed)
+
+
 class Remark(BaseModel):
     """Words for the record."""
 

@@ -136,6 +136,7 @@ class NoticeBody(Struct, frozen=True, gc=False):
 class DeclarationBody(Struct, frozen=True, gc=False):
     """The body of a DECLARATION record: what a person says about a machine."""
 
+    id: _Sequence
     asset: _Name
     component: _Name | None
     what: Literal["repair", "operating_change", "maintenance_begins", "maintenance_ends"]

@@ -72,6 +72,7 @@ def declaration(run: Run) -> None:
         note=said.note,
         ticket=said.ticket,
         origin=run.origin(),
+        id=said.id,
     )
     run.put(declared, said.asset)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from andon import manifest, plants
+from andon import declarations, manifest, plants
 from andon.database import open_database, writing
 from andon.events import (
     HOUR_NS,
@@ -60,7 +60,7 @@ class ShopFloor:
         self.clock = Clock()
         self.plant: Plant = plant_document()
         self.database = open_database(folder / "andon.sqlite")
-        for metadata in (manifest, plants, deadletters, gaps, freshness, store):
+        for metadata in (manifest, plants, declarations, deadletters, gaps, freshness, store):
             metadata.metadata.create_all(self.database)
         self.tickets = Tickets(self.database, photos=folder / "photos")
         self.series = SeriesStore(folder / "series.sqlite")

@@ -1,8 +1,10 @@
-"""What a step means beyond its ticket: alarms that a repair ends, keys that are taken, RCAs whose ground has gone."""
+"""What a step means beyond its ticket: alarms a repair ends, RCAs whose ground has gone, baselines learned anew."""
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
+from andon import declarations
 from ticketing.book import Book
+from ticketing.states import Given, proposed
 from ticketing.tables import activation, master, problem, problem_link
 from ticketing.ticket import Closure, Ticket
 
@@ -22,11 +24,12 @@ _REVIEW = update(problem).where(
 )
 
 
-def settle(book: Book, before: Ticket, after: Ticket) -> None:
+def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
     """Carry a step's meaning to the failures and RCAs of its ticket.
 
     Work that is done ends what stands, for a source that never says "over" must not hide the next failure; work
     that was not done after all brings it back. An RCA that rests on a false alarm is flagged, never deleted.
+    A proposal that is accepted is declared, for the engine to take into the stream.
     """
     if before.settled_ns is None and after.settled_ns is not None:
         book.later(_END, {"_ticket": after.id, "clear_ns": book.now_ns})
@@ -34,6 +37,18 @@ def settle(book: Book, before: Ticket, after: Ticket) -> None:
         book.later(_REVIVE, {"_ticket": after.id})
     if after.closure is Closure.FALSE_ALARM:
         book.later(_REVIEW, {"_ticket": after.id, "review": str(after.closure), "change": book.change})
+    what = proposed(after)
+    if after.relearn and not before.relearn and what is not None:
+        declarations.ask(
+            book.conn,
+            asset=after.asset,
+            component=after.headline.component,
+            what=what,
+            by=given.actor,
+            note=given.reason or after.summary or after.closure_note,
+            ticket=after.number,
+            now_ns=book.now_ns,
+        )
 
 
 def other_open_ticket(conn: Connection, ticket: Ticket) -> int | None:

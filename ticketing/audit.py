@@ -33,6 +33,8 @@ AUDITED = (
     "same_kind",
     "closure",
     "closure_note",
+    "outcome",
+    "relearn",
     "approver",
     "duplicate_of",
     "reopen_count",

@@ -13,7 +13,7 @@ from ticketing.recall import Alarm
 from ticketing.rows import headline_of_row
 from ticketing.states import Given, Step, check
 from ticketing.tables import activation, alarm, dedup_key, failure, master, occurrence, problem_link
-from ticketing.ticket import Closure, Headline, Suggestion, Ticket, TicketState
+from ticketing.ticket import Closure, Headline, Outcome, Suggestion, Ticket, TicketState
 from ticketing.urgency import graver, higher
 
 _FROM: BindParameter[Any] = bindparam("_from")
@@ -54,6 +54,7 @@ def merge(
         sub_state=None,
         closed_ns=book.now_ns,
         closure=Closure.DUPLICATE,
+        outcome=Outcome.DUPLICATE,
         closure_note=reason,
         approver=approver,
         duplicate_of=winner.id,

@@ -24,11 +24,11 @@ from ticketing.errors import (
 )
 from ticketing.opening import Opening
 from ticketing.photos import MIME, keep, picture_of
-from ticketing.states import Given, Step, Ticks, again, check, next_steps
+from ticketing.states import OUTCOMES, Given, Step, Ticks, again, check, next_steps, repaired
 from ticketing.tables import Row
 from ticketing.tables import photo as photos
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import UNRESOLVED, Closure, Photo, SubState, Ticket
+from ticketing.ticket import UNRESOLVED, Closure, Outcome, Photo, SubState, Ticket
 
 CONSOLE = "console"
 
@@ -40,6 +40,14 @@ class By(TypedDict):
     now_ns: int
     expected_version: int
     channel: NotRequired[str]
+
+
+class GivenUp(By):
+    """The same for a ticket that is closed without a signature: why, and what it was (one of `OUTCOMES`)."""
+
+    reason: str
+    approver: str
+    outcome: NotRequired[Outcome | None]
 
 
 class Tickets:
@@ -163,7 +171,9 @@ class Tickets:
             Step.SIGN,
             Given(ticks=ticks),
             by,
-            lambda t: replace(t, signer=by["actor"], closure=Closure.SIGNED, closed_ns=by["now_ns"]),
+            lambda t: replace(
+                t, signer=by["actor"], closure=Closure.SIGNED, outcome=repaired(t), closed_ns=by["now_ns"]
+            ),
             tell=lambda t: (t.assignee,),
         )
 
@@ -178,23 +188,26 @@ class Tickets:
             tell=lambda t: (t.assignee, t.backup),
         )
 
-    def close_unsigned(self, ticket_id: int, *, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
+    def close_unsigned(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """A supervisor closes what nobody signs; it stays marked as not confirmed."""
-        return self._give_up(
-            ticket_id, Step.CLOSE_UNSIGNED, Closure.UNSIGNED, reason=reason, approver=approver, by=by
-        )
+        return self._give_up(ticket_id, Step.CLOSE_UNSIGNED, Closure.UNSIGNED, why)
 
-    def cancel(self, ticket_id: int, *, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
+    def cancel(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """Nothing needs to be done."""
-        return self._give_up(
-            ticket_id, Step.CANCEL, Closure.CANCELLED, reason=reason, approver=approver, by=by
-        )
+        return self._give_up(ticket_id, Step.CANCEL, Closure.CANCELLED, why)
 
-    def false_alarm(self, ticket_id: int, *, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
+    def false_alarm(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """There was no fault; an RCA that rests on it is flagged for review."""
-        return self._give_up(
-            ticket_id, Step.FALSE_ALARM, Closure.FALSE_ALARM, reason=reason, approver=approver, by=by
-        )
+        return self._give_up(ticket_id, Step.FALSE_ALARM, Closure.FALSE_ALARM, why)
+
+    def relearn(self, ticket_id: int, *, note: str = "", **by: Unpack[By]) -> Ticket:
+        """Accept what the closure proposes: what was done is declared, and the baseline learned anew."""
+        return self._step(ticket_id, Step.RELEARN, Given(reason=note), by, lambda t: replace(t, relearn=True))
+
+    def keep_baseline(self, ticket_id: int, *, reason: str, **by: Unpack[By]) -> Ticket:
+        """Decline what the closure proposes: the component goes on being judged by what was learned before."""
+        given = Given(reason=reason)
+        return self._step(ticket_id, Step.KEEP_BASELINE, given, by, lambda t: replace(t, relearn=False))
 
     def duplicate(self, ticket_id: int, *, of: int, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
         """Merge it into another ticket that is worked on, which takes over its keys and occurrences; gives the closed one."""
@@ -299,21 +312,20 @@ class Tickets:
             book.save()
         return kept
 
-    def _give_up(
-        self, ticket_id: int, step: Step, closure: Closure, *, reason: str, approver: str, by: By
-    ) -> Ticket:
+    def _give_up(self, ticket_id: int, step: Step, closure: Closure, why: GivenUp) -> Ticket:
         return self._step(
             ticket_id,
             step,
-            Given(reason=reason, approver=approver),
-            by,
+            Given(reason=why["reason"], approver=why["approver"]),
+            why,
             lambda t: replace(
                 t,
                 sub_state=None,
                 closure=closure,
-                closure_note=reason,
-                approver=approver,
-                closed_ns=by["now_ns"],
+                closure_note=why["reason"],
+                outcome=why.get("outcome", OUTCOMES[step][0]) if step in OUTCOMES else repaired(t),
+                approver=why["approver"],
+                closed_ns=why["now_ns"],
             ),
             tell=lambda t: (t.assignee, t.requester),
         )
@@ -345,7 +357,7 @@ class Tickets:
                 reason=given.reason or _scores(before, given),
                 evidence=given.evidence,
             )
-            settle(book, before, after)
+            settle(book, before, after, given)
             book.tell(after, f"ticket.{step}", tell(after), {"reason": given.reason, "actor": by["actor"]})
             book.save()
         return after
@@ -360,14 +372,12 @@ class Tickets:
         return book
 
     def _lock(self, conn: Connection, *ticket_ids: int) -> None:
-        found = {row.id: row.asset for row in conn.execute(_ASSETS.where(tickets.c.id.in_(ticket_ids)))}
+        chosen = select(tickets.c.id, tickets.c.asset).where(tickets.c.id.in_(ticket_ids))
+        found = {row.id: row.asset for row in conn.execute(chosen)}
         for ticket_id in ticket_ids:
             if ticket_id not in found:
                 raise TicketNotFound(ticket_id)
         lock_assets(conn, found.values())
-
-
-_ASSETS = select(tickets.c.id, tickets.c.asset)
 
 
 def _scores(ticket: Ticket, given: Given) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ticketing.causes import refuses
+from andon.events import Declared, Family
+from ticketing.causes import CAUSES, refuses
 from ticketing.errors import Missing, NoEdge, StepRefused
-from ticketing.ticket import SubState, Ticket, TicketState
+from ticketing.ticket import Outcome, SubState, Ticket, TicketState
 
 PENDING, ASSIGNED, IN_PROGRESS, RESOLVED, CLOSED = TicketState
 
@@ -31,6 +32,8 @@ class Step(StrEnum):
     CANCEL = "cancel"
     DUPLICATE = "duplicate"
     FALSE_ALARM = "false_alarm"
+    RELEARN = "relearn"
+    KEEP_BASELINE = "keep_baseline"
 
 
 class Demand(StrEnum):
@@ -52,6 +55,7 @@ class Demand(StrEnum):
     MASTER = "master"
     WAS_ASSIGNED = "was_assigned"
     NEVER_ASSIGNED = "never_assigned"
+    PROPOSAL = "proposal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
         Step.SIGN: frozenset({Demand.THREE_TICKS, Demand.OTHER_SIGNER}),
         Step.CLOSE_UNSIGNED: frozenset({Demand.REASON, Demand.APPROVER}),
     },
+    (CLOSED, CLOSED): {
+        Step.RELEARN: frozenset({Demand.PROPOSAL}),
+        Step.KEEP_BASELINE: frozenset({Demand.PROPOSAL, Demand.REASON}),
+    },
     (CLOSED, PENDING): {
         Step.FAIL_AGAIN: _BACK | {Demand.NEVER_ASSIGNED},
         Step.REOPEN: _BACK | {Demand.APPROVER, Demand.NEVER_ASSIGNED},
@@ -119,6 +127,31 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
     },
 }
 """(from, to) -> step -> demands. A pair that is not here is no edge."""
+
+OUTCOMES: Mapping[Step, tuple[Outcome | None, ...]] = {
+    Step.FALSE_ALARM: (Outcome.FALSE_ALARM, Outcome.PLANNED, Outcome.OPERATING_CHANGE),
+    Step.CANCEL: (None, Outcome.PLANNED, Outcome.OPERATING_CHANGE),
+}
+"""What a ticket that is given up can have been; the first where nothing is said. None is no label at all."""
+
+_LEARNED = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE})
+_PROPOSES = {
+    Outcome.FIXED: Declared.REPAIR,
+    Outcome.OPERATING_CHANGE: Declared.OPERATING_CHANGE,
+}
+
+
+def repaired(ticket: Ticket) -> Outcome:
+    """What a ticket that was worked on turned out to be: its root cause may say that nothing was wrong."""
+    cause = CAUSES.get(ticket.cause or "")
+    return Outcome.FALSE_ALARM if cause is not None and cause.tunes else Outcome.FIXED
+
+
+def proposed(ticket: Ticket) -> Declared | None:
+    """What closing it proposes to declare, so that the component's baseline is learned anew (law 6); None: nothing."""
+    if ticket.is_open or ticket.outcome is None or ticket.headline.family not in _LEARNED:
+        return None
+    return _PROPOSES.get(ticket.outcome)
 
 
 def _named(who: str, known: frozenset[str] | None) -> str | None:
@@ -162,6 +195,12 @@ def _master(ticket: Ticket, given: Given) -> str | None:
     return "itself" if given.master == ticket.id else None
 
 
+def _proposal(ticket: Ticket, _given: Given) -> str | None:
+    if proposed(ticket) is None:
+        return "absent"
+    return None if ticket.relearn is None else "answered"
+
+
 def _unless(met: bool) -> str | None:
     return None if met else "absent"
 
@@ -183,6 +222,7 @@ CHECKS: Mapping[Demand, Callable[[Ticket, Given], str | None]] = {
     Demand.MASTER: _master,
     Demand.WAS_ASSIGNED: lambda ticket, _: _unless(ticket.assignee is not None),
     Demand.NEVER_ASSIGNED: lambda ticket, _: _unless(ticket.assignee is None),
+    Demand.PROPOSAL: _proposal,
 }
 """What each demand looks at; None if it is met, else why not."""
 
@@ -205,7 +245,7 @@ def target(ticket: Ticket, step: Step) -> TicketState:
     if not ways:
         allowed = [str(s) for (source, _), steps in EDGES.items() if source is ticket.state for s in steps]
         raise NoEdge(ticket.state, step, allowed)
-    if ticket.state is CLOSED:
+    if len(ways) > 1:
         return IN_PROGRESS if ticket.assignee is not None else PENDING
     return ways[0]
 
@@ -226,9 +266,15 @@ def check(ticket: Ticket, step: Step, given: Given) -> TicketState:
 
 
 def next_steps(ticket: Ticket, given: Given) -> Mapping[Step, tuple[Missing, ...]]:
-    """Every step that can be taken from here, each with what is still missing: the page's checklist."""
+    """Every step that can be taken from here, each with what is still missing: the page's checklist.
+
+    Where nothing is proposed, there is nothing to answer.
+    """
     possible = [step for (source, _), steps in EDGES.items() if source is ticket.state for step in steps]
-    return {step: lacks(ticket, step, given) for step in possible if step is not Step.FAIL_AGAIN}
+    unmet = {step: lacks(ticket, step, given) for step in possible if step is not Step.FAIL_AGAIN}
+    return {
+        step: missing for step, missing in unmet.items() if Demand.PROPOSAL not in {m.demand for m in missing}
+    }
 
 
 def again(ticket: Ticket, state: TicketState) -> Ticket:
@@ -249,6 +295,8 @@ def again(ticket: Ticket, state: TicketState) -> Ticket:
         same_kind=None,
         closure=None,
         closure_note="",
+        outcome=None,
+        relearn=None,
         approver=None,
         reopen_count=ticket.reopen_count + 1,
     )

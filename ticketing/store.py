@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from andon.events import Json, Priority
+from andon.events import Declared, Json, Priority
 from ticketing import tables as t
 from ticketing.audit import Responsibility, responsibility
 from ticketing.errors import Missing, TicketNotFound
 from ticketing.rows import event_of, occurrence_of, photo_of, problem_link_of, problem_of, ticket_of
-from ticketing.states import Given, Step, next_steps
+from ticketing.states import Given, Step, next_steps, proposed
 from ticketing.tables import metadata
 from ticketing.ticket import (
     FoldRule,
@@ -162,6 +162,7 @@ class TicketDetail:
     problems: tuple[Problem, ...]
     keys: tuple[HeldKey, ...]
     next_steps: Mapping[Step, tuple[Missing, ...]]
+    proposal: Declared | None
     recurrences: tuple[Ticket, ...] = field(default=())
 
 
@@ -188,6 +189,7 @@ def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetai
         problems=_problems(conn, select(t.problem).where(t.problem.c.id.in_(of_ticket))),
         keys=_keys(conn, ticket_id),
         next_steps=next_steps(found, Given(photos=this_round)),
+        proposal=proposed(found) if found.relearn is None else None,
         recurrences=tuple(ticket_of(line) for line in conn.execute(again).mappings()),
     )
 

@@ -161,7 +161,7 @@ def _take_offline(data: Path, database: Database) -> None:
     try:
         engine = make_engine(data, journals, database, clock.wall, notify=True, keeping=Keeping())
         engine.recover()
-        while engine.redrive():
+        while engine.take_asked():
             pass
         engine.snapshot()
     finally:

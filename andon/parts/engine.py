@@ -73,10 +73,11 @@ class LiveEngine:
         self._kept = self._keeper.submit(lambda: None)
 
     def start(self) -> int:
-        """Recover, then bring the plant document into force; gives the number of repeated batches."""
+        """Recover, bring the plant document into force, then what was asked meanwhile; gives the number of repeated batches."""
         repeated = self._engine.recover()
         if self._plant is not None:
             self._engine.configure(self._plant)
+        self._engine.take_asked()
         return repeated
 
     def run(self, stopping: threading.Event, nudged: Nudged) -> None:
@@ -120,7 +121,7 @@ class LiveEngine:
         if self._notifiers:
             self._unless_full(lambda: outbox.deliver(self._database, self._notifiers, self._now()))
         self._disk = disk.look()
-        self._engine.redrive()
+        self._engine.take_asked()
         status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
 
     def _hear(self) -> None:

@@ -4,23 +4,28 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import quote
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
 
+from andon import declarations
 from andon.database import reading
+from andon.declarations import DeclarationRefused, Entry
 from andon.events import HOUR_NS, PackMLState, Priority, Quality
 from andon.plant import Asset
-from api.assets import CLOCK_MARGIN_NS, asset_of
+from api.assets import CLOCK_MARGIN_NS, Word, asset_of
 from api.freshness import points_of
-from api.pages import render
+from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.bearings import bearings_of
 from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
 from api.web.rows import row_of
-from api.web.wording import asset_name
+from api.web.ticket_steps import Form
+from api.web.wording import asset_name, person_name
 from api.web.zones import limits_of_point, zone_at
 from ingest.freshness import Freshness, Place, State
 from ticketing import store
@@ -30,6 +35,7 @@ from ticketing.urgency import ORDER
 router = APIRouter()
 WINDOWS_H = (1, 8, 24, 168)
 SPARK = 60  # points of a sparkline
+DECLARED = 8  # declarations on a machine's page
 STATE = "state"
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
 
@@ -59,6 +65,7 @@ class AssetRow:
     open: int
     heard_ns: int | None
     stale: bool
+    maintenance: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,14 @@ def assets(request: Request, visit: VisitOf) -> Response:
     """All machines by line."""
     with reading(visit.context.database) as conn:
         tickets = store.tickets(conn, store.Filter(states=OPEN), limit=1000).tickets
+        maintained = declarations.maintained(conn)
     points = points_of(visit.context)
     rows: dict[str, list[AssetRow]] = {}
     for asset in visit.plant.assets:
         mine = [ticket for ticket in tickets if ticket.asset == asset.id]
-        rows.setdefault(asset.line, []).append(_row(asset, _channels(asset, visit), mine, points, visit))
+        rows.setdefault(asset.line, []).append(
+            _row(asset, _channels(asset, visit), mine, points, visit, maintenance=maintained.get(asset.id))
+        )
     lines = [Line(name, rows[name]) for name in sorted(rows)]
     return render(request, visit, "assets.html", "assets", lines=lines)
 
@@ -95,6 +105,8 @@ def _row(
     tickets: Sequence[Ticket],
     points: Mapping[Place, Freshness],
     visit: Visit,
+    *,
+    maintenance: Entry | None,
 ) -> AssetRow:
     mine = [points[asset.id, point.id] for point in asset.points]
     state, running = _state(channels, visit)
@@ -108,6 +120,7 @@ def _row(
         open=len(tickets),
         heard_ns=max((one.heard_ns for one in mine if one.heard_ns is not None), default=None),
         stale=any(one.state is State.STALE for one in mine),
+        maintenance=maintenance,
     )
 
 
@@ -159,6 +172,8 @@ def asset(
     shown = channel if channel in channels else _first(channels)
     with reading(visit.context.database) as conn:
         tickets = store.tickets(conn, store.Filter(asset=asset_id), sort=store.Sort.NEWEST, limit=6).tickets
+        maintenance = declarations.maintained(conn, asset_id).get(asset_id)
+        declared = declarations.recent(conn, DECLARED, asset_id)
     state, running = _state(channels, visit)
     points = points_of(visit.context)
     return render(
@@ -179,7 +194,26 @@ def asset(
         windows=[{"hours": one, "name": visit.time.span(one * 3600)} for one in WINDOWS_H],
         tickets=[row_of(ticket, visit) for ticket in tickets],
         bearings=bearings_of(found),
+        maintenance=maintenance,
+        declared=[(entry, person_name(entry.by, visit.plant)) for entry in declared],
+        components=list(dict.fromkeys(point.component for point in found.points)),
     )
+
+
+@router.post("/assets/{asset_id}/declarations")
+def declare(visit: VisitOf, asset_id: str, form: Form) -> Response:
+    """Declare something about a machine; the page says how it went."""
+    given = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
+    answer = RedirectResponse(f"/assets/{quote(asset_id, safe='')}", 303)
+    name = asset_name(asset_of(visit.plant, asset_id), asset_id, visit.words)
+    try:
+        entry = Word.model_validate(given).ask(visit, asset_id)
+    except (ValidationError, DeclarationRefused) as error:
+        code = error.code if isinstance(error, DeclarationRefused) else "invalid_request"
+        say(answer, "flash.refused", number=name, why=visit.words(f"error.{code}"))
+    else:
+        say(answer, "flash.declared", name=name, what=visit.words(f"declaration.{entry.what}"))
+    return answer
 
 
 def _rank(channel: str) -> tuple[bool, bool, str, int]:

@@ -17,6 +17,7 @@ from ticketing.ticket import Fold, FoldRule, Occurrence, Photo, Ticket, TicketEv
 
 Fact = tuple[str, str]
 _PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
+_CODED = frozenset({"priority", "sub_state", "closure", "outcome"})
 _FOLD_RULES = frozenset(str(rule) for rule in FoldRule)
 _NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
 
@@ -122,8 +123,7 @@ def _value(name: str, value: Json, visit: Visit) -> str:
         return cause_label(str(value), visit.words)
     if isinstance(value, bool):
         return visit.words("field.yes" if value else "field.no")
-    known = {"priority": "priority", "sub_state": "sub_state", "closure": "closure"}.get(name)
-    return visit.words(f"{known}.{value}") if known else str(value)
+    return visit.words(f"{name}.{value}") if name in _CODED else str(value)
 
 
 def cause_label(code: str, words: Words) -> str:
@@ -167,6 +167,11 @@ def solution(ticket: Ticket, visit: Visit) -> list[Fact]:
         ("signer", person_name(ticket.signer, visit.plant) if ticket.signer else ""),
         ("closure", words(f"closure.{ticket.closure}") if ticket.closure else ""),
         ("note", ticket.closure_note),
+        ("outcome", words(f"outcome.{ticket.outcome}") if ticket.outcome else ""),
+        (
+            "relearn",
+            "" if ticket.relearn is None else words("field.yes" if ticket.relearn else "field.no"),
+        ),
     ]
     return [fact for fact in facts if fact[1]]
 

@@ -17,6 +17,7 @@ from api.web.rows import row_of
 from api.web.surroundings import around
 from api.web.wording import asset_name, limit_sources, person_name, score_text, verdict, why_this_person
 from ticketing import store
+from ticketing.states import OUTCOMES, Step
 from ticketing.ticket import Ticket, TicketState
 
 router = APIRouter()
@@ -75,6 +76,7 @@ def inbox(
         explicit=chosen is not None and chosen.ticket.id == ticket,
         next_id=_next(waiting, looked_at),
         actor_name=person_name(visit.actor, visit.plant),
+        outcomes=OUTCOMES[Step.FALSE_ALARM],
     )
 
 

@@ -15,6 +15,7 @@ MAIN: Mapping[TicketState, Step] = {
     TicketState.ASSIGNED: Step.ACCEPT,
     TicketState.IN_PROGRESS: Step.RESOLVE,
     TicketState.RESOLVED: Step.SIGN,
+    TicketState.CLOSED: Step.RELEARN,
 }
 """The step that leads on from each state."""
 
@@ -87,7 +88,7 @@ def _demands(ticket: Ticket, step: Step) -> list[Demand]:
         for one, demands in steps.items()
         if source is ticket.state and one is step and _fits(ticket, demands)
     )
-    shown = wanted - {Demand.WAS_ASSIGNED, Demand.NEVER_ASSIGNED}
+    shown = wanted - {Demand.WAS_ASSIGNED, Demand.NEVER_ASSIGNED, Demand.PROPOSAL}
     return [demand for demand in Demand if demand in shown]
 
 

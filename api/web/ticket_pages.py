@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
+from andon import declarations
 from andon.database import reading
 from api.pages import render
 from api.tickets import Wanted, filter_of
@@ -21,6 +22,7 @@ from api.web.wording import asset_name, condition_name, limit_sources, score_tex
 from ticketing import store
 from ticketing.causes import CAUSES
 from ticketing.photos import MIME
+from ticketing.states import OUTCOMES
 from ticketing.ticket import SubState, TicketState
 
 router = APIRouter()
@@ -69,6 +71,7 @@ def ticket(
         detail = store.ticket(conn, ticket_id, limit=MOST if everything else SHOWN)
         evidence = evidence_of(conn, detail)
         numbers = history.numbers_of(conn, detail)
+        began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
     return render(
@@ -96,6 +99,9 @@ def ticket(
         others=steps.others,
         suggested=suggested_of(found),
         sub_states=list(SubState),
+        outcomes=OUTCOMES,
+        proposal=detail.proposal,
+        maintenance=began,
         causes=_causes(visit),
     )
 

@@ -66,7 +66,7 @@ class SmallLine:
         """Ask for refused messages and have them taken anew; gives how many were asked for."""
         with writing(self.database) as conn:
             asked = deadletters.ask(conn, which, self.now())
-        while self.engine.redrive():
+        while self.engine.take_asked():
             pass
         return asked
 

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from andon.events import Action, GapCause, PackMLState, Priority
+from andon.events import Action, Declared, GapCause, PackMLState, Priority
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
@@ -20,7 +20,7 @@ from ticketing import routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.states import Demand, Step
-from ticketing.ticket import Closure, FoldRule, ProblemState, SubState, TicketState
+from ticketing.ticket import Closure, FoldRule, Outcome, ProblemState, SubState, TicketState
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
@@ -74,6 +74,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "chart.": (*("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),),
     "chart.trend_": ("limit", "baseline"),
     "closure.": Closure,
+    "declaration.": Declared,
     "counted.": (
         *(action for action in Action),
         *("values", "findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures"),
@@ -82,19 +83,20 @@ FAMILIES: dict[str, Iterable[str]] = {
     "demand.": (
         *(demand for demand in Demand),
         *("backup_same_as_person", "cause_unknown", "cause_retired", "master_itself"),
-        *("person_unknown", "backup_unknown", "master_is_closed"),
+        *("person_unknown", "backup_unknown", "master_is_closed", "proposal_answered"),
     ),
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
     "false_alarm.": ("planned_work", "sensor_loose", "process_change", "known_noise"),
     "finding.": [f"{condition}.{part}" for condition in CONDITIONS for part in ("name", "verdict")],
-    "flash.": ("assign", "false_alarm", "done", "refused", "stale", "photo"),
+    "flash.": ("assign", "false_alarm", "declared", "done", "refused", "stale", "photo"),
     "fold.": FoldRule,
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
     "help.key_": ("j", "k", "a", "n", "o", "help"),
     "letter.": Reason,
-    "next.title_": ("assign", "accept", "resolve", "sign"),
+    "next.title_": ("assign", "accept", "resolve", "sign", "relearn"),
+    "outcome.": Outcome,
     "packml.": [state.name for state in PackMLState],
     "pipeline.is_": ("connected", "disconnected", "down", "unknown"),
     "priority.": get_args(Priority),
@@ -114,6 +116,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("neighbour_ratio", "common_ratio", "mean_abs"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
     ),
+    "relearn.why_": ("repair", "operating_change"),
     "refused.": (
         *REFUSALS,
         *(f"{code}_text" for code in REFUSALS),
@@ -125,7 +128,17 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("lightest", "owner", "nobody"),
         *(routing.SKILL, routing.OFFLINE, routing.OTHER_LINE, routing.FULL),
     ),
-    "solution.": ("summary", "cause", "same_kind", "handler", "signer", "closure", "note"),
+    "solution.": (
+        "summary",
+        "cause",
+        "same_kind",
+        "handler",
+        "signer",
+        "closure",
+        "note",
+        "outcome",
+        "relearn",
+    ),
     "stage.": STAGES,
     "state.": TicketState,
     "step.": Step,

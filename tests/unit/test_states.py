@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from andon.events import SECOND_NS, Family
+from andon.events import SECOND_NS, Declared, Family
 from ticketing import causes
 from ticketing.causes import CAUSES, Cause, refuses
 from ticketing.errors import Missing, NoEdge, StepRefused
@@ -20,9 +20,20 @@ from ticketing.states import (
     check,
     lacks,
     next_steps,
+    proposed,
+    repaired,
     steps_between,
 )
-from ticketing.ticket import Closure, Headline, SubState, Suggestion, Ticket, TicketState, TicketType
+from ticketing.ticket import (
+    Closure,
+    Headline,
+    Outcome,
+    SubState,
+    Suggestion,
+    Ticket,
+    TicketState,
+    TicketType,
+)
 
 T = 1_750_000_000 * SECOND_NS
 PENDING, ASSIGNED, IN_PROGRESS, RESOLVED, CLOSED = TicketState
@@ -40,6 +51,7 @@ ALLOWED = {
     (IN_PROGRESS, CLOSED),
     (RESOLVED, IN_PROGRESS),
     (RESOLVED, CLOSED),
+    (CLOSED, CLOSED),
     (CLOSED, PENDING),
     (CLOSED, IN_PROGRESS),
 }
@@ -263,6 +275,53 @@ class TestAgain:
         assert (undone.resolved_ns, undone.reopen_count) == (None, 2)
         assert undone.assignee == "zhang"
         assert undone.sub_state is SubState.SITE_SURVEY
+
+
+class TestProposal:
+    BEARING = Headline(Family.MACHINE_CONDITION, "DE-bearing", "zone_d", 800, 1.0, T, "f1")
+
+    @pytest.mark.parametrize(
+        ("outcome", "what"),
+        [
+            (Outcome.FIXED, Declared.REPAIR),
+            (Outcome.OPERATING_CHANGE, Declared.OPERATING_CHANGE),
+            (Outcome.FALSE_ALARM, None),
+            (Outcome.PLANNED, None),
+            (Outcome.DUPLICATE, None),
+            (None, None),
+        ],
+    )
+    def test_a_repair_and_an_operating_change_propose_to_learn_the_baseline_anew(self, outcome, what):
+        closed = ticket(CLOSED, headline=self.BEARING, outcome=outcome)
+        assert proposed(closed) is what
+        steps = next_steps(closed, EVERYTHING)
+        assert ({Step.RELEARN, Step.KEEP_BASELINE} <= set(steps)) is (what is not None)
+
+    @pytest.mark.parametrize("family", [Family.STOP, Family.DATA_QUALITY, Family.ELECTRICAL])
+    def test_where_nothing_was_learned_nothing_is_proposed(self, family):
+        closed = ticket(CLOSED, headline=replace(self.BEARING, family=family), outcome=Outcome.FIXED)
+        assert missing(Step.RELEARN, CLOSED, EVERYTHING, headline=closed.headline) == {"proposal": "absent"}
+        assert proposed(closed) is None
+
+    def test_it_is_answered_once_and_declined_with_a_reason(self):
+        fixed = {"headline": self.BEARING, "outcome": Outcome.FIXED}
+        assert check(ticket(CLOSED, **fixed), Step.RELEARN, Given(actor="chen")) is CLOSED
+        assert missing(Step.KEEP_BASELINE, CLOSED, Given(actor="chen"), **fixed) == {"reason": "absent"}
+        for answer in (True, False):
+            asked = {**fixed, "relearn": answer}
+            assert missing(Step.RELEARN, CLOSED, EVERYTHING, **asked) == {"proposal": "answered"}
+
+    def test_an_open_ticket_proposes_nothing_and_going_on_voids_what_was_said(self):
+        assert proposed(ticket(RESOLVED, headline=self.BEARING, outcome=Outcome.FIXED)) is None
+        undone = again(
+            ticket(CLOSED, headline=self.BEARING, outcome=Outcome.FIXED, relearn=False), IN_PROGRESS
+        )
+        assert (undone.outcome, undone.relearn) == (None, None)
+
+    def test_a_root_cause_that_says_nothing_was_wrong_makes_it_a_false_alarm(self):
+        said = {code: repaired(ticket(RESOLVED, cause=code)) for code in CAUSES}
+        assert {code for code, outcome in said.items() if outcome is Outcome.FALSE_ALARM} == {"6.2", "6.3"}
+        assert said["6.1"] is Outcome.FIXED
 
 
 def test_the_checklist_names_what_is_missing_for_each_next_step():

@@ -25,12 +25,14 @@ async function shrinkPhotos(event) {
   field.files = carrier.files;
 }
 
-// A reason that is often given is one click away, and can still be changed.
+// A reason that is often given is one click away, with what the ticket then was; both can still be changed.
 function fillIn(event) {
   const pick = event.target.closest("[data-fills]");
   const field = pick && document.getElementById(pick.dataset.fills);
   if (!field) return;
   field.value = pick.textContent.trim();
+  const choice = document.getElementById(pick.dataset.chooses);
+  if (choice) choice.value = pick.dataset.choice;
   field.focus();
 }
 

@@ -14,6 +14,7 @@ from andon.plant import Plant
 from andon.ports import Journal, Notifier
 from detectors import build
 from detectors.features import features_of
+from detectors.hearing import heard
 from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.retention import rotate_ns
@@ -57,7 +58,7 @@ def make_engine(
     return TakeAndCommit(
         database=database,
         journals=journals,
-        pipeline=Pipeline(MessageDecoder(), features_of, build),
+        pipeline=Pipeline(MessageDecoder(), features_of, build, heard),
         series=SeriesStore(data / "series.sqlite"),
         apply_findings=make_tickets(data, database, notify=notify).apply,
         save_gaps=gaps.save,

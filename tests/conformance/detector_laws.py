@@ -34,6 +34,7 @@ POINTS = (
     Point(id="DE", component="bearing_de", kind="waveform", period_s=10, bearing=BEARING, speed_hz=SPEED_HZ),
     Point(id="VEL", component="bearing_nde", period_s=10, quantities={"velocity_rms": "mm/s"}),
     *(Point(id=f"L{i}", component=f"roll_{i}", quantities={"mean_abs": "g"}) for i in range(4)),
+    Point(id="CLK", component="gateway", period_s=10, quantities={"voltage": "V"}),
 )
 ASSET = Asset(id="M1", name="M1", asset_class="pump", path="e/s/a/l/c", power_kw=75, points=POINTS)
 
@@ -64,6 +65,23 @@ def alike(k: int, worn: float) -> Readings:
     origin = Origin("plc", k, T0 + k * PERIOD_NS + SECOND_NS)
     index, good = np.arange(4, dtype=np.int32), np.zeros(4, np.uint32)
     return Readings("M1", channels, ("g",) * 4, at_ns, index, level, good, origin)
+
+
+def gateway(k: int, *, healthy: bool) -> Readings:
+    """What a gateway says of itself; its stamps lose their rhythm, and its clock falls behind by 20 s."""
+    loose_s = 0 if healthy or not 100 <= k < 190 else 4 * (k % 2)
+    at_ns = np.array([T0 + k * PERIOD_NS + loose_s * SECOND_NS], np.int64)
+    behind_ns = 0 if healthy or not 130 <= k < 200 else 20 * SECOND_NS
+    origin = Origin("gateway", k, int(at_ns[0]) + SECOND_NS // 5 + behind_ns)
+    index, good = np.zeros(1, np.int32), np.zeros(1, np.uint32)
+    return Readings("M1", ("CLK/voltage",), ("V",), at_ns, index, np.array([24.0]), good, origin)
+
+
+def nuisance(k: int) -> Iterator[StopAlarm]:
+    """A minor stop and its end, four seconds later."""
+    for active, at_s in ((True, 3), (False, 7)):
+        alarm = stop(k, active=active, reason="E9", severity=400)
+        yield replace(alarm, at_ns=alarm.at_ns + at_s * SECOND_NS)
 
 
 def stop(k: int, *, active: bool, asset: str = "M1", reason: str = "E7", severity: int = 700) -> StopAlarm:
@@ -105,6 +123,9 @@ def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
         if not silent:
             events.append(scalars(k, 1.1 if healthy or k < LOUD else 3.4))
             events.append(alike(k, worn / 3))
+        events.append(gateway(k, healthy=healthy))
+        if not healthy and (60 < k < 66 or (k > 180 and k % 7 == 0)):
+            events += nuisance(k)
         events.append(tick(k))
     if not healthy:
         events.insert(30, gap(9, 10))

@@ -1,0 +1,1 @@
+"""Back-tests: stored history through the active detectors and through changed ones, and the same ticket rules."""

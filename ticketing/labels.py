@@ -1,0 +1,133 @@
+"""What is known to have happened to machines: from the closures of tickets, and marked by people on a plot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import insert, select
+
+from ticketing.ticket import Closure, Ticket
+
+metadata = MetaData()
+
+labels = Table(
+    "label",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("asset", Text, nullable=False),
+    Column("component", Text),
+    Column("from_ns", BigInteger, nullable=False),
+    Column("to_ns", BigInteger, nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+)
+Index("label_by_asset", labels.c.asset, labels.c.from_ns)
+
+
+class What(StrEnum):
+    """What a stretch of time was, by somebody's word."""
+
+    FAULT = "fault"
+    FALSE_ALARM = "false_alarm"
+    PLANNED = "planned"
+    OPERATING_CHANGE = "operating_change"
+    HEALTHY = "healthy"
+
+
+NO_FAULT = frozenset({What.FALSE_ALARM, What.PLANNED, What.OPERATING_CHANGE, What.HEALTHY})
+"""A ticket that opens in such a stretch is a false one."""
+
+_OF_OUTCOME = {
+    "fixed": What.FAULT,
+    "false_alarm": What.FALSE_ALARM,
+    "planned": What.PLANNED,
+    "operating_change": What.OPERATING_CHANGE,
+}
+_OF_CLOSURE = {
+    Closure.SIGNED: What.FAULT,
+    Closure.UNSIGNED: What.FAULT,
+    Closure.FALSE_ALARM: What.FALSE_ALARM,
+}
+
+
+class LabelRefused(Exception):
+    """What cannot be marked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an asset, or one component of it, went through between two times; a fault ends with its failure or repair.
+
+    `ticket` is the number of the ticket whose closure says so, None where a person marked it.
+    """
+
+    asset: str
+    component: str | None
+    from_ns: int
+    to_ns: int
+    what: What
+    by: str
+    note: str
+    at_ns: int
+    id: int = 0
+    ticket: str | None = None
+
+
+def outcome_of(ticket: Ticket) -> What | None:
+    """What a closed ticket turned out to be: by its outcome, or where it has none by the way it was closed."""
+    outcome = getattr(ticket, "outcome", None)
+    if outcome is not None:
+        return _OF_OUTCOME.get(str(outcome))
+    return _OF_CLOSURE.get(ticket.closure) if ticket.closure else None
+
+
+def of_tickets(tickets: Sequence[Ticket]) -> list[Label]:
+    """What the closures say: from the first event to the repair, or to the last event where nothing was repaired."""
+    found = []
+    for ticket in tickets:
+        what = outcome_of(ticket)
+        if what is None:
+            continue
+        to_ns = ticket.settled_ns if what is What.FAULT else ticket.last_event_ns
+        found.append(
+            Label(
+                asset=ticket.asset,
+                component=ticket.headline.component,
+                from_ns=ticket.first_event_ns,
+                to_ns=max(to_ns or 0, ticket.last_event_ns),
+                what=what,
+                by=ticket.signer or ticket.approver or "",
+                note=ticket.closure_note,
+                at_ns=ticket.closed_ns or 0,
+                ticket=ticket.number,
+            )
+        )
+    return found
+
+
+def save(conn: Connection, label: Label) -> int:
+    """Keep what a person marked, and give its number; LabelRefused if it ends before it begins or names nobody."""
+    if label.to_ns <= label.from_ns:
+        raise LabelRefused("a label ends after it begins")
+    if not label.by.strip() or not label.asset.strip():
+        raise LabelRefused("a label names its asset and who says so")
+    row = {name: getattr(label, name) for name in labels.columns.keys() if name != "id"}  # noqa: SIM118
+    row["what"] = str(label.what)
+    return int(conn.execute(insert(labels).values(row).returning(labels.c.id)).scalar_one())
+
+
+def remove(conn: Connection, number: int) -> bool:
+    """Take a label back; False if there was none of that number."""
+    return conn.execute(delete_rows(labels).where(labels.c.id == number)).rowcount > 0
+
+
+def marked(conn: Connection, asset: str = "") -> list[Label]:
+    """What people marked, of one asset or of all, oldest first."""
+    wanted = select(labels).order_by(labels.c.from_ns, labels.c.id)
+    if asset:
+        wanted = wanted.where(labels.c.asset == asset)
+    return [Label(**{**row, "what": What(row["what"])}) for row in conn.execute(wanted).mappings()]

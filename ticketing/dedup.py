@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family, Finding
+from ticketing.common_mode import OPERATING_CHANGE
 from ticketing.ticket import Clock, FoldRule, TicketState
 
 RULE_VERSION = 1
@@ -223,19 +224,23 @@ class OpenTicket:
     severity: int
     anchor_ns: int
     first_event_ns: int
+    condition: str = ""
 
 
 def relation(at_ns: int, family: Family, open_tickets: Sequence[OpenTicket]) -> Related | None:
     """The ticket that a stop is the consequence of, or that a machine condition is the cause of.
 
-    A stop belongs to the machine's open machine-condition ticket (the gravest, then the oldest). Inside
+    A stop belongs to the machine's open machine-condition ticket (the gravest, then the oldest), but another way of
+    running stops no machine. Inside
     `ORDER_NS` the other order gives the same: a condition joins the ticket that the stop had opened.
     """
     if family is Family.STOP:
         causes = [
             t
             for t in open_tickets
-            if t.family is Family.MACHINE_CONDITION and t.first_event_ns < at_ns + ORDER_NS
+            if t.family is Family.MACHINE_CONDITION
+            and t.condition != OPERATING_CHANGE
+            and t.first_event_ns < at_ns + ORDER_NS
         ]
         if causes:
             cause = min(causes, key=lambda t: (-t.severity, t.ticket))

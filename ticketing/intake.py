@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, update
 from andon.events import Action, Finding
 from andon.plant import Plant
 from ticketing.book import Book
+from ticketing.common_mode import OPERATING_CHANGE, PARTS, Moved, is_part, moved
 from ticketing.dedup import (
     ORDER_NS,
     Decision,
@@ -18,6 +19,7 @@ from ticketing.dedup import (
     Master,
     Opens,
     OpenTicket,
+    Related,
     Reopens,
     consequences,
     decide,
@@ -123,7 +125,8 @@ class Intake:
                 ticket = self._reopen(finding, key, at_ns, decision)
             case Joins():
                 ticket = self._join(finding, key, at_ns, decision)
-        if not is_late(at_ns, finding.origin.received_ns):
+        is_failure = decision.rule is not FoldRule.OPERATING_CHANGE
+        if is_failure and not is_late(at_ns, finding.origin.received_ns):
             ticket = self._standing.failed(finding, key.hash, at_ns, ticket)
         return ticket, fold
 
@@ -136,7 +139,24 @@ class Intake:
         if not isinstance(decision, Opens):
             return decision
         related = relation(at_ns, finding.family, self._open_tickets(finding.asset))
+        related = related or self._change_of(finding)
         return decide(at_ns, received_ns, masters, related) if related else decision
+
+    def _change_of(self, finding: Finding) -> Related | None:
+        """The open ticket of the operating change that the finding is part of."""
+        if finding.condition not in PARTS:
+            return None
+        part = moved(finding.condition, finding.onset_ns, finding.numbers)
+        for one in self._open_tickets(finding.asset):
+            if one.condition == OPERATING_CHANGE and is_part(part, self._moved(one)):
+                return Related(
+                    one.ticket, FoldRule.OPERATING_CHANGE, abs(part.began_ns - one.first_event_ns)
+                )
+        return None
+
+    def _moved(self, one: OpenTicket) -> Moved:
+        head = self._book.ticket(one.ticket).headline
+        return moved(head.condition, one.first_event_ns, head.numbers)
 
     def _open_tickets(self, asset: str) -> Sequence[OpenTicket]:
         """The machine's tickets whose work is still to be done, as this batch has left them."""
@@ -163,7 +183,10 @@ class Intake:
             alarm_active=self._raised(finding, key, at_ns, number),
         )
         self._known.open_tickets[finding.asset][number] = open_ticket(ticket)
-        return self._opening.announce(ticket, finding, decision)
+        ticket = self._opening.announce(ticket, finding, decision)
+        if finding.condition != OPERATING_CHANGE:
+            return ticket
+        return self._absorb(ticket, self._parts_before(finding), FoldRule.OPERATING_CHANGE)
 
     def _join(self, finding: Finding, key: Key, at_ns: int, decision: Joins) -> Ticket:
         self._book.counts["joined"] += 1
@@ -171,7 +194,7 @@ class Intake:
             self._hold(key, decision.ticket, at_ns)
         before = self._book.ticket(decision.ticket)
         ticket = self._book.record(
-            self._with(before, finding, key, at_ns),
+            self._with(before, finding, key, at_ns, decision.rule),
             action="joined",
             actor=speaker(finding),
             reason=decision.rule,
@@ -179,7 +202,8 @@ class Intake:
             evidence=(finding.id,),
         )
         if decision.rule is FoldRule.CAUSE:
-            ticket = self._absorb(ticket, at_ns)
+            stops = consequences(at_ns, self._open_tickets(ticket.asset))
+            ticket = self._absorb(ticket, [stop.ticket for stop in stops], FoldRule.CAUSE)
         if before.is_open and ORDER.index(ticket.priority) > ORDER.index(before.priority):
             self._tell(ticket, "ticket.escalated", finding)
         return ticket
@@ -200,12 +224,18 @@ class Intake:
         self._tell(ticket, "ticket.reopened", finding)
         return ticket
 
-    def _with(self, ticket: Ticket, finding: Finding, key: Key, at_ns: int) -> Ticket:
-        """The ticket with what this finding adds: urgency and headline may rise, the anchor stays."""
+    def _with(
+        self, ticket: Ticket, finding: Finding, key: Key, at_ns: int, rule: FoldRule | None = None
+    ) -> Ticket:
+        """The ticket with what this finding adds: urgency and headline may rise, the anchor stays.
+
+        What is part of an operating change is not what the ticket is about.
+        """
+        part = rule is FoldRule.OPERATING_CHANGE
         priority = priority_of(finding, self._assets.get(finding.asset), self._priorities)
         return replace(
             ticket,
-            headline=graver(ticket.headline, headline_of(finding, at_ns)),
+            headline=ticket.headline if part else graver(ticket.headline, headline_of(finding, at_ns)),
             priority=higher(ticket.priority, priority),
             first_event_ns=min(ticket.first_event_ns, at_ns),
             last_event_ns=max(ticket.last_event_ns, at_ns),
@@ -214,16 +244,34 @@ class Intake:
             search=self._opening.search_words(finding, ticket.search),
         )
 
-    def _absorb(self, winner: Ticket, at_ns: int) -> Ticket:
-        """The other stops that this cause led to had opened tickets of their own; nobody has them yet: one is enough."""
-        for stop in consequences(at_ns, self._open_tickets(winner.asset)):
-            loser = self._book.ticket(stop.ticket)
+    def _absorb(self, winner: Ticket, losers: Sequence[int], rule: FoldRule) -> Ticket:
+        """What this cause led to had opened tickets of its own; nobody has them yet: one is enough."""
+        for number in losers:
+            loser = self._book.ticket(number)
             if loser.state is TicketState.PENDING_DISPATCH and loser.id != winner.id:
-                rule = f"rule/{FoldRule.CAUSE}"
-                _, winner = merge(self._book, loser, winner, reason=FoldRule.CAUSE, approver=rule, actor=rule)
+                _, winner = merge(
+                    self._book,
+                    loser,
+                    winner,
+                    reason=rule,
+                    approver=f"rule/{rule}",
+                    actor=f"rule/{rule}",
+                    as_part=rule is FoldRule.OPERATING_CHANGE,
+                )
                 self._known.moved(winner.asset, loser.id, winner.id)
                 self._last = {key: winner.id if t == loser.id else t for key, t in self._last.items()}
         return winner
+
+    def _parts_before(self, finding: Finding) -> list[int]:
+        """The tickets opened in the last ten minutes by what turns out to be part of this operating change."""
+        change = moved(finding.condition, finding.onset_ns, finding.numbers)
+        return [
+            one.ticket
+            for one in self._open_tickets(finding.asset)
+            if one.condition in PARTS
+            and is_part(self._moved(one), change)
+            and finding.onset_ns - one.anchor_ns < ORDER_NS
+        ]
 
     def _raised(self, finding: Finding, key: Key, at_ns: int, ticket: int) -> bool:
         if self._standing.cleared_before_raised(finding, key.hash):
@@ -275,7 +323,8 @@ class Intake:
 def open_ticket(ticket: Ticket) -> OpenTicket:
     """As much of a ticket as `relation` needs."""
     head = ticket.headline
-    return OpenTicket(ticket.id, head.family, head.severity, ticket.anchor_ns, ticket.first_event_ns)
+    seen = (ticket.anchor_ns, ticket.first_event_ns)
+    return OpenTicket(ticket.id, head.family, head.severity, *seen, head.condition)
 
 
 def speaker(finding: Finding) -> str:

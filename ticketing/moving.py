@@ -43,8 +43,12 @@ def merge(
     approver: str,
     actor: str,
     channel: str = MACHINE,
+    as_part: bool = False,
 ) -> tuple[Ticket, Ticket]:
-    """Close a ticket as the duplicate of an open one, which takes over its keys and all that was folded into it."""
+    """Close a ticket as the duplicate of an open one, which takes over its keys and all that was folded into it.
+
+    With `as_part` the headline stays that of the open one, whatever the other says.
+    """
     state = check(
         loser, Step.DUPLICATE, Given(actor=actor, reason=reason, approver=approver, master=winner.id)
     )
@@ -65,10 +69,12 @@ def merge(
         here = {"_from": loser.id, "ticket": winner.id}
         book.later(statement, here | ({"open": True} if statement is _MOVE_MASTERS else {}))
     book.later(_MOVE_LAST, {"_from": loser.id, "last_ticket": winner.id})
+    both = _with_all_of(winner, loser)
+    both = replace(both, headline=winner.headline) if as_part else both
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
     return (
         said(closed, action=Step.DUPLICATE, evidence=(winner.number,)),
-        said(_with_all_of(winner, loser), action="merged", evidence=(loser.number,)),
+        said(both, action="merged", evidence=(loser.number,)),
     )
 
 

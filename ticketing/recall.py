@@ -166,7 +166,12 @@ def _recall_masters(conn: Connection, known: Known, findings: Sequence[Finding],
 
 def _open_ticket(row: RowMapping) -> OpenTicket:
     return OpenTicket(
-        row["id"], Family(row["family"]), row["severity"], row["anchor_ns"], row["first_event_ns"]
+        row["id"],
+        Family(row["family"]),
+        row["severity"],
+        row["anchor_ns"],
+        row["first_event_ns"],
+        row["condition"],
     )
 
 
@@ -239,6 +244,7 @@ _OPEN_TICKETS = select(
     tickets.c.severity,
     tickets.c.anchor_ns,
     tickets.c.first_event_ns,
+    tickets.c.condition,
 ).where(
     tickets.c.asset.in_(_VALUES),
     tickets.c.state.in_(sorted(UNRESOLVED)),

@@ -14,6 +14,16 @@ from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family
 FAILURE_FAMILIES = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE, Family.ELECTRICAL, Family.STOP})
 """A silent sensor is no failure of the machine."""
 
+NO_FAILURE = frozenset(
+    {
+        *("stop_rate", "minor_stops", "longer_stops"),
+        *("chattering", "fleeting_alarm", "standing_alarm"),
+        "operating_change",
+    }
+)
+"""What is said about many stops, about an alarm, or about the way of running, is no failure besides those it counts:
+standing for hours, it would hide that the machine stops again."""
+
 APART_NS = 15 * MINUTE_NS
 REPEAT_NS = 72 * HOUR_NS
 DUE_NS = 7 * 24 * HOUR_NS

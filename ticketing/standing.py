@@ -9,6 +9,7 @@ from ticketing.book import Book
 from ticketing.recall import Alarm, Known, source_of
 from ticketing.repeats import (
     FAILURE_FAMILIES,
+    NO_FAILURE,
     Activation,
     Begins,
     Failure,
@@ -74,6 +75,8 @@ class Standing:
     def failed(self, finding: Finding, key: str, at_ns: int, ticket: Ticket) -> Ticket:
         """Note an activation; if it begins a failure that is a repeat, its RCA is opened or joined."""
         if finding.action is not Action.RAISE or finding.family not in FAILURE_FAMILIES:
+            return ticket
+        if finding.condition in NO_FAILURE:
             return ticket
         source = source_of(finding)
         others = self._known.activations[finding.asset]

@@ -76,6 +76,7 @@ class FoldRule(StrEnum):
     BEFORE_SETTLED = "before_settled"
     CONSEQUENCE = "consequence"
     CAUSE = "cause"
+    OPERATING_CHANGE = "operating_change"
     AGAIN_WITHIN_WINDOW = "again_within_window"
     FAILED_AFTER_RESOLVED = "failed_after_resolved"
     LATE = "late"

@@ -19,6 +19,7 @@ CRITICAL = 900
 """From here on a finding about Andon's own line is critical."""
 
 _SAYS = {
+    "stop": 2,
     "unusual_course": 0,
     "zone_c": 1,
     "zone_d": 1,

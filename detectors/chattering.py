@@ -208,8 +208,8 @@ class Detector:
         pauses = sorted(ms for ms in _pauses(alarm) if ms <= 300_000)
         numbers = []
         for measured, proposed, values in (
-            ("active_s", "on_delay_s", flashes),
-            ("pause_s", "off_delay_s", pauses),
+            ("active", "on_delay", flashes),
+            ("pause", "off_delay", pauses),
         ):
             if values:
                 median_s, most_s = values[len(values) // 2] / 1000, values[9 * (len(values) - 1) // 10] / 1000

@@ -227,8 +227,8 @@ class Detector:
             confidence=0.9,
             numbers=(
                 Number("share", significant(100 * share), "%", significant(100 * limit), source),
-                Number("interval_s", significant(float(np.median(watch.recent))), "s"),
-                Number("period_s", significant(watch.period_s), "s"),
+                Number("interval", significant(float(np.median(watch.recent))), "s"),
+                Number("period", significant(watch.period_s), "s"),
             ),
             text={"point": point.id, "component": point.component},
         )

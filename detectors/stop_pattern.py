@@ -1,7 +1,7 @@
 """Stop pattern: a machine stops more often than it used to, or for longer, as a whole or for one reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,7 @@ from detectors.baseline import RELEARNED, cleared, source_of
 from detectors.episode import Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.intake import Intake
-from detectors.rates import HOUR_S, Crowd, crowd, tail
+from detectors.rates import HOUR_S, Crowd, Usual, crowd, tail
 from detectors.running import STATE, Running
 from detectors.state import flatten, load
 from detectors.stop_times import Stops
@@ -35,6 +35,7 @@ _ALL = ""
 _LOOK_EVERY_S = 300  # running seconds between two looks at whether a pattern is over
 _USUAL_AGAIN = 0.05
 _ONE_REASON = 0.6  # of the stops: then the reason speaks, not the machine
+_RAREST = 1e-9  # nothing is said to be rarer: the sum of chances is no more exact
 _MOST_PAUSE_NS = 2 * MINUTE_NS  # of the ticks: a longer one is Andon's own absence, and no running time
 
 
@@ -161,6 +162,11 @@ class Detector:
     def _learned_s(self) -> float:
         return min(float(self._running_s), self._parameters.learn_h * HOUR_S)
 
+    def _usual(self, stops: Stops) -> Usual:
+        """Its baseline; a reason's stops come at least as unevenly as the machine's."""
+        usual, machine = stops.usual(self._learned_s()), self._stops[_ALL].usual(self._learned_s())
+        return replace(usual, at_least_uneven=machine.uneven)
+
     def _declared(self, event: Declaration) -> list[Finding]:
         self._state.running.take_word(event)
         if event.what not in RELEARNED or event.component is not None:
@@ -209,7 +215,7 @@ class Detector:
             return False
         span_s = self._parameters.clear_h * HOUR_S
         latest = sum(mark > self._running_s - span_s for mark in stops.marks)
-        return tail(latest, span_s, stops.usual(self._learned_s())) > _USUAL_AGAIN
+        return tail(latest, span_s, self._usual(stops)) > _USUAL_AGAIN
 
     def _stop(self, alarm: StopAlarm) -> list[Finding]:
         if alarm.category in self._parameters.ignored_categories:
@@ -268,7 +274,7 @@ class Detector:
         return self._judge_length(reason, stops, alarm) if counted else []
 
     def _judge(self, name: str, stops: Stops, alarm: StopAlarm) -> list[Finding]:
-        found = crowd(stops.marks, self._running_s, stops.usual(self._learned_s()), learning=self._learning)
+        found = crowd(stops.marks, self._running_s, self._usual(stops), learning=self._learning)
         if (
             found is None
             or found.p >= self._parameters.chance
@@ -309,9 +315,12 @@ class Detector:
         usual = significant(found.expected)
         source = f"its own {self._learned_s() / HOUR_S:.0f} running hours, {source_of(self._state.version)}"
         numbers = [
-            Number("stops", float(found.count), "1", usual, source),
+            Number("stops", float(found.count), "1"),
+            Number("usual", usual, "1", None, source),
             Number("within_s", float(round(found.span_s)), "s"),
-            Number("chance", significant(found.p), "1", self._parameters.chance, "rarer is a pattern"),
+            Number(
+                "one_in", significant(1 / max(found.p, _RAREST)), "1", 1 / self._parameters.chance, source
+            ),
         ]
         if median_s:
             numbers.append(Number("median_s", float(median_s), "s"))

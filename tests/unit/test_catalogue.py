@@ -38,6 +38,9 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("imbalance", "misalignment", "looseness", "electrical"),
+    *("stop_rate", "minor_stops", "longer_stops", "chattering", "fleeting_alarm", "standing_alarm"),
+    *("sensor_jitter", "sensor_bursts", "sensor_lost_rows", "sensor_stamp_twice", "sensor_period_changed"),
+    *("clock_ahead", "clock_behind", "clock_zone", "clock_future"),
     *(
         "source_away",
         "source_quarantined",
@@ -114,6 +117,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "shaft_line_ratio",
         ),
         *("neighbour_ratio", "common_ratio", "mean_abs"),
+        *("stops", "active", "delay"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
     ),
     "relearn.why_": ("repair", "operating_change"),

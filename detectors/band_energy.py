@@ -8,30 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import (
-    Declaration,
-    Event,
-    Family,
-    Finding,
-    Float32,
-    Float64,
-    Json,
-    Number,
-    Origin,
-    Readings,
-    StopAlarm,
-    Waveform,
-)
+from andon.events import Declaration, Finding, Float32, Float64, Json, Number, Origin, Waveform
 from andon.plant import Asset, Point
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.baseline import cleared
+from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant, spectrum_shape, thinned
 from detectors.features import problem_of, spectrum_of
 from detectors.forecast import forecast
-from detectors.intake import Intake
-from detectors.onset import Onset, OnsetParameters, step
-from detectors.running import STATE, Running
-from detectors.state import flatten, load
+from detectors.onset import Onset, OnsetParameters, carry, step
+from detectors.state import Grown
+from detectors.watching import Watching
 
 _BAND = re.compile(r"band_(\d+)_(\d+)(?:\.(\d+))?")
 _LEAST_G, _MOST_G = 1e-6, 1e6  # far beyond any accelerometer, so that logarithms and powers stay finite
@@ -47,7 +33,10 @@ class _Watch:
     row: dict[str, float] = field(default_factory=dict)
     judged: bool = False
     misfits: int = 0
-    onset: Onset = field(default_factory=Onset)
+    bins: Grown[Onset] = field(default_factory=lambda: Grown(Onset))  # by operating state
+    state: str = ""
+    judged_in: str = ""
+    raised_in: str = ""
     said_ratio: float = 0.0
     trend: Trend = field(default_factory=Trend)
     spectrum: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -55,16 +44,37 @@ class _Watch:
     speed_hz: float = 0.0
     episode: Episode = field(default_factory=Episode)
 
+    @property
+    def onset(self) -> Onset:
+        """Where it stands in the present operating state."""
+        return self.bins[self.state]
+
+    def enter(self, state: str) -> bool:
+        """Go on in this operating state, or in the same; False where it must not be learned.
+
+        While a condition stands, another state's baseline would be learned from damage.
+        """
+        self.state = state
+        if not self.onset.frozen:
+            return not (self.judged_in and self.episode.stands and self.raised_in != state)
+        if state != self.judged_in and self.judged_in in self.bins:
+            carry(self.bins[self.judged_in], self.onset)
+        self.judged_in = state
+        return True
+
+    def forget(self) -> None:
+        """There is nothing to compare with any more."""
+        self.bins.clear()
+        self.judged_in, self.said_ratio = "", 0.0
+
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     points: dict[str, _Watch]
-    baseline_version: int
 
 
-class Detector:
-    """Band energies of each waveform point against a frozen baseline.
+class Detector(Watching[tuple[str, str]]):
+    """Band energies of each waveform point against a frozen baseline of its operating state.
 
     Raises once when the smoothed rise of the leading bands stays up (25 of 30 blocks), sooner the farther they
     rose (5 blocks for × 4, 10 for × 2.5), and on three times the first RMS while still learning. Updates when the rise has doubled;
@@ -86,60 +96,29 @@ class Detector:
             le=1000,
             description="Level, × baseline, whose time is forecast once a finding stands.",
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
-        self._points = {point.id: point for point in asset.points}
-        self._intake = Intake(self._wanted)
-        hashed = parameters_hash(parameters)
-        self._speakers = {
-            point.id: Speaker(
-                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
-            )
-            for point in asset.points
-        }
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
-        watches = {point.id: _Watch() for point in asset.points}
-        self._state = _State(Running(), watches, parameters.baseline_version)
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the band energies in a block of readings; keep the latest waveform's spectrum to show."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        elif isinstance(event, Waveform) and event.asset == self._asset.id:
-            self._keep_spectrum(event)
-        elif isinstance(event, Readings) and event.asset == self._asset.id:
-            rows = self._intake.rows(event)
-            return [f for at_ns, key, value in rows for f in self._take(at_ns, key, value, event.origin)]
-        return ()
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
-        load(self._state, state)
-        if self._state.baseline_version != self._parameters.baseline_version:
-            self._state.baseline_version = self._parameters.baseline_version
-            for watch in self._state.points.values():
-                watch.onset = Onset()
+        super().__init__(asset, parameters, _State({point.id: _Watch() for point in asset.points}))
+        self._parameters = parameters
 
     def _wanted(self, channel: str, unit: str) -> tuple[str, str] | None:
         point_id, _, quantity = channel.partition("/")
-        if channel == STATE:
-            return STATE, ""
         fits = point_id in self._points and unit in {"g", "[g]"} and _BAND.fullmatch(quantity)
         return (point_id, quantity) if fits else None
 
-    def _take(self, at_ns: int, key: tuple[str, str], value: float, origin: Origin) -> list[Finding]:
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        for point in points:
+            self._state.points[point.id].forget()
+        return [
+            finding
+            for point in points
+            for finding in cleared(self._speakers[point.id], self._state.points[point.id].episode, why)
+        ]
+
+    def _value(self, at_ns: int, key: tuple[str, str], value: float, origin: Origin) -> list[Finding]:
         point_id, band = key
-        if point_id == STATE:
-            self._state.running.take_state(at_ns, value)
-            return []
         watch = self._state.points[point_id]
         if at_ns < watch.row_ns or (at_ns == watch.row_ns and watch.judged):
             return []
@@ -159,13 +138,14 @@ class Detector:
             watch.misfits += 1
             if watch.misfits < _MISFITS:
                 return []
-            watch.onset = Onset()  # another rate or another number of axes: nothing to compare with
+            watch.forget()  # another rate or another number of axes: nothing to compare with
         watch.channels, watch.misfits = sorted(watch.row, key=_axis_and_edge), 0
         return self._judge(self._points[point_id], watch, origin)
 
     def _judge(self, point: Point, watch: _Watch, origin: Origin) -> list[Finding]:
         watch.judged, watch.misfits = True, 0
-        if not self._state.running.runs_at(watch.row_ns, self._settle_ns):
+        state = self._state_of(watch.bins, point, watch.row_ns, origin)
+        if state is None or not watch.enter(state):
             return []
         levels = np.log(np.clip([watch.row[band] for band in watch.channels], _LEAST_G, _MOST_G))
         path = step(watch.onset, watch.row_ns, levels, _rms(watch.channels, levels), self._parameters)
@@ -178,7 +158,7 @@ class Detector:
         speaker = self._speakers[point.id]
         if not episode.stands and path:
             began_ns = onset.rising_ns if onset.rising_ns >= 0 else watch.row_ns
-            watch.said_ratio = ratio
+            watch.said_ratio, watch.raised_in = ratio, watch.state
             return [speaker.raises(episode, began_ns, self._word(point, watch, path, ratio, origin))]
         if episode.stands and onset.low >= self._parameters.clear_blocks:
             return [speaker.clears(episode, self._word(point, watch, path, ratio, origin))]
@@ -188,7 +168,7 @@ class Detector:
         return []
 
     def _word(self, point: Point, watch: _Watch, path: str, ratio: float, origin: Origin) -> Word:
-        limit, source = self._limit(watch.onset)
+        limit, source = self._limit(point, watch.onset)
         doublings = math.log2(max(ratio, 1e-9) / limit)
         return Word(
             at_ns=watch.row_ns,
@@ -204,10 +184,9 @@ class Detector:
             text={"point": point.id, "path": path, "bands": _leading(watch)},
         )
 
-    def _limit(self, onset: Onset) -> tuple[float, str]:
-        version = self._parameters.baseline_version
+    def _limit(self, point: Point, onset: Onset) -> tuple[float, str]:
         if onset.frozen:
-            return math.exp(self._parameters.rise), f"frozen baseline v{version}"
+            return math.exp(self._parameters.rise), self._source(point.component)
         return self._parameters.safety_ratio, "first blocks, baseline not yet learned"
 
     def _evidence(self, point: Point, watch: _Watch, limit: float) -> dict[str, Json]:
@@ -223,22 +202,19 @@ class Detector:
             markers = [(f"{k}x", k * speed_hz) for k in (1, 2, 3)]
             shown["spectrum"] = spectrum_shape(watch.spectrum, watch.spectrum_step_hz, "g", markers)
         if onset.frozen:
-            shown["baseline"] = {
-                "version": self._parameters.baseline_version,
-                "from_ns": onset.from_ns,
-                "to_ns": onset.to_ns,
-                "blocks": self._parameters.learn_blocks,
-            }
+            blocks = self._parameters.learn_blocks
+            shown["baseline"] = self._baseline(point, onset.from_ns, onset.to_ns, blocks)
         return shown
 
-    def _keep_spectrum(self, waveform: Waveform) -> None:
+    def _block(self, waveform: Waveform) -> list[Finding]:
+        """Keep the latest spectrum to show."""
         watch = self._state.points.get(waveform.point)
-        if watch is None or problem_of(waveform) is not None:
-            return
-        spectrum = spectrum_of(waveform)
-        watch.spectrum, each = thinned(np.sqrt(spectrum.power.sum(axis=0)))
-        watch.spectrum_step_hz = spectrum.step_hz * each
-        watch.speed_hz = waveform.speed_hz or 0.0
+        if watch is not None and problem_of(waveform) is None:
+            spectrum = spectrum_of(waveform)
+            watch.spectrum, each = thinned(np.sqrt(spectrum.power.sum(axis=0)))
+            watch.spectrum_step_hz = spectrum.step_hz * each
+            watch.speed_hz = waveform.speed_hz or 0.0
+        return []
 
 
 def _axis_and_edge(band: str) -> tuple[int, int, str]:

@@ -6,31 +6,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import (
-    MINUTE_NS,
-    Declaration,
-    Event,
-    Family,
-    Finding,
-    Float32,
-    Json,
-    Number,
-    Readings,
-    StopAlarm,
-    Waveform,
-)
+from andon.events import Declaration, Finding, Float32, Json, Number, Waveform
 from andon.plant import Asset, Point
-from andon.ports import State
+from detectors.baseline import cleared
 from detectors.bearing import FaultOrders, fault_orders
 from detectors.comb import CombParameters, Verdict, explain
 from detectors.envelope import HOPS, WINDOW_REVOLUTIONS, Envelope, envelope_of, refined_speed_hz
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.features import centred_g, problem_of, spectrum_of
-from detectors.intake import Intake
 from detectors.master_data import better_bearings
-from detectors.running import STATE, Running
-from detectors.state import flatten, load
+from detectors.pace import Pace
+from detectors.state import Grown
+from detectors.watching import Watching
 
 _CONDITION = {
     "outer": "bearing_outer_race",
@@ -43,20 +31,36 @@ _LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _SHARP_HZ = 1000.0  # damage shows above it; shaft and gear lines lie below
 _SMOOTHING = 0.15
 _MOST_DECISIONS = 16
-_PAUSE_NS = 10 * MINUTE_NS
 _STANDING_BLOCKS = 3  # a named element is followed at leisure: six clean decisions take 20 min of 10-s blocks
 
 
 @dataclass(slots=True)
+class _Energy:
+    """The energy above 1 kHz in one operating state, in ln(amplitude): its frozen start, and its smoothed course."""
+
+    first: list[float] = field(default_factory=list)
+    from_ns: int = 0
+    to_ns: int = 0
+    baseline: float | None = None
+    level: float | None = None
+
+    @property
+    def rise(self) -> float:
+        """How far it lies above its frozen baseline, in ln(amplitude)."""
+        return 0.0 if self.baseline is None or self.level is None else self.level - self.baseline
+
+
+@dataclass(slots=True)
 class _Watch:
-    """One bearing: its energy against the frozen start, the averaged envelope, and what was decided lately."""
+    """One bearing: its energy by operating state, the averaged envelope, and what was decided lately."""
 
     last_ns: int = -1
     nominal_hz: float = 0.0
     blocks: int = 0
-    first_energy: list[float] = field(default_factory=list)
-    baseline: float | None = None
-    energy: float | None = None
+    bins: Grown[_Energy] = field(default_factory=lambda: Grown(_Energy))
+    state: str = ""
+    judged_in: str = ""
+    pace: Pace = field(default_factory=Pace)
     rising_ns: int = -1
     power: Float32 = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     flux: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -69,18 +73,39 @@ class _Watch:
     episode: Episode = field(default_factory=Episode)
 
     @property
-    def rise(self) -> float:
-        """How far the energy lies above its frozen baseline, in ln(amplitude)."""
-        return 0.0 if self.baseline is None or self.energy is None else self.energy - self.baseline
+    def energy(self) -> _Energy:
+        """The energy in the present operating state."""
+        return self.bins[self.state]
+
+    def enter(self, state: str, most: int) -> bool:
+        """Go on in this operating state, as far above its baseline as in the last; False where it has none.
+
+        An element is named in any state; only how much the energy has grown is not known there.
+        """
+        before = self.bins.get(self.judged_in)
+        known = state in self.bins and self.bins[state].baseline is not None
+        full = len(self.bins) >= most and state not in self.bins
+        if not known and (full or (before is not None and self.episode.stands)):
+            return False
+        self.state = state
+        if known:
+            if before is not None and state != self.judged_in:
+                self.energy.level = (self.energy.baseline or 0.0) + before.rise
+            self.judged_in = state
+        return True
+
+    def decides_anew(self) -> None:
+        """What was averaged and decided is of another time."""
+        self.averaged, self.revolutions, self.rising_ns = 0, 0.0, -1
+        self.decided, self.decided_ns = [], []
 
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     points: dict[str, _Watch]
 
 
-class Detector:
+class Detector(Watching[str]):
     """The damaged element of each bearing whose geometry and shaft speed are known.
 
     A block is looked at while the baseline is learned, when the energy above 1 kHz has risen, and now and
@@ -152,55 +177,43 @@ class Detector:
             le=_MOST_DECISIONS,
             description="Times in a row without any sign of damage needed to clear.",
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=3600, description="Seconds in Execute before blocks are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
-        hashed = parameters_hash(parameters)
-        self._speakers = {
-            point.id: Speaker(
-                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
-            )
-            for point in asset.points
-        }
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
-        self._points = {point.id: point for point in asset.points if point.bearing is not None}
-        self._orders = {p.id: fault_orders(p.bearing) for p in asset.points if p.bearing is not None}
-        self._intake = Intake(lambda channel, _: channel if channel == STATE else None)
-        self._state = _State(
-            Running(), {p.id: _Watch(nominal_hz=p.speed_hz or 0.0) for p in self._points.values()}
-        )
+        bearings = {point.id: point.bearing for point in asset.points if point.bearing is not None}
+        nominal_hz = {point.id: point.speed_hz or 0.0 for point in asset.points}
+        watches = {point_id: _Watch(nominal_hz=nominal_hz[point_id]) for point_id in bearings}
+        super().__init__(asset, parameters, _State(watches))
+        self._parameters = parameters
+        self._orders = {point_id: fault_orders(bearing) for point_id, bearing in bearings.items()}
 
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Look at a waveform of a bearing."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        elif isinstance(event, Readings) and event.asset == self._asset.id:
-            for at_ns, _, value in self._intake.rows(event):
-                self._state.running.take_state(at_ns, value)
-        elif isinstance(event, Waveform) and event.asset == self._asset.id and event.point in self._points:
-            return self._look(self._points[event.point], event)
-        return ()
+    def _block(self, waveform: Waveform) -> list[Finding]:
+        return self._look(self._points[waveform.point], waveform) if waveform.point in self._orders else []
 
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        found: list[Finding] = []
+        for point in points:
+            watch = self._state.points.get(point.id)
+            if watch is not None:
+                watch.bins.clear()
+                watch.decides_anew()
+                watch.judged_in, watch.blocks = "", 0
+                found += cleared(self._speakers[point.id], watch.episode, why)
+        return found
 
     def _look(self, point: Point, waveform: Waveform) -> list[Finding]:
         watch, parameters = self._state.points[point.id], self._parameters
         speed_hz = waveform.speed_hz or point.speed_hz
         if not self._fits(watch, waveform, speed_hz) or speed_hz is None:
             return []
-        if waveform.at_ns - watch.last_ns > _PAUSE_NS:
-            watch.averaged, watch.revolutions = 0, 0.0  # it may have been repaired meanwhile
+        if watch.pace.pauses(waveform.at_ns, parameters.gap_s):
+            watch.decides_anew()
         watch.last_ns = waveform.at_ns
-        self._weigh(watch, waveform)
+        watch.blocks += 1
+        state = self._operating.state_at(self._machine.axes, point.id, waveform.at_ns, self._settle_ns)
+        if state is not None and watch.enter(state, parameters.most_bins):
+            self._weigh(watch, waveform)
         if watch.blocks % self._every(watch):
             return []
         x = centred_g(waveform)
@@ -225,7 +238,7 @@ class Detector:
         """One block in how many is looked at."""
         if watch.episode.stands:
             return _STANDING_BLOCKS
-        risen = watch.rise > self._parameters.energy_rise
+        risen = watch.energy.rise > self._parameters.energy_rise
         return (
             1 if risen or watch.blocks <= self._parameters.learn_blocks else self._parameters.routine_blocks
         )
@@ -234,7 +247,7 @@ class Detector:
         if speed_hz is None or waveform.at_ns <= watch.last_ns or problem_of(waveform) is not None:
             return False
         revolutions = waveform.samples.shape[0] / waveform.rate_hz * speed_hz
-        running = self._state.running.runs_at(waveform.at_ns, self._settle_ns)
+        running = self._runs_at(self._points[waveform.point].component, waveform.at_ns)
         fastest_hz = max(speed_hz, watch.nominal_hz)
         resolved = WINDOW_REVOLUTIONS * waveform.rate_hz / fastest_hz >= 2 * HOPS
         return running and resolved and revolutions >= self._parameters.min_revolutions
@@ -244,16 +257,17 @@ class Detector:
         spectrum = spectrum_of(waveform)
         first = int(_SHARP_HZ / spectrum.step_hz) if waveform.rate_hz > 4 * _SHARP_HZ else 1
         energy = 0.5 * float(np.log(spectrum.power[:, first:].sum(axis=1).max() + np.float32(1e-12)))
-        watch.blocks += 1
-        if watch.baseline is None:
-            watch.first_energy.append(energy)
-            if len(watch.first_energy) >= self._parameters.learn_blocks:
-                watch.baseline, watch.first_energy = float(np.median(watch.first_energy)), []
-        before = energy if watch.energy is None else watch.energy
-        watch.energy = before + _SMOOTHING * (energy - before)
-        if watch.baseline is not None:
-            watch.trend.add(waveform.at_ns, float(np.exp(watch.rise)))
-        if watch.rise <= self._parameters.energy_rise / 2:
+        now = watch.energy
+        if now.baseline is None:
+            now.from_ns = now.from_ns if now.first else waveform.at_ns
+            now.first.append(energy)
+            if len(now.first) >= self._parameters.learn_blocks:
+                now.baseline, now.first, now.to_ns = float(np.median(now.first)), [], waveform.at_ns
+        before = energy if now.level is None else now.level
+        now.level = before + _SMOOTHING * (energy - before)
+        if now.baseline is not None:
+            watch.trend.add(waveform.at_ns, float(np.exp(now.rise)))
+        if watch.energy.rise <= self._parameters.energy_rise / 2:
             watch.rising_ns = -1
         elif watch.rising_ns < 0:
             watch.rising_ns = waveform.at_ns
@@ -311,7 +325,7 @@ class Detector:
             return "none"
         unsure = watch.decided[-parameters.unknown_confirm :]
         lasting = len(unsure) == parameters.unknown_confirm and "none" not in unsure
-        return "unknown" if lasting and watch.rise >= parameters.unknown_rise else ""
+        return "unknown" if lasting and watch.energy.rise >= parameters.unknown_rise else ""
 
     def _word(
         self, point: Point, element: str, verdict: Verdict, waveform: Waveform, speed_hz: float
@@ -362,7 +376,10 @@ class Detector:
             ),
             "spectrum": spectrum_shape(np.sqrt(spectrum.power.sum(axis=0)), spectrum.step_hz, "g", shaft),
         }
-        if watch.baseline is not None:
+        if watch.energy.baseline is not None:
+            shown["baseline"] = self._baseline(
+                point, watch.energy.from_ns, watch.energy.to_ns, self._parameters.learn_blocks
+            )
             limit = float(np.exp(self._parameters.energy_rise))
             shown["trend"] = watch.trend.shape(
                 f"{point.id}/energy_above_1khz_ratio", "1", baseline=1.0, limit=limit

@@ -11,11 +11,12 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from andon.events import Float32, Float64
 from detectors.bearing import FaultOrders
 from detectors.envelope import Envelope, largest_of_three
+from detectors.operating import OperatingParameters
 
 HARMONICS = 4
 NULLS = 150
@@ -31,10 +32,9 @@ _FAMILIARS = (*_RELATED, (3, 4), (4, 3), (1, 3), (3, 1))
 _GOLDEN = 0.6180339887498949
 
 
-class CombParameters(BaseModel):
+class CombParameters(OperatingParameters):
     """When an element is named. z is the number of robust standard deviations above the null."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name_z: float = Field(
         default=5.5, gt=0, le=50, description="z that an element's comb must reach to be named."
     )

@@ -4,30 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from andon.events import (
-    Declaration,
-    Event,
-    Family,
-    Finding,
-    Float64,
-    Json,
-    Number,
-    Readings,
-    StopAlarm,
-    Waveform,
-)
+from andon.events import Declaration, Finding, Float64, Json, Number, Waveform
 from andon.plant import Asset, Point
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.baseline import cleared
+from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.fault_rules import RULES, fault_of
 from detectors.features import problem_of, spectrum_of
-from detectors.intake import Intake
-from detectors.running import STATE, Running
+from detectors.operating import OperatingParameters
+from detectors.pace import Pace
 from detectors.shaft_lines import LINES, shaft_lines_mm_s
-from detectors.state import flatten, load
+from detectors.state import Grown
+from detectors.watching import Watching
 
 _SMOOTHING = 0.15
 _FLOOR_MM_S = 0.05  # below it a line is noise: ratios do not grow from nothing
@@ -36,32 +26,62 @@ _SHOWN = {"half": "½x", "x1": "1x", "x2": "2x", "high": "3x-8x", "mains": "2×m
 
 
 @dataclass(slots=True)
-class _Watch:
-    """One measuring point: the frozen start of its lines, their smoothed course, and what was seen lately."""
+class _Lines:
+    """The lines of a point in one operating state: their frozen start and their smoothed course, in mm/s."""
 
-    last_ns: int = -1
     speed_hz: float = 0.0
     learned: Float64 = field(default_factory=lambda: np.zeros((0, len(LINES))))
     from_ns: int = 0
     to_ns: int = 0
     baseline: Float64 = field(default_factory=lambda: np.zeros(0))
     level: Float64 = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def ratios(self) -> Float64:
+        """Times its baseline that each line has grown."""
+        grown: Float64 = (self.level + _FLOOR_MM_S) / (self.baseline + _FLOOR_MM_S)
+        return grown
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One measuring point: its lines by operating state, and what was seen lately."""
+
+    last_ns: int = -1
+    pace: Pace = field(default_factory=Pace)
+    bins: Grown[_Lines] = field(default_factory=lambda: Grown(_Lines))
+    state: str = ""
+    judged_in: str = ""
     seen: str = ""
     times: int = 0
     since_ns: int = 0
-    quiet: int = 0
     trend: Trend = field(default_factory=Trend)
     episode: Episode = field(default_factory=Episode)
+
+    @property
+    def lines(self) -> _Lines:
+        """The lines in the present operating state."""
+        return self.bins[self.state]
+
+    def enter(self, state: str) -> bool:
+        """Go on in this operating state with what the lines had grown; False where it must not be learned."""
+        self.state = state
+        before, now = self.bins.get(self.judged_in), self.lines
+        if not now.baseline.size:
+            return before is None or not self.episode.stands
+        if before is not None and state != self.judged_in:
+            carried = before.ratios * (now.baseline + _FLOOR_MM_S) - _FLOOR_MM_S
+            now.level = np.where(np.isfinite(carried), carried, now.level)
+        self.judged_in = state
+        return True
 
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     points: dict[str, _Watch]
-    baseline_version: int
 
 
-class Detector:
+class Detector(Watching[str]):
     """What shakes a machine at its shaft's own orders, against a frozen baseline of each waveform point.
 
     A block's lines (1x, 2x, 3x to 8x, half orders, twice the line frequency) are smoothed; what they gained since
@@ -74,18 +94,12 @@ class Detector:
     kind = "machine_fault"
     version = "1"
 
-    class Parameters(BaseModel):
+    class Parameters(OperatingParameters):
         """When the growth of a line is a fault."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid")
         mains_hz: float = Field(default=50.0, gt=0, le=400, description="Line frequency in Hz.")
         learn_blocks: int = Field(
             default=40, ge=5, le=1000, description="First blocks whose median lines are the frozen baseline."
-        )
-        baseline_version: int = Field(
-            default=1,
-            ge=1,
-            description="Raise it after a repair or a declared change: the baseline is learned anew.",
         )
         ratio: float = Field(
             default=1.6, gt=1, le=20, description="Times its baseline from which a line has grown."
@@ -102,107 +116,74 @@ class Detector:
         speed_tolerance: float = Field(
             default=0.015, ge=0, le=0.1, description="Relative error that the stated speed may have."
         )
-        speed_bin: float = Field(
-            default=0.05,
-            gt=0,
-            le=1,
-            description="Relative departure from the baseline's speed that is not judged.",
-        )
         min_revolutions: float = Field(
             default=10.0, ge=8, le=10_000, description="Shorter blocks do not resolve half orders."
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=3600, description="Seconds in Execute before blocks are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
-        self._points = {point.id: point for point in asset.points if point.kind == "waveform"}
-        hashed = parameters_hash(parameters)
-        self._speakers = {
-            point.id: Speaker(
-                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
-            )
-            for point in self._points.values()
-        }
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
-        self._intake = Intake(lambda channel, _: channel if channel == STATE else None)
-        self._state = _State(Running(), {p: _Watch() for p in self._points}, parameters.baseline_version)
+        points = [point.id for point in asset.points if point.kind == "waveform"]
+        super().__init__(asset, parameters, _State({point_id: _Watch() for point_id in points}))
+        self._parameters = parameters
 
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Look at the lines of a waveform."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        elif isinstance(event, Readings) and event.asset == self._asset.id:
-            for at_ns, _, value in self._intake.rows(event):
-                self._state.running.take_state(at_ns, value)
-        elif isinstance(event, Waveform) and event.asset == self._asset.id and event.point in self._points:
-            return self._look(self._points[event.point], event)
-        return ()
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        found: list[Finding] = []
+        for point in points:
+            watch = self._state.points.get(point.id)
+            if watch is not None:
+                watch.bins.clear()
+                watch.judged_in = watch.seen = ""
+                watch.times = 0
+                found += cleared(self._speakers[point.id], watch.episode, why)
+        return found
 
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
-        load(self._state, state)
-        if self._state.baseline_version != self._parameters.baseline_version:
-            self._state.baseline_version = self._parameters.baseline_version
-            for watch in self._state.points.values():
-                watch.learned, watch.baseline = np.zeros((0, len(LINES))), np.zeros(0)
-                watch.speed_hz = 0.0
-
-    def _look(self, point: Point, waveform: Waveform) -> list[Finding]:
-        watch, parameters = self._state.points[point.id], self._parameters
-        speed_hz = waveform.speed_hz or point.speed_hz
-        if speed_hz is None or not self._fits(watch, waveform, speed_hz):
+    def _block(self, waveform: Waveform) -> list[Finding]:
+        watch, point = self._state.points.get(waveform.point), self._points.get(waveform.point)
+        speed_hz = waveform.speed_hz or (point.speed_hz if point else None)
+        if watch is None or point is None or speed_hz is None or not self._fits(watch, waveform, speed_hz):
+            return []
+        state = self._state_of(watch.bins, point, waveform.at_ns, waveform.origin)
+        if state is None or not watch.enter(state):
             return []
         watch.last_ns = waveform.at_ns
-        watch.speed_hz = watch.speed_hz or speed_hz
+        if watch.pace.pauses(waveform.at_ns, self._parameters.gap_s):
+            watch.seen, watch.times = "", 0
+        lines = watch.lines
+        lines.speed_hz = lines.speed_hz or speed_hz
+        p = self._parameters
         each = shaft_lines_mm_s(
-            spectrum_of(waveform),
-            speed_hz,
-            watch.speed_hz,
-            parameters.mains_hz,
-            parameters.speed_tolerance,
+            spectrum_of(waveform), speed_hz, lines.speed_hz, p.mains_hz, p.speed_tolerance
         )
-        lines: Float64 = each.max(axis=0)  # the axis that shakes most
-        if not watch.baseline.size:
-            self._learn(watch, lines, waveform.at_ns)
+        level: Float64 = each.max(axis=0)  # the axis that shakes most
+        if not lines.baseline.size:
+            self._learn(lines, level, waveform.at_ns)
             return []
-        step = np.where(np.isfinite(lines), lines - watch.level, 0.0)  # mains may be hidden for a while
-        watch.level = watch.level + _SMOOTHING * step
-        fault = self._fault(watch)
-        watch.trend.add(waveform.at_ns, float(np.nanmax(self._ratios(watch), initial=0.0)))
-        return self._speak(point, watch, fault, waveform, speed_hz)
+        step = np.where(np.isfinite(level), level - lines.level, 0.0)  # mains may be hidden for a while
+        lines.level = lines.level + _SMOOTHING * step
+        watch.trend.add(waveform.at_ns, float(np.nanmax(lines.ratios, initial=0.0)))
+        return self._speak(point, watch, self._fault(lines), waveform, speed_hz)
 
     def _fits(self, watch: _Watch, waveform: Waveform, speed_hz: float) -> bool:
         if not 0 < speed_hz < np.inf or waveform.at_ns <= watch.last_ns or problem_of(waveform) is not None:
             return False
-        same = not watch.speed_hz or abs(speed_hz / watch.speed_hz - 1) <= self._parameters.speed_bin
         revolutions = waveform.samples.shape[0] / waveform.rate_hz * speed_hz
         inside = 8.5 * speed_hz < waveform.rate_hz / 2.56  # the highest order lies in the band
-        running = self._state.running.runs_at(waveform.at_ns, self._settle_ns)
-        return running and same and inside and revolutions >= self._parameters.min_revolutions
+        return inside and revolutions >= self._parameters.min_revolutions
 
-    def _learn(self, watch: _Watch, lines: Float64, at_ns: int) -> None:
-        if not len(watch.learned):
-            watch.from_ns = at_ns
-        watch.learned = np.concatenate([watch.learned, lines[None]])
-        if len(watch.learned) >= self._parameters.learn_blocks:
-            watch.baseline = np.median(watch.learned, axis=0)
-            watch.level, watch.to_ns = watch.baseline.copy(), at_ns
-            watch.learned = np.zeros((0, len(LINES)))
+    def _learn(self, lines: _Lines, level: Float64, at_ns: int) -> None:
+        if not len(lines.learned):
+            lines.from_ns = at_ns
+        lines.learned = np.concatenate([lines.learned, level[None]])
+        if len(lines.learned) >= self._parameters.learn_blocks:
+            lines.baseline = np.median(lines.learned, axis=0)
+            lines.level, lines.to_ns = lines.baseline.copy(), at_ns
+            lines.learned = np.zeros((0, len(LINES)))
 
-    def _ratios(self, watch: _Watch) -> Float64:
-        ratios: Float64 = (watch.level + _FLOOR_MM_S) / (watch.baseline + _FLOOR_MM_S)
-        return ratios
-
-    def _fault(self, watch: _Watch) -> str:
+    def _fault(self, lines: _Lines) -> str:
         p = self._parameters
-        grown = (self._ratios(watch) >= p.ratio) & (watch.level >= p.least_mm_s)
-        return fault_of(watch.baseline, watch.level, grown.astype(np.float64))
+        grown = (lines.ratios >= p.ratio) & (lines.level >= p.least_mm_s)
+        return fault_of(lines.baseline, lines.level, grown.astype(np.float64))
 
     def _speak(
         self, point: Point, watch: _Watch, fault: str, waveform: Waveform, speed_hz: float
@@ -223,10 +204,10 @@ class Detector:
         return [speaker.raises(episode, watch.since_ns, word)]
 
     def _word(self, point: Point, watch: _Watch, fault: str, waveform: Waveform, speed_hz: float) -> Word:
-        ratios = self._ratios(watch)
+        lines, ratios = watch.lines, watch.lines.ratios
         lead = max((LINES.index(line) for line in RULES[fault].lead), key=lambda i: ratios[i])
-        least = max(self._parameters.least_mm_s, self._parameters.ratio * float(watch.baseline[lead]))
-        source = f"frozen baseline v{self._parameters.baseline_version}"
+        least = max(self._parameters.least_mm_s, self._parameters.ratio * float(lines.baseline[lead]))
+        source = self._source(point.component)
         return Word(
             at_ns=waveform.at_ns,
             condition=fault,
@@ -235,7 +216,7 @@ class Detector:
             confidence=significant(1 - 1 / float(ratios[lead])),
             numbers=(
                 Number(
-                    "line_velocity", significant(float(watch.level[lead])), "mm/s", significant(least), source
+                    "line_velocity", significant(float(lines.level[lead])), "mm/s", significant(least), source
                 ),
                 Number(
                     "ratio", significant(float(ratios[lead])), "× baseline", self._parameters.ratio, source
@@ -256,10 +237,7 @@ class Detector:
             "trend": watch.trend.shape(
                 f"{point.id}/shaft_line_ratio", "1", baseline=1.0, limit=self._parameters.ratio
             ),
-            "baseline": {
-                "version": self._parameters.baseline_version,
-                "from_ns": watch.from_ns,
-                "to_ns": watch.to_ns,
-                "blocks": self._parameters.learn_blocks,
-            },
+            "baseline": self._baseline(
+                point, watch.lines.from_ns, watch.lines.to_ns, self._parameters.learn_blocks
+            ),
         }

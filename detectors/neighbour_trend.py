@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Event, Family, Finding, Float64, Number, Origin, Readings, StopAlarm
+from andon.events import Declaration, Finding, Float64, Json, Number, Origin
 from andon.plant import Asset, Point
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.baseline import cleared
+from detectors.episode import Episode, Speaker, Word
 from detectors.evidence import Trend, significant
 from detectors.forecast import forecast
-from detectors.intake import Intake
-from detectors.neighbours import NeighbourParameters, Neighbours, step
-from detectors.running import STATE, Running
-from detectors.state import flatten, load
+from detectors.neighbours import NeighbourParameters, Neighbours, carry, learn_anew, step
+from detectors.pace import Pace
+from detectors.state import Grown
 from detectors.votes import cast, count
+from detectors.watching import MACHINE, Watching
 
 _FEWEST = 3  # components that must speak: with fewer there is no saying who has left whom
 _ENOUGH = 0.75  # of the points heard so far, for a row that lacks some
@@ -46,21 +46,38 @@ class _Group:
     unit: str = ""
     row: dict[str, float] = field(default_factory=dict)
     row_ns: int = -1
-    stand: Neighbours = field(default_factory=Neighbours)
+    bins: Grown[Neighbours] = field(default_factory=lambda: Grown(Neighbours))  # by operating state
+    state: str = ""
+    judged_in: str = ""
+    pace: Pace = field(default_factory=Pace)
     rows_since: int = 0
     trend: Trend = field(default_factory=Trend)
     episode: Episode = field(default_factory=Episode)
     points: dict[str, _Watch] = field(default_factory=dict)
 
+    @property
+    def stand(self) -> Neighbours:
+        """Where the points stand to each other in the present operating state."""
+        return self.bins[self.state]
+
+    def enter(self, state: str) -> bool:
+        """Go on in this operating state, or in the same; False where it must not be learned: a condition stands."""
+        self.state = state
+        before = self.bins.get(self.judged_in)
+        if not self.stand.frozen:
+            return before is None or not any(watch.episode.stands for watch in self.points.values())
+        if before is not None and state != self.judged_in:
+            carry(before, self.stand)
+        self.judged_in = state
+        return True
+
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     groups: dict[str, _Group]
-    baseline_version: int
 
 
-class Detector:
+class Detector(Watching[tuple[str, str, str]]):
     """Slow scalars of three or more like points of a machine, each against the median of the others.
 
     Raises when one point stays above its neighbours (9 of 12 rows) by more than noise, wandering and what they
@@ -88,64 +105,46 @@ class Detector:
             le=1000,
             description="Level, × its neighbours, whose time is forecast once a finding stands.",
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=86400, description="Seconds in Execute before readings are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
-        self._points = {point.id: point for point in asset.points}
-        components = np.array([point.component for point in asset.points], dtype=np.str_)
-        self._others = components[:, None] != components[None, :]
-        self._intake = Intake(self._wanted)
-        self._hash = parameters_hash(parameters)
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
         groups = {
-            quantity: _Group(quantity, points={point_id: _Watch() for point_id in self._points})
+            quantity: _Group(quantity, points={point.id: _Watch() for point in asset.points})
             for quantity in parameters.quantities
         }
-        self._state = _State(Running(), groups, parameters.baseline_version)
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the rows that a block of readings completes."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        if not isinstance(event, Readings) or event.asset != self._asset.id:
-            return ()
-        findings: list[Finding] = []
-        for at_ns, (point_id, quantity, unit), value in self._intake.rows(event):
-            if point_id == STATE:
-                self._state.running.take_state(at_ns, value)
-            elif self._fits(point_id, quantity, unit, at_ns, value):
-                findings += self._take(point_id, quantity, at_ns, value, event.origin)
-        return findings
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
-        load(self._state, state)
-        if self._state.baseline_version != self._parameters.baseline_version:
-            self._state.baseline_version = self._parameters.baseline_version
-            for group in self._state.groups.values():
-                group.stand = Neighbours()
+        super().__init__(asset, parameters, _State(groups))
+        self._parameters = parameters
+        components = np.array([point.component for point in asset.points], dtype=np.str_)
+        self._others = components[:, None] != components[None, :]
 
     def _wanted(self, channel: str, unit: str) -> tuple[str, str, str] | None:
         point_id, _, quantity = channel.partition("/")
-        if channel == STATE:
-            return STATE, "", ""
         fits = point_id in self._points and quantity in self._parameters.quantities
         return (point_id, quantity, unit) if fits else None
 
-    def _fits(self, point_id: str, quantity: str, unit: str, at_ns: int, value: float) -> bool:
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        chosen, found = np.isin(list(self._points), [point.id for point in points]), []
+        for group in self._state.groups.values():
+            for stand in group.bins.values():
+                learn_anew(stand, chosen, self._parameters)
+            for point in points:
+                watch = group.points[point.id]
+                watch.votes, watch.low, watch.rising_ns = 0, 0, -1
+                found += cleared(self._risen_speaker(group, point), watch.episode, why)
+            if chosen.all():
+                group.judged_in = ""
+                found += cleared(self._speaker(MACHINE, group.quantity), group.episode, why)
+        return found
+
+    def _value(self, at_ns: int, key: tuple[str, str, str], value: float, origin: Origin) -> list[Finding]:
+        point_id, quantity, unit = key
         group = self._state.groups[quantity]
         watch = group.points[point_id]
         if at_ns <= watch.last_ns or value <= 0 or unit != (group.unit or unit):
-            return False
+            return []
         group.unit, watch.last_ns = unit, at_ns
-        return True
+        return self._take(point_id, quantity, at_ns, value, origin)
 
     def _take(self, point_id: str, quantity: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         """A row ends when every point has spoken, or when one speaks again and most have."""
@@ -164,9 +163,15 @@ class Detector:
         row, group.row = group.row, {}
         levels = np.log(np.array([row.get(point_id, np.nan) for point_id in self._points]))
         components = {self._points[point_id].component for point_id in row}
-        if len(components) < _FEWEST or not self._state.running.runs_at(group.row_ns, self._settle_ns):
+        state = None
+        if len(components) >= _FEWEST:
+            state = self._state_of(group.bins, None, group.row_ns, origin)
+        if state is None or not group.enter(state):
             return []
-        verdict = step(group.stand, levels, self._others, self._parameters)
+        if group.pace.pauses(group.row_ns, self._parameters.gap_s):
+            for watch in group.points.values():
+                watch.votes = watch.low = 0
+        verdict = step(group.stand, group.row_ns, levels, self._others, self._parameters)
         if verdict is None:
             return []
         if verdict.stepped is not None:
@@ -189,7 +194,7 @@ class Detector:
             watch.low, watch.rising_ns = watch.low + 1, -1
         else:
             watch.low, watch.rising_ns = 0, watch.rising_ns if watch.rising_ns >= 0 else group.row_ns
-        speaker = self._speaker(point.component, f"{point.id}/{group.quantity}")
+        speaker = self._risen_speaker(group, point)
         if not watch.episode.stands and count(watch.votes) >= p.raise_count:
             watch.said = rise
             began_ns = watch.rising_ns if watch.rising_ns >= 0 else group.row_ns
@@ -204,7 +209,7 @@ class Detector:
 
     def _risen(self, group: _Group, point: Point, rise: float, limit: float, origin: Origin) -> Word:
         watch = group.points[point.id]
-        source = f"its neighbours, frozen baseline v{self._parameters.baseline_version}"
+        source = f"its neighbours, {self._source(point.component)}"
         percent, most = 100 * math.expm1(rise), 100 * math.expm1(limit)
         shape = watch.trend.shape(f"{point.id}/neighbour_ratio", "1", baseline=1.0, limit=math.exp(limit))
         began_ns = watch.episode.onset_ns if watch.episode.stands else max(0, watch.rising_ns)
@@ -216,7 +221,7 @@ class Detector:
             origin=origin,
             confidence=0.8,
             numbers=(Number("rise", significant(percent), "%", significant(most), source),),
-            evidence={"trend": shape, "forecast": ahead},
+            evidence={"trend": shape, "forecast": ahead, "baseline": self._learned(group, point)},
             text={"point": point.id},
         )
 
@@ -229,7 +234,7 @@ class Detector:
             return []
         known = moved[np.isfinite(moved)]
         group.trend.add(group.row_ns, math.exp(float(np.median(known))))
-        speaker = self._speaker("machine", group.quantity)
+        speaker = self._speaker(MACHINE, group.quantity)
         word = self._changed(group, float(np.median(known)), known.size, origin)
         if group.episode.stands:
             return [speaker.updates(group.episode, word)]
@@ -240,7 +245,7 @@ class Detector:
         if not group.episode.stands or group.rows_since < self._parameters.clear_rows:
             return []
         word = self._changed(group, 0.0, len(self._points), origin)
-        return [self._speaker("machine", group.quantity).clears(group.episode, word)]
+        return [self._speaker(MACHINE, group.quantity).clears(group.episode, word)]
 
     def _changed(self, group: _Group, moved: float, points: int, origin: Origin) -> Word:
         limit = 100 * math.expm1(self._parameters.step)
@@ -258,6 +263,9 @@ class Detector:
             text={"points": str(points)},
         )
 
-    def _speaker(self, component: str, subject: str) -> Speaker:
-        kind, version, asset = self.kind, self.version, self._asset.id
-        return Speaker(kind, version, self._hash, asset, Family.MACHINE_CONDITION, component, subject)
+    def _risen_speaker(self, group: _Group, point: Point) -> Speaker:
+        return self._speaker(point.component, f"{point.id}/{group.quantity}")
+
+    def _learned(self, group: _Group, point: Point) -> dict[str, Json]:
+        i, stand = list(self._points).index(point.id), group.stand
+        return self._baseline(point, int(stand.from_ns[i]), int(stand.to_ns[i]), self._parameters.learn_rows)

@@ -10,9 +10,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from andon.events import Float64
+from andon.events import Float64, Int64
+from detectors.operating import OperatingParameters
 
 MEDIAN_OF = 3
 _BEFORE = 12  # rows whose median is the level before a step
@@ -25,15 +26,9 @@ _LOUDEST = 5.0  # ln: keeps the exponential finite
 _STANDING = 1.5  # ln: three quarters of the points fallen this far, the machine stands (below 22 %)
 
 
-class NeighbourParameters(BaseModel):
+class NeighbourParameters(OperatingParameters):
     """How like points are compared. Levels are in ln(value): 0.07 is 7 %. A row is one value of each point."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    baseline_version: int = Field(
-        default=1,
-        ge=1,
-        description="Raise it after an acknowledged repair or a declared operating change: the baseline is relearned.",
-    )
     settle_rows: int = Field(
         default=24, ge=0, le=100_000, description="First rows that are not learned from: run-in, warm-up."
     )
@@ -108,7 +103,10 @@ class NeighbourParameters(BaseModel):
 
 @dataclass(slots=True)
 class Neighbours:
-    """Where the points of one machine stand; arrays are (points,), windows (rows, points), all in ln(value)."""
+    """Where the points of one machine stand; arrays are (points,), windows (rows, points), all in ln(value).
+
+    A point whose baseline was declared void waits `waiting` rows while `anew` gathers what it is above the others.
+    """
 
     rows: int = 0
     window: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
@@ -123,6 +121,11 @@ class Neighbours:
     limit: Float64 = field(default_factory=lambda: np.zeros(0))
     peak: Float64 = field(default_factory=lambda: np.zeros(0))
     age: int = 0
+    anew: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
+    waiting: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    learned_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    from_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    to_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def frozen(self) -> bool:
@@ -143,7 +146,7 @@ class Verdict:
 
 
 def step(
-    state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters
+    state: Neighbours, at_ns: int, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters
 ) -> Verdict | None:
     """Take one row; None while nothing can be said: learning, masked, standing.
 
@@ -171,9 +174,49 @@ def step(
         state.masked, state.before = p.mask_rows, median(state.window[:-MEDIAN_OF].T)
         return None
     if not state.frozen:
-        _learn(state, levels, others, p)
+        _learn(state, at_ns, levels, others, p)
         return None
+    if state.waiting.any():
+        _renew(state, at_ns, levels, others, p)
     return _judge(state, levels, others, p)
+
+
+def learn_anew(state: Neighbours, points: NDArray[np.bool_], p: NeighbourParameters) -> None:
+    """Forget the baselines of these points (points,); the others keep theirs, and what stands of them."""
+    if not state.frozen or points.all():
+        state.anchor, state.learned, state.rows = np.zeros(0), state.learned[:0], 0
+        state.recent, state.smooth = np.zeros((0, 0)), np.zeros(0)
+        state.waiting, state.anew = np.zeros(0, np.int64), np.zeros((0, 0))
+        return
+    for row in (state.anchor, state.smooth):
+        row[points] = np.nan
+    state.recent[:, points] = np.nan
+    state.peak[points] = 0.0
+    fresh = np.zeros(points.size, np.int64) if not state.waiting.size else state.waiting
+    state.waiting = np.where(points, p.settle_rows + p.learn_rows, fresh)
+
+
+def carry(before: Neighbours, now: Neighbours) -> None:
+    """Go on in another operating state: how far a point is from its neighbours is the same in both."""
+    if before.frozen and now.frozen:
+        now.smooth, now.recent, now.peak = before.smooth.copy(), before.recent.copy(), before.peak.copy()
+        now.age = max(now.age, before.age)
+
+
+def _renew(
+    state: Neighbours, at_ns: int, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters
+) -> None:
+    """A point that is learned anew gets the anchor that puts it, in the middle, level with its neighbours."""
+    above = levels - median(np.where(others, levels - state.anchor, np.nan))
+    state.anew = _pushed(state.anew, above, p.learn_rows)
+    heard = (state.waiting > 0) & np.isfinite(above)
+    state.from_ns = np.where(heard & (state.waiting == p.learn_rows), at_ns, state.from_ns)
+    state.waiting = state.waiting - heard
+    ready = heard & (state.waiting == 0)
+    state.anchor = np.where(ready, median(state.anew.T), state.anchor)
+    state.to_ns = np.where(ready, at_ns, state.to_ns)
+    if not state.waiting.any():
+        state.anew = np.zeros((0, 0))
 
 
 def _stands(state: Neighbours, levels: Float64, p: NeighbourParameters) -> bool:
@@ -216,10 +259,13 @@ def _masked(state: Neighbours, p: NeighbourParameters) -> Verdict | None:
     return Verdict(nothing, nothing, moved)
 
 
-def _learn(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters) -> None:
+def _learn(
+    state: Neighbours, at_ns: int, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters
+) -> None:
     if state.rows <= p.settle_rows:
         return
     state.learned = _pushed(state.learned, levels, p.learn_rows)
+    state.learned_ns = np.append(state.learned_ns, at_ns)[-len(state.learned) :]
     if state.learned.shape[0] < p.learn_rows:
         return
     third = p.learn_rows // 3
@@ -238,6 +284,8 @@ def _freeze(state: Neighbours, others: NDArray[np.bool_], p: NeighbourParameters
     rows = np.array(smoothed)
     state.sigma = 1.4826 * median(np.abs(rows - median(rows.T)).T)
     state.peak, state.limit = np.zeros(rows.shape[1]), np.full(rows.shape[1], np.nan)
+    state.from_ns = np.full(rows.shape[1], state.learned_ns[0])
+    state.to_ns = np.full(rows.shape[1], state.learned_ns[-1])
     state.learned, state.age = learned[:0], 0
 
 

@@ -5,13 +5,15 @@ stayed unseen), so it is learned once and frozen. Everything is strictly sequent
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from andon.events import Float64, Int64
+from detectors.operating import OperatingParameters
+from detectors.pace import Pace
 from detectors.votes import cast, count
 
 MEDIAN_OF, FAST_MEDIAN_OF = 7, 3
@@ -20,15 +22,9 @@ _CHECK_EVERY = 5
 _MOST_QUICK = 1.5  # ln: no single block counts for more, however loud
 
 
-class OnsetParameters(BaseModel):
+class OnsetParameters(OperatingParameters):
     """How the baseline is learned and when leaving it counts. Rises are in ln(amplitude): 0.27 is × 1.31."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    baseline_version: int = Field(
-        default=1,
-        ge=1,
-        description="Raise it after an acknowledged repair or a declared operating change: the baseline is relearned.",
-    )
     settle_blocks: int = Field(
         default=60, ge=0, le=100_000, description="First blocks that are not learned from: run-in, warm-up."
     )
@@ -95,12 +91,6 @@ class OnsetParameters(BaseModel):
     clear_blocks: int = Field(
         default=180, ge=1, le=100_000, description="Blocks in a row below half the rise needed to clear."
     )
-    gap_s: float = Field(
-        default=600.0,
-        gt=0,
-        le=604800,
-        description="After a pause as long as this, smoothing and votes start anew.",
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -117,7 +107,7 @@ class Onset:
     the same hardly smoothed, `urgent` the sum of what it exceeded lately (CUSUM: Page 1954, ISO 7870-4).
     """
 
-    last_ns: int = -1
+    pace: Pace = field(default_factory=Pace)
     rows: int = 0
     learned: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
     learned_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -154,9 +144,8 @@ def step(onset: Onset, at_ns: int, levels: Float64, rms: Float64, parameters: On
     rms
         (axes,) ln broadband amplitudes, for the safety net while learning.
     """
-    if onset.last_ns >= 0 and at_ns - onset.last_ns > parameters.gap_s * 1e9:
+    if onset.pace.pauses(at_ns, parameters.gap_s):
         _start_anew(onset, levels.size)
-    onset.last_ns = at_ns
     onset.recent = _pushed(onset.recent, levels, MEDIAN_OF)
     middle = _median(onset.recent)
     onset.smooth = (
@@ -170,6 +159,19 @@ def step(onset: Onset, at_ns: int, levels: Float64, rms: Float64, parameters: On
     else:
         onset.low, onset.rising_ns = 0, onset.rising_ns if onset.rising_ns >= 0 else at_ns
     return path
+
+
+def carry(before: Onset, now: Onset) -> None:
+    """Go on in another operating state: how far it had risen above the one baseline, it has above the other.
+
+    Both baselines are frozen. Smoothing and votes live on, so that a machine that changes its state often is judged
+    as one that does not.
+    """
+    shift = now.baseline - before.baseline
+    now.recent, now.smooth = before.recent + shift, before.smooth + shift
+    now.pace = replace(before.pace)
+    now.slow, now.quick, now.urgent = before.slow, before.quick, before.urgent
+    now.low, now.rise, now.leading, now.rising_ns = before.low, before.rise, before.leading, before.rising_ns
 
 
 def _judge(onset: Onset, p: OnsetParameters) -> str:

@@ -5,32 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from andon.events import (
-    Declaration,
-    Event,
-    Family,
-    Finding,
-    Float64,
-    Json,
-    Number,
-    Origin,
-    Readings,
-    StopAlarm,
-)
-from andon.plant import Asset
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from andon.events import Declaration, Finding, Float64, Json, Number, Origin
+from andon.plant import Asset, Point
+from detectors.baseline import cleared, shape, source_of
+from detectors.episode import Episode, Speaker, Word
 from detectors.evidence import Trend, significant
-from detectors.intake import Intake
+from detectors.operating import RunningParameters
+from detectors.pace import Pace
 from detectors.process_methods import Learned, Method, learn
 from detectors.process_methods import distance as distance_of
 from detectors.process_model import Baseline, Window, learned, settled, take
 from detectors.process_rows import Rows, taken
-from detectors.running import STATE, Running
-from detectors.state import flatten, load
 from detectors.votes import cast, count
+from detectors.watching import MACHINE, Watching
 
 _MOST = 1e100  # far beyond any reading, so that squares stay finite
 _NEAR = 2.0  # reaches: what is further away is not followed
@@ -40,8 +29,8 @@ _NAMED = 3  # channels that a finding names
 
 @dataclass(slots=True)
 class _State:
-    baseline_version: int
-    running: Running = field(default_factory=Running)
+    version: int = 1
+    pace: Pace = field(default_factory=Pace)
     rows: Rows = field(default_factory=Rows)
     learning: Float64 = field(default_factory=lambda: np.zeros(0))
     learned_rows: int = 0
@@ -63,10 +52,10 @@ class _State:
     episode: Episode = field(default_factory=Episode)
 
 
-class Detector:
+class Detector(Watching[int]):
     """The scalar channels of a machine, row by row, against a frozen multivariate baseline.
 
-    Raises once when the rows stay away from it, names the channels that carry it, updates when the distance has
+    Speed and load are among the channels, so it has one baseline for all operating states. Raises once when the rows stay away from it, names the channels that carry it, updates when the distance has
     doubled, clears when they are back. Rows of a machine that does not run are neither learned from nor judged.
     Source: measured on SKAB (Katser & Kozitsin, Skoltech Anomaly Benchmark, 2020).
     """
@@ -74,15 +63,9 @@ class Detector:
     kind = "process_multivariate"
     version = "1"
 
-    class Parameters(BaseModel):
+    class Parameters(RunningParameters):
         """What is learned, and when leaving it is a finding."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid")
-        baseline_version: int = Field(
-            default=1,
-            ge=1,
-            description="Raise it after an acknowledged repair or a declared operating change: the baseline is relearned.",
-        )
         method: Method = Field(
             default="reach",
             description="How features make one distance: the furthest by its own reach, or `pca` (T2 and Q), `trees` "
@@ -138,12 +121,12 @@ class Detector:
         clear_rows: int = Field(
             default=120, ge=1, le=100_000, description="Rows in a row below the limit needed to clear."
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
+        super().__init__(asset, parameters, _State())
+        self._parameters = parameters
         scalar = [
             f"{point.id}/{name}"
             for point in asset.points
@@ -153,16 +136,8 @@ class Detector:
         self._channels = list(parameters.channels or scalar[:64])
         self._number = {channel: i for i, channel in enumerate(self._channels)}
         self._components = [self._component_of(channel) for channel in self._channels]
-        self._intake = Intake(self._wanted)
-        hashed, family = parameters_hash(parameters), Family.MACHINE_CONDITION
-        self._speakers = {
-            component: Speaker(self.kind, self.version, hashed, asset.id, family, component)
-            for component in self._components
-        }
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
         self._creep = parameters.creep / parameters.learn_rows
         self._fading = math.exp(-1 / (_REMEMBERED * parameters.learn_rows))
-        self._state = _State(parameters.baseline_version)
 
     @property
     def score(self) -> float:
@@ -174,37 +149,26 @@ class Detector:
         """Whether the latest row lies beyond the limit."""
         return self._state.score > self._parameters.limit
 
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Take a block of readings, or a stop."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        if not isinstance(event, Readings) or event.asset != self._asset.id:
-            return ()
-        found: list[Finding] = []
-        for at_ns, channel, value in self._intake.rows(event):
-            if channel < 0:
-                self._state.running.take_state(at_ns, value)
-                continue
-            for row_ns, row in taken(self._state.rows, len(self._channels), at_ns, channel, value):
-                if self._state.running.runs_at(row_ns, self._settle_ns):
-                    found += self._take(row_ns, row, event.origin)
-        return found
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken, unless a new baseline was asked for: then learn anew."""
-        load(self._state, state)
-        kept = self._state
-        if kept.baseline_version != self._parameters.baseline_version:
-            self._state = _State(self._parameters.baseline_version, kept.running, kept.rows)
-            self._state.trend, self._state.episode = kept.trend, kept.episode
-
     def _wanted(self, channel: str, unit: str) -> int | None:
         del unit  # a channel has one, and only its changes are judged
-        return -1 if channel == STATE else self._number.get(channel)
+        return self._number.get(channel)
+
+    def _value(self, at_ns: int, key: int, value: float, origin: Origin) -> list[Finding]:
+        return [
+            finding
+            for row_ns, row in taken(self._state.rows, len(self._channels), at_ns, key, value)
+            if self._runs_at(MACHINE, row_ns)
+            for finding in self._take(row_ns, row, origin)
+        ]
+
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        """The channels have one baseline together: a repair of any of them makes all of it void."""
+        kept = self._state
+        if not {point.component for point in points} & set(self._components):
+            return []
+        found = cleared(self._spoken(), kept.episode, why) if kept.episode.stands else []
+        self._state = _State(kept.version + 1, rows=kept.rows, trend=kept.trend, episode=kept.episode)
+        return found
 
     def _component_of(self, channel: str) -> str:
         point = self._asset.point(channel.partition("/")[0])
@@ -212,6 +176,8 @@ class Detector:
 
     def _take(self, at_ns: int, row: Float64, origin: Origin) -> list[Finding]:
         row = np.minimum(np.maximum(row, -_MOST), _MOST)
+        if self._state.pace.pauses(at_ns, self._parameters.gap_s):
+            self._state.votes = self._state.low = 0
         if not self._state.baseline.scale.size:
             self._learn(at_ns, row)
             return []
@@ -286,22 +252,22 @@ class Detector:
             state.onset_ns = at_ns
         if not state.episode.stands and count(state.votes) >= parameters.raise_count:
             state.said, state.component = state.score, self._components[int(state.by_channel.argmax())]
-            return [self._speaker().raises(state.episode, state.onset_ns, self._word(at_ns, origin))]
+            return [self._spoken().raises(state.episode, state.onset_ns, self._word(at_ns, origin))]
         if state.episode.stands and state.low >= parameters.clear_rows:
             word = self._word(at_ns, origin)
             state.votes, state.onset_ns = 0, 0
-            return [self._speaker().clears(state.episode, word)]
+            return [self._spoken().clears(state.episode, word)]
         if state.episode.stands and state.score >= 2 * state.said:
             state.said = state.score
-            return [self._speaker().updates(state.episode, self._word(at_ns, origin))]
+            return [self._spoken().updates(state.episode, self._word(at_ns, origin))]
         return []
 
-    def _speaker(self) -> Speaker:
-        return self._speakers[self._state.component]
+    def _spoken(self) -> Speaker:
+        return self._speaker(self._state.component)
 
     def _word(self, at_ns: int, origin: Origin) -> Word:
         state, limit = self._state, self._parameters.limit
-        source = f"frozen baseline v{state.baseline_version}"
+        source = source_of(state.version)
         leading = np.argsort(-state.by_channel, kind="stable")[:_NAMED].tolist()
         named = [
             Number(self._channels[i], significant(state.by_channel[i]), "× reach", limit, source)
@@ -322,11 +288,6 @@ class Detector:
         state = self._state
         return {
             "trend": state.trend.shape("distance", "× reach", limit=limit),
-            "baseline": {
-                "version": state.baseline_version,
-                "from_ns": state.from_ns,
-                "to_ns": state.to_ns,
-                "blocks": state.learned_rows,
-            },
+            "baseline": shape(state.version, state.from_ns, state.to_ns, state.learned_rows),
             "contributions": {"channel": self._channels, "value": significant(state.by_channel)},
         }

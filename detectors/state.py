@@ -1,14 +1,15 @@
 """A detector's state as flat arrays and JSON, so that a snapshot needs no pickle.
 
 A state is a tree of mutable dataclasses whose leaves are arrays or JSON values; a mapping from names to
-dataclasses is a branch as well. Leaves are named by their path: `points/DE/history`.
+dataclasses is a branch as well, and `Grown` is one whose names are found while it runs. Leaves are named by their
+path: `points/DE/history`.
 """
 
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,24 @@ from andon.events import Json
 from andon.ports import State
 
 Leaf = NDArray[Json] | Json
+Part = TypeVar("Part")
 _WORDS = frozenset({bool, int, float, str, type(None)})
+_NAMES = ".names"  # of a grown mapping: no field is called so
+
+
+class Grown(dict[str, Part]):
+    """A mapping from names to dataclasses whose members are made when they are first asked for, also by `load`.
+
+    A name holds no "/".
+    """
+
+    def __init__(self, make: Callable[[], Part]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Part:
+        self[name] = made = self._make()
+        return made
 
 
 def flatten(tree: Json, prefix: str = "") -> dict[str, Leaf]:
@@ -30,7 +48,7 @@ def flatten(tree: Json, prefix: str = "") -> dict[str, Leaf]:
     prefix
         Path of the tree itself, ending in "/".
     """
-    flat: dict[str, Leaf] = {}
+    flat: dict[str, Leaf] = {prefix + _NAMES: list(tree)} if isinstance(tree, Grown) else {}
     for name, value in _parts(tree):
         path = prefix + name
         if type(value) in _WORDS:
@@ -50,6 +68,9 @@ def load(tree: Json, flat: State, prefix: str = "") -> None:
     A leaf that the snapshot lacks keeps its fresh value and one that the tree lacks is left out, so that a
     point can come or go between snapshot and restart. Arrays take the tree's dtype.
     """
+    if isinstance(tree, Grown):
+        for name in flat.get(prefix + _NAMES, ()):
+            tree[name]
     for name, value in _parts(tree):
         path = prefix + name
         if _is_branch(value):
@@ -77,6 +98,8 @@ def _parts(tree: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _is_branch(value: Json) -> bool:
+    if isinstance(value, Grown):
+        return True
     if isinstance(value, dict):
         return bool(value) and all(is_dataclass(part) for part in value.values())
     return is_dataclass(value)

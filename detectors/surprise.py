@@ -4,36 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from andon.events import (
-    Declaration,
-    Event,
-    Family,
-    Finding,
-    Float64,
-    Json,
-    Number,
-    Origin,
-    Readings,
-    StopAlarm,
-)
-from andon.plant import Asset
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from andon.events import Declaration, Finding, Float64, Json, Number, Origin
+from andon.plant import Asset, Point
+from detectors.baseline import cleared, shape
+from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
-from detectors.intake import Intake
-from detectors.own_past import LEARN, Past, decades
-from detectors.running import STATE, Running
-from detectors.scalar_shape import CORE, DAILY, WEEKLY, Shape, look
+from detectors.operating import RunningParameters
+from detectors.nearest_course import COUNT as COURSES
+from detectors.own_past import Past, decades
+from detectors.pace import Pace
+from detectors.scalar_shape import COUNT, Shape, look
 from detectors.seen_before import Memory, discounted
-from detectors.state import flatten, load
+from detectors.watching import Watching
 
-_GROUPS = {"always": (0, CORE), "daily": (CORE, DAILY), "weekly": (DAILY, WEEKLY)}
 _HOLD = 0.85  # of what a part said: parts of one event seldom speak in the same reading
 _WHAT = (
     *("level", "level", "level", "spread", "spread", "spread") * 2,
-    *("forecast", "forecast", "forecast", "course", "course", "day", "day", "day", "week", "week", "week"),
+    *("forecast",) * 3 + ("course",) * COURSES + ("day",) * 3 + ("week",) * 3,
 )
 
 
@@ -42,9 +31,11 @@ class _Watch:
     """One channel: its shape, the past of its numbers, and what was said. 50 KB while it learns, 40 later."""
 
     last_ns: int = -1
+    from_ns: int = 0
+    pace: Pace = field(default_factory=Pace)
     shape: Shape = field(default_factory=Shape)
-    pasts: dict[str, Past] = field(default_factory=lambda: {name: Past() for name in _GROUPS})
-    held: Float64 = field(default_factory=lambda: np.zeros(WEEKLY))
+    past: Past = field(default_factory=Past)
+    held: Float64 = field(default_factory=lambda: np.zeros(COUNT))
     memory: Memory = field(default_factory=Memory)
     surprise: float = 0.0
     judged: int = 0
@@ -56,11 +47,10 @@ class _Watch:
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     channels: dict[str, _Watch]
 
 
-class Detector:
+class Detector(Watching[str]):
     """Any declared scalar channel against its own past, at whatever rate it comes.
 
     Seventeen to twenty-three numbers (level and spread over three spans, errors of a forecast, distance from earlier
@@ -73,10 +63,9 @@ class Detector:
     kind = "surprise"
     version = "1"
 
-    class Parameters(BaseModel):
+    class Parameters(RunningParameters):
         """When a scalar is called unusual."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid")
         channels: tuple[str, ...] = Field(
             default=(),
             description="The channels that are judged (point/quantity); left out, all that the plant document declares.",
@@ -102,71 +91,53 @@ class Detector:
             le=100_000,
             description="Readings in a row below half the limit that clear a finding.",
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=86_400, description="Seconds in Execute before readings are judged."
-        )
+
+    _state: _State
 
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
         self._units = {
             f"{point.id}/{quantity}": unit
             for point in asset.points
             for quantity, unit in point.quantities.items()
             if not parameters.channels or f"{point.id}/{quantity}" in parameters.channels
         }
-        hashed = parameters_hash(parameters)
-        components = {point.id: point.component for point in asset.points}
-        self._speakers = {
-            channel: Speaker(
-                self.kind,
-                self.version,
-                hashed,
-                asset.id,
-                Family.MACHINE_CONDITION,
-                components[channel.partition("/")[0]],
-                channel,
-            )
-            for channel in self._units
+        super().__init__(asset, parameters, _State({channel: _Watch() for channel in self._units}))
+        self._parameters = parameters
+        self._speakers |= {
+            channel: self._speaker(self._point(channel).component, channel) for channel in self._units
         }
-        self._intake = Intake(self._wanted)
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
-        self._state = _State(Running(), {channel: _Watch() for channel in self._units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the scalars in a block of readings."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        if not isinstance(event, Readings) or event.asset != self._asset.id:
-            return ()
-        rows = self._intake.rows(event)
-        return [f for at_ns, channel, value in rows for f in self._take(at_ns, channel, value, event.origin)]
 
     def surprise(self, channel: str) -> float:
         """How surprising the latest judged reading of a channel was, in mean decades of improbability."""
         return self._state.channels[channel].surprise
 
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
-
     def _wanted(self, channel: str, unit: str) -> str | None:
-        return channel if channel == STATE or self._units.get(channel) == unit else None
+        return channel if self._units.get(channel) == unit else None
 
-    def _take(self, at_ns: int, channel: str, value: float, origin: Origin) -> list[Finding]:
-        if channel == STATE:
-            self._state.running.take_state(at_ns, value)
+    def _point(self, channel: str) -> Point:
+        return self._points[channel.partition("/")[0]]
+
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        found: list[Finding] = []
+        for channel, watch in self._state.channels.items():
+            if self._point(channel) in points:
+                found += cleared(self._speakers[channel], watch.episode, why)
+                self._state.channels[channel] = _Watch(
+                    watch.last_ns, trend=watch.trend, episode=watch.episode
+                )
+        return found
+
+    def _value(self, at_ns: int, key: str, value: float, origin: Origin) -> list[Finding]:
+        watch = self._state.channels[key]
+        if at_ns <= watch.last_ns or not self._runs_at(self._point(key).component, at_ns):
             return []
-        watch = self._state.channels[channel]
-        if at_ns <= watch.last_ns or not self._state.running.runs_at(at_ns, self._settle_ns):
-            return []
+        if watch.pace.pauses(at_ns, self._parameters.gap_s):
+            watch.calm = 0
+        watch.from_ns = watch.from_ns if watch.judged else at_ns
         watch.last_ns = at_ns
         watch.trend.add(at_ns, value)
         _judge(watch, at_ns, value)
-        return self._speak(channel, watch, value, origin)
+        return self._speak(key, watch, value, origin)
 
     def _speak(self, channel: str, watch: _Watch, value: float, origin: Origin) -> list[Finding]:
         p, episode, speaker = self._parameters, watch.episode, self._speakers[channel]
@@ -201,7 +172,11 @@ class Detector:
         )
 
     def _evidence(self, channel: str, watch: _Watch, usual: float) -> dict[str, Json]:
-        return {"trend": watch.trend.shape(channel, self._units[channel], baseline=usual)}
+        version = self._machine.versions.of(self._point(channel).component)
+        return {
+            "trend": watch.trend.shape(channel, self._units[channel], baseline=usual),
+            "baseline": shape(version, watch.from_ns, watch.last_ns, watch.judged),
+        }
 
 
 def _judge(watch: _Watch, at_ns: int, value: float) -> None:
@@ -211,13 +186,9 @@ def _judge(watch: _Watch, at_ns: int, value: float) -> None:
 
 
 def _weigh(watch: _Watch, numbers: Float64) -> None:
-    active = 0
-    watch.held *= _HOLD
-    for name, (begin, end) in _GROUPS.items():
-        if numbers.size >= end:
-            past = watch.pasts[name]
-            np.maximum(watch.held[begin:end], decades(past, numbers[begin:end]), out=watch.held[begin:end])
-            active += end - begin if past.count > LEARN else 0
+    said = decades(watch.past, numbers)
+    active = int(np.count_nonzero(np.isfinite(said)))
+    watch.held = np.fmax(_HOLD * watch.held, said)
     if active:
         watch.surprise = discounted(watch.memory, watch.held, float(watch.held.sum()) / active)
 

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from andon.events import Declaration, Event, Family, Finding, Number, Origin, Readings, StopAlarm
+from andon.events import Declaration, Finding, Number, Origin
 from andon.plant import Asset, Point
-from andon.ports import State
-from detectors.episode import Episode, Speaker, Word, parameters_hash
+from detectors.baseline import cleared
+from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
-from detectors.intake import Intake
-from detectors.running import STATE, Running
-from detectors.state import flatten, load
+from detectors.operating import RunningParameters
+from detectors.pace import Pace
 from detectors.votes import cast, count
+from detectors.watching import Watching
 
 ISO_10816_3_2009_MM_S = {
     ("large", "rigid"): (2.3, 4.5, 7.1),
@@ -61,6 +61,7 @@ class _Watch:
     """One measuring point: votes above the limits B/C and C/D, and readings in a row below them."""
 
     last_ns: int = -1
+    pace: Pace = field(default_factory=Pace)
     above: list[int] = field(default_factory=lambda: [0, 0])
     below: list[int] = field(default_factory=lambda: [0, 0])
     onset_ns: int = 0
@@ -71,11 +72,10 @@ class _Watch:
 
 @dataclass(slots=True)
 class _State:
-    running: Running
     points: dict[str, _Watch]
 
 
-class Detector:
+class Detector(Watching[tuple[str, float]]):
     """Broadband velocity against the zones of ISO 10816-3:2009 or limits of the user's own.
 
     Raises when zone C or D is entered for good, updates when the zone changes, clears when it is left.
@@ -87,10 +87,9 @@ class Detector:
     kind = "velocity_zones"
     version = "1"
 
-    class Parameters(BaseModel):
+    class Parameters(RunningParameters):
         """When a machine's vibration is called unsatisfactory."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid")
         limits_mm_s: tuple[float, float, float] | None = Field(
             default=None,
             description="Upper limits of zones A, B and C in mm/s RMS; left out, the table of ISO 10816-3:2009 by "
@@ -122,9 +121,6 @@ class Detector:
             le=0.5,
             description="Part of the limit by which readings must fall below it to leave.",
         )
-        run_settle_s: float = Field(
-            default=30.0, ge=0, le=3600, description="Seconds in Execute before readings are judged."
-        )
 
         @model_validator(mode="after")
         def _consistent(self) -> Self:
@@ -135,8 +131,10 @@ class Detector:
                 raise ValueError("enter_count must not exceed enter_of")
             return self
 
+    _state: _State
+
     def __init__(self, asset: Asset, parameters: Parameters) -> None:
-        self._asset, self._parameters = asset, parameters
+        self._parameters = parameters
         self._limits = {
             point.id: limits
             for point in asset.points
@@ -145,54 +143,31 @@ class Detector:
                 or limits_of(asset.power_kw, asset.foundation, point.speed_hz)
             )
         }
-        self._points = {point.id: point for point in asset.points if point.id in self._limits}
-        self._intake = Intake(self._wanted)
-        hashed = parameters_hash(parameters)
-        self._speakers = {
-            point.id: Speaker(
-                self.kind, self.version, hashed, asset.id, Family.MACHINE_CONDITION, point.component, point.id
-            )
-            for point in asset.points
-        }
-        self._settle_ns = round(parameters.run_settle_s * 1e9)
-        self._state = _State(Running(), {point_id: _Watch() for point_id in self._points})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the velocities in a block of readings."""
-        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset.id:
-            self._state.running.take_word(event)
-        if not isinstance(event, Readings) or event.asset != self._asset.id:
-            return ()
-        findings: list[Finding] = []
-        for at_ns, (point_id, factor), value in self._intake.rows(event):
-            if point_id == STATE:
-                self._state.running.take_state(at_ns, value)
-            elif self._fits(point_id, at_ns):
-                findings += self._judge(self._points[point_id], at_ns, value * factor, event.origin)
-        return findings
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
+        super().__init__(asset, parameters, _State({point_id: _Watch() for point_id in self._limits}))
 
     def _wanted(self, channel: str, unit: str) -> tuple[str, float] | None:
         point_id, _, quantity = channel.partition("/")
-        if channel == STATE:
-            return STATE, 1.0
-        if quantity == "velocity_rms" and point_id in self._points and unit in _IN_MM_S:
-            return point_id, _IN_MM_S[unit]
-        return None
+        fits = quantity == "velocity_rms" and point_id in self._limits and unit in _IN_MM_S
+        return (point_id, _IN_MM_S[unit]) if fits else None
 
-    def _fits(self, point_id: str, at_ns: int) -> bool:
-        watch = self._state.points[point_id]
-        if at_ns <= watch.last_ns or not self._state.running.runs_at(at_ns, self._settle_ns):
-            return False
+    def _value(self, at_ns: int, key: tuple[str, float], value: float, origin: Origin) -> list[Finding]:
+        point, watch = self._points[key[0]], self._state.points[key[0]]
+        if at_ns <= watch.last_ns or not self._runs_at(point.component, at_ns):
+            return []
         watch.last_ns = at_ns
-        return True
+        if watch.pace.pauses(at_ns, self._parameters.gap_s):
+            watch.above, watch.below = [0, 0], [0, 0]
+        return self._judge(point, at_ns, value * key[1], origin)
+
+    def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
+        """Limits stay what they are; what stood is over, and has to be seen anew."""
+        found: list[Finding] = []
+        for point in points:
+            watch = self._state.points.get(point.id)
+            if watch is not None:
+                watch.above, watch.below, watch.onset_ns, watch.zone = [0, 0], [0, 0], 0, ""
+                found += cleared(self._speakers[point.id], watch.episode, why)
+        return found
 
     def _judge(self, point: Point, at_ns: int, velocity: float, origin: Origin) -> list[Finding]:
         watch, parameters = self._state.points[point.id], self._parameters

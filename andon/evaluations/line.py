@@ -44,7 +44,7 @@ class Line:
         """What is found in this event; it has been made a ticket, or joined one, when this returns."""
         events: list[Readings | Waveform] = [event]
         if isinstance(event, Waveform):
-            events.insert(0, features_of(event, self._asset.point(event.point)))
+            events.append(features_of(event, self._asset.point(event.point)))
         found = [f for one in events for detector in self._detectors for f in detector.update(one)]
         if found:
             self._now.advance(event.origin.received_ns)

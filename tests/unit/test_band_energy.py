@@ -198,16 +198,6 @@ def test_another_sensor_is_learned_anew() -> None:
     assert told(detector, range(300, 400), lambda _: 30.0, bands=other)[0].action is Action.RAISE
 
 
-def test_a_new_baseline_is_learned_when_it_is_asked_for_and_only_then() -> None:
-    before, same, repaired = make(), make(rise=0.29), make(baseline_version=2)
-    told(before, range(100))
-    for detector in (same, repaired):
-        detector.restore(before.snapshot())
-    assert told(same, range(100, 200), lambda _: 1.6)
-    assert told(repaired, range(100, 200), lambda _: 1.6) == []
-    assert told(repaired, range(200, 300), lambda _: 1.6 * 1.6)
-
-
 def test_the_spectrum_of_the_latest_block_is_shown() -> None:
     detector, rng = make(), np.random.default_rng(1)
     found: list[Finding] = []

@@ -133,12 +133,3 @@ def test_a_point_costs_five_kilobytes() -> None:
         detector.update(row(k, 1.0))
         most = max(most, size_bytes(detector.snapshot())) if k % 50 == 0 else most
     assert most <= (N + 1) * 6 * 1024
-
-
-def test_a_new_baseline_is_learned_when_it_is_asked_for() -> None:
-    before = Detector(rig(), Detector.Parameters())
-    for k in range(300):
-        before.update(row(k, 1.0))
-    repaired = Detector(rig(), Detector.Parameters(baseline_version=2))
-    repaired.restore(before.snapshot())
-    assert [f for k in range(300, 600) for f in repaired.update(row(k, one(1, 1.3)))] == []

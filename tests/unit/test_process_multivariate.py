@@ -98,21 +98,6 @@ def test_a_channel_that_falls_silent_does_not_stop_the_others() -> None:
     assert found[0].text["channels"].split(", ")[0] == "flow/value"
 
 
-def test_a_new_baseline_version_learns_anew_and_the_old_one_goes_on() -> None:
-    def shifted(k: int) -> Sequence[float]:
-        return (-4.0, 0, 0, 0)
-
-    first = make()
-    told(first, 300)
-    same, anew = make(), make(baseline_version=2)
-    same.restore(first.snapshot())
-    anew.restore(first.snapshot())
-    rng = np.random.default_rng(8)
-    blocks = [block(k, healthy(k, rng) + shifted(k)) for k in range(300, 900)]
-    assert [finding for one in blocks for finding in same.update(one)]
-    assert [finding for one in blocks for finding in anew.update(one)] == []
-
-
 def test_rows_are_put_together_however_their_channels_are_sent() -> None:
     by_time = [(k * 10 + c, c, float(k)) for k in range(40) for c in range(3)]
     by_channel = [

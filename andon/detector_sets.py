@@ -144,6 +144,12 @@ def differences(before: Plant, after: Plant) -> list[Difference]:
     return found
 
 
+def version_of(plants: Iterable[Plant], version: int) -> Plant | None:
+    """The newest of these documents with that version of the detector set."""
+    fits = [plant for plant in plants if plant.detector_set.version == version]
+    return max(fits, key=lambda plant: plant.version, default=None)
+
+
 def next_version(
     before: Plant, after: Plant, *, note: str, by: str, at: str, equals: int | None = None
 ) -> Plant:

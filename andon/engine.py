@@ -140,8 +140,18 @@ class TakeAndCommit:
         return outcome
 
     def configure(self, plant: Plant) -> None:
-        """Journal the plant document if it is not the one in force; it takes effect at its place in the stream."""
+        """Journal the plant document if it is not the one in force; it takes effect at its place in the stream.
+
+        One of an earlier version than that in force is left: the file that Andon was started with first must not
+        undo at each start what was imported or promoted since.
+        """
         if plant == self._pipeline.plant:
+            return
+        if plant.version < self._pipeline.plant.version:
+            log.warning(
+                "an older plant document is left: import it to bring it into force",
+                extra={"version": plant.version},
+            )
             return
         body = json.dumps({"version": plant.version, "document": plant.model_dump(mode="json")}).encode()
         self.note([Record(RecordKind.CONFIG, self._now(), b"", body)])
@@ -156,7 +166,9 @@ class TakeAndCommit:
         return self._pipeline.noticed()
 
     def take_asked(self) -> int:
-        """Take what people ask for: their declarations, and refused messages anew; gives how many were looked at.
+        """Take what people ask for: another plant document, their declarations, refused messages anew.
+
+        Gives how many were looked at.
 
         Asked twice is taken once: only this thread takes, and nothing is looked up before all that was written has
         been taken. So what has been taken is never found here again, wherever a crash comes between.
@@ -164,14 +176,16 @@ class TakeAndCommit:
         while self._at.get(OWN, 0) < self._journals[OWN].end():
             self._turn((OWN,))
         with reading(self._database) as conn:
+            documents = plants.asked(conn, self._now())
             declared = declarations.asked(conn, ASKED_AT_MOST)
             letters = deadletters.asked(conn, ASKED_AT_MOST)
         again, looked_at = self._originals(letters)
-        records = [*(declarations.record(entry, self._now()) for entry in declared), *again]
+        said = (declarations.record(entry, self._now()) for entry in declared)
+        records = [*documents, *said, *again]
         if records:
             self.note(records)
             self._turn((OWN,))
-        return len(declared) + looked_at
+        return len(documents) + len(declared) + looked_at
 
     def _originals(self, letters: Sequence[DeadLetter]) -> tuple[list[Record], int]:
         """The records that take these messages anew, up to a bound, and how many were looked at."""

@@ -2,9 +2,12 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from andon.config import ConfigError, check
+from andon.events import Json
 from andon.plant import Asset, Plant
 from andon.ports import Detector
 
@@ -22,6 +25,46 @@ def detector_class(kind: str) -> Any:
     if found is None:
         raise ConfigError(f"there is no detector of kind {kind!r}; kinds: {', '.join(kinds())}")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One parameter of a detector as it stands: `changed` says that the plant document gives it."""
+
+    name: str
+    value: Json
+    default: Json
+    changed: bool
+    description: str
+    low: float | None
+    high: float | None
+
+
+def settings_of(kind: str, given: Mapping[str, Json]) -> list[Setting]:
+    """Every parameter of a kind with its sentence and its range, in the order of its model."""
+    model = detector_class(kind).Parameters
+    standing = check(model, dict(given), f"detector {kind}").model_dump(mode="json")
+    return [
+        Setting(
+            name=name,
+            value=standing[name],
+            default=_plain(field.get_default(call_default_factory=True)),
+            changed=name in given,
+            description=field.description or "",
+            low=_bound(field.metadata, "ge", "gt"),
+            high=_bound(field.metadata, "le", "lt"),
+        )
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _bound(metadata: Sequence[Any], *names: str) -> float | None:
+    found = (getattr(rule, name, None) for rule in metadata for name in names)
+    return next((value for value in found if value is not None), None)
+
+
+def _plain(value: Any) -> Json:
+    return list(value) if isinstance(value, tuple | frozenset | set) else value
 
 
 def build(asset: Asset, plant: Plant) -> list[Detector]:

@@ -1,15 +1,14 @@
 """What came of a back-test as JSON: `docs/backtest.md` says what each part is."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 from andon.backtests import compare
 from andon.backtests.compare import Told
 from andon.backtests.run import Progress, Result, Variant, raised, told
 from andon.detector_sets import ChangeSet, differences
-from andon.events import HOUR_NS, SECOND_NS, Json, rfc3339
+from andon.events import HOUR_NS, Json, rfc3339
+from ticketing.labels import Label
 
 WEEK_NS = 7 * 24 * HOUR_NS
 
@@ -102,7 +101,7 @@ class _Side:
             any(since_ns <= link.at_ns <= until_ns for link in problem.links) for problem in problems
         )
 
-    def summary(self, labels: Sequence[compare.Label], weeks: float) -> dict[str, Json]:
+    def summary(self, labels: Sequence[Label], weeks: float) -> dict[str, Json]:
         """The variant in numbers, with the seconds that its detectors worked."""
         return {
             **compare.summary(self.findings, self.tickets, self.rcas, labels, weeks),
@@ -110,18 +109,11 @@ class _Side:
         }
 
     def _cost(self) -> Mapping[str, Json]:
+        """What this variant's own detectors took; those that it shares with the active one took nothing more."""
         place = list(self._result.variants).index(self.variant)
-        own: Counter[str] = Counter()
-        shared: Counter[str] = Counter()
-        for (whose, kind), seconds in self._result.shared.cost_s.items():
-            if whose == place:
-                own[kind] += cast("int", seconds)
-        if place == 0:
-            shared = own
-        told_s = (self._result.reach.end_ns - self._result.reach.told_ns) / SECOND_NS
-        return {
-            "seconds": sum(own.values()),
-            "of": dict(sorted(own.items())),
-            "shared_with_active": place > 0,
-            "seconds_per_day_told": sum(own.values()) * 86_400 / told_s if told_s and shared is own else None,
+        own = {
+            kind: seconds
+            for (whose, kind), seconds in sorted(self._result.shared.cost_s.items())
+            if whose == place
         }
+        return {"seconds": sum(own.values()), "of": own, "without_what_is_shared": place > 0}

@@ -121,10 +121,11 @@ def told(
     with contextlib.ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="andon-backtest-")))
         shared = Shared(stored.WithStored(MessageDecoder()), features_of, build)
-        variants = [
-            _variant(shared, place, name, plant, frozenset(chosen), scratch, value)
-            for place, (name, plant, value) in enumerate(sets)
-        ]
+        variants = []
+        for place, (name, plant, value) in enumerate(sets):
+            building = Building(shared, place, frozenset(chosen))
+            pipeline = Pipeline(Listening(shared, plant), building.features, building.detectors)
+            variants.append(Variant(name, plant, pipeline, open_store(scratch / str(place)), value))
         teller = _Teller(data, live, shared, variants, chosen, was)
         reach = teller.tell(stack, to_ns, progress)
         mine = [label for label in labels if label.asset in chosen]
@@ -164,20 +165,6 @@ def _chosen(active: Plant, others: Sequence[Plant], patterns: Sequence[str]) -> 
             f"the change touches none of {', '.join(patterns)}; it touches {', '.join(sorted(touched))}"
         )
     return tuple(sorted(chosen))
-
-
-def _variant(
-    shared: Shared,
-    place: int,
-    name: str,
-    plant: Plant,
-    assets: frozenset[str],
-    scratch: Path,
-    value: float | None,
-) -> Variant:
-    building = Building(shared, place, assets)
-    pipeline = Pipeline(Listening(shared, plant), building.features, building.detectors)
-    return Variant(name, plant, pipeline, open_store(scratch / str(place)), value)
 
 
 @dataclass(slots=True)

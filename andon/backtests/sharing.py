@@ -68,7 +68,7 @@ class Shared:
     made: dict[Hashable, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     """Those that the first variant began with in this batch."""
     batch: int = 0
-    cost_s: Counter[tuple[int, str]] = field(default_factory=Counter)
+    cost_s: dict[tuple[int, str], float] = field(default_factory=lambda: defaultdict(float))
 
     def begin(self) -> None:
         """The first variant takes the next batch."""
@@ -171,7 +171,9 @@ def _nothing(waveform: Waveform) -> Readings:
 class Own:
     """A detector that only this variant has; its processor time is counted."""
 
-    def __init__(self, detector: Detector, place: int, kind: str, cost_s: Counter[tuple[int, str]]) -> None:
+    def __init__(
+        self, detector: Detector, place: int, kind: str, cost_s: dict[tuple[int, str], float]
+    ) -> None:
         self.kind = kind
         self._detector, self._of, self._cost_s = detector, (place, kind), cost_s
 
@@ -195,7 +197,7 @@ class Own:
 class First(Own):
     """A detector of the first variant, which remembers what it says while the batch lasts."""
 
-    def __init__(self, kept: Kept, kind: str, cost_s: Counter[tuple[int, str]]) -> None:
+    def __init__(self, kept: Kept, kind: str, cost_s: dict[tuple[int, str], float]) -> None:
         super().__init__(kept.detector, 0, kind, cost_s)
         self._kept = kept
 
@@ -219,7 +221,7 @@ class Again:
         self.kind = kind
         self._kept, self._heard = kept, 0
 
-    def update(self, event: Event) -> Sequence[Finding]:
+    def update(self, _event: Event) -> Sequence[Finding]:
         """What the first variant's detector said to the same event."""
         self._heard += 1
         said = self._kept.said.get(self._heard, ())

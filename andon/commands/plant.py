@@ -1,20 +1,24 @@
 """`andon plant export|import`: the plant document as one readable file, with a diff and a dry run."""
 
 import argparse
+import contextlib
 import difflib
+import getpass
 import json
+import time
 from pathlib import Path
 
 from andon import plants
 from andon.clock import wall
 from andon.commands import Refused
 from andon.commands.run import read_plant
-from andon.database import reading
+from andon.database import reading, writing
 from andon.datadir import Busy, only_instance, open_store
-from andon.engine import OWN
+from andon.detector_sets import differences, next_version
+from andon.events import rfc3339
 from andon.plant import Plant
-from andon.ports import Record, RecordKind
-from ingest.journal import SqliteJournal
+
+WAIT_S = 30.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the plant in force to a file, or bring a changed one into force at the next start."""
+    """Write the plant in force to a file, or bring a changed one into force: at once if Andon runs."""
     if arguments.what == "export" and not (arguments.data / "andon.sqlite").exists():
         raise Refused(f"{arguments.data} holds no installation yet; start one with andon run or andon demo")
     with reading(open_store(arguments.data)) as conn:
@@ -48,23 +52,46 @@ def text_of(plant: Plant) -> str:
 
 
 def _import(data: Path, before: Plant | None, wanted: Plant, *, dry_run: bool) -> int:
-    version = (before.version if before else 0) + 1
-    after = wanted.model_copy(update={"version": version})
-    old = text_of(before).splitlines() if before else []
-    changes = difflib.unified_diff(old, text_of(after).splitlines(), "in force", "imported", lineterm="", n=1)
-    if before is not None and before.model_copy(update={"version": version}) == after:
+    after = _next(before, wanted)
+    if after is None:
         print("nothing would change")
         return 0
+    old = text_of(before).splitlines() if before else []
+    changes = difflib.unified_diff(old, text_of(after).splitlines(), "in force", "imported", lineterm="", n=1)
     print("\n".join(changes))
-    if dry_run:
-        return 0
-    try:
-        with only_instance(data):
-            journal = SqliteJournal(data / "journal" / OWN)
-            body = json.dumps({"version": version, "document": after.model_dump(mode="json")}).encode()
-            journal.append([Record(RecordKind.CONFIG, wall(), b"", body)])
-            journal.close()
-    except Busy as error:
-        raise Refused(str(error)) from error
-    print(f"version {version} comes into force at the next start")
+    if not dry_run:
+        print(bring(data, after))
     return 0
+
+
+def _next(before: Plant | None, wanted: Plant) -> Plant | None:
+    """The wanted document as the next version, with the detector set's counted up if it changes; None if nothing does."""
+    if before is None:
+        return wanted.model_copy(update={"version": 1})
+    same = {"version": before.version, "detector_set": before.detector_set}
+    after = wanted.model_copy(update=same)
+    if after == before:
+        return None
+    if not differences(before, after):
+        return after.model_copy(update={"version": before.version + 1})
+    return next_version(before, after, note="imported", by=getpass.getuser(), at=rfc3339(wall()))
+
+
+def bring(data: Path, after: Plant) -> str:
+    """Ask for this document and wait until the engine that runs has taken it; gives what there is to say."""
+    database = open_store(data)
+    try:
+        with writing(database) as conn:
+            plants.ask(conn, after, wall())
+    except plants.Outdated as error:
+        raise Refused(str(error)) from error
+    with contextlib.suppress(Busy), only_instance(data):
+        return f"version {after.version} comes into force at the next start"
+    until_s = time.monotonic() + WAIT_S
+    while time.monotonic() < until_s:
+        with reading(database) as conn:
+            in_force = plants.latest(conn)
+        if in_force is not None and in_force.version >= after.version:
+            return f"version {after.version} is in force"
+        time.sleep(0.1)
+    return f"version {after.version} is asked for; the running engine has not taken it yet"

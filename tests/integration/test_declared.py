@@ -159,8 +159,8 @@ class TestPages:
         assert "not taken into the stream yet" in (await page.get(answer.headers["location"])).text.lower()
         takes(floor)
         for path in pages:
-            assert "Maintenance since 2026" in (await page.get(path, headers=EN)).text, path
-            assert "维护中，自" in (await page.get(path, headers=ZH)).text, path
+            assert "Maintenance since 15:20" in (await page.get(path, headers=EN)).text, path
+            assert "维护中，自 15:20" in (await page.get(path, headers=ZH)).text, path
         text = (await page.get(f"/assets/{MACHINE}", headers=ZH)).text
         assert "new belt" in text
         assert "结束维护" in text

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from andon.events import Float32, Waveform
-from andon.plant import Point
-from detectors.bearing import FaultOrders, fault_orders
-from detectors.block import Together, spectrum_of
+from andon.events import Float32, Float64, Waveform
+from andon.plant import Bearing, Point
+from detectors.bearing import fault_orders
+from detectors.block import Together, place_of, squared
 
 FAULT_CHANNELS = (("bpfo", "1"), ("bpfi", "1"), ("bsf2", "1"), ("ftf", "1"))
 BAND_EDGES_HZ = (500, 2000, 5000, 10000)
@@ -41,65 +41,53 @@ def fault_levels(waveform: Waveform, point: Point) -> tuple[list[float], str]:
     revolutions = speed_hz * waveform.samples.shape[0] / waveform.rate_hz
     if point.bearing is None or revolutions < LEAST_REVOLUTIONS:
         return [np.nan] * len(FAULT_CHANNELS), "few_revolutions"
-    orders = fault_orders(point.bearing)
-    spectrum = spectrum_of(waveform)
-    ends = _around(orders, speed_hz / spectrum.step_hz)
-    least = _WIDEST * orders.inner * speed_hz / spectrum.step_hz
-    carriers = _carriers(spectrum.together.n, spectrum.together.rate_hz)
-    found = [
-        _depths(depth[spectrum.axes], ends)
-        for carrier, depth in zip(carriers, _envelopes(spectrum.together), strict=True)
-        if carrier.lines.stop - carrier.lines.start >= least
+    together, i = place_of(waveform)
+    turn = speed_hz * together.n / together.rate_hz
+    carriers = _carriers(together.n, together.rate_hz)
+    least = _WIDEST * fault_orders(point.bearing).inner * turn
+    wide = [carrier.lines.stop - carrier.lines.start >= least for carrier in carriers]
+    if not any(wide):
+        return [np.nan] * len(FAULT_CHANNELS), "below_nyquist"
+    depths = _depths(together)[:, together.rows(i)]
+    highest = np.maximum.reduceat(depths, _around(point.bearing, turn, depths.shape[2] - 1), axis=2)[
+        :, :, ::2
     ]
-    return (
-        (np.max(found, axis=0).tolist(), "") if found else ([np.nan] * len(FAULT_CHANNELS), "below_nyquist")
-    )
+    levels = highest.reshape(len(wide), -1, HARMONICS).sum(axis=2).reshape(len(wide), -1, len(FAULT_CHANNELS))
+    return levels[wide].max(axis=(0, 1)).tolist(), ""
 
 
-def _around(orders: FaultOrders, turn: float) -> NDArray[np.int64]:
+def _around(bearing: Bearing, turn: float, last: int) -> NDArray[np.int64]:
     """First and last line (not included) around each harmonic of each element, one after the other; `turn` is 1x in lines."""
-    at = (
-        np.outer(
-            (orders.outer, orders.inner, orders.element, orders.cage), np.arange(1, HARMONICS + 1)
-        ).ravel()
-        * turn
-    )
-    ends = np.empty(2 * at.size, np.int64)
-    ends[0::2] = np.maximum(1, at * (1 - SLIP))
-    ends[1::2] = at * (1 + SLIP) + 2
-    return ends
+    ends = (_orders(bearing) * turn).astype(np.int64)
+    ends[1::2] += 2
+    return np.minimum(np.maximum(ends, 1), last)
 
 
-def _depths(depth: Float32, ends: NDArray[np.int64]) -> Float32:
-    """The deepest axis at each element, all harmonics that the envelope holds added."""
-    last = depth.shape[1] - 1
-    highest = np.maximum.reduceat(depth, np.minimum(ends, last), axis=1)[:, ::2]
-    highest = np.where(ends[1::2] < last, highest, np.float32(0)).reshape(len(depth), -1, HARMONICS)
-    levels: Float32 = highest.sum(axis=2).max(axis=0)
-    return levels
+@lru_cache(maxsize=256)
+def _orders(bearing: Bearing) -> Float64:
+    orders = fault_orders(bearing)
+    at = np.outer((orders.outer, orders.inner, orders.element, orders.cage), np.arange(1, HARMONICS + 1))
+    return np.stack([at.ravel() * (1 - SLIP), at.ravel() * (1 + SLIP)], axis=1).ravel()
 
 
 @lru_cache(maxsize=2)
-def _envelopes(together: Together) -> list[Float32]:
-    """For each carrier band the depth of modulation at each line, (rows, lines): squared envelope over its mean.
+def _depths(together: Together) -> Float32:
+    """Depth of modulation, (carriers, rows, lines): the squared envelope's spectrum over its mean; 0 where there is none.
 
     The blocks were transformed under a Hann window, so the squared envelope comes under its square. The inverse
     transform of a band alone gives its analytic signal: no filter, and a fifth of the points.
     """
-    found = []
-    for carrier in _carriers(together.n, together.rate_hz):
-        analytic = np.asarray(
-            fft.ifft(together.lines[:, carrier.lines], carrier.points, axis=1), np.complex64
-        )
-        parts = analytic.view(np.float32)
-        parts *= parts
-        squared = parts[:, 0::2] + parts[:, 1::2]
-        whole = np.asarray(fft.rfft(squared, axis=1), np.complex64)
-        lines = whole[:, : carrier.points // 4].view(np.float32)
-        lines *= lines
-        depth = np.sqrt(lines[:, 0::2] + lines[:, 1::2])
-        depth *= 2 / np.maximum(depth[:, :1], np.float32(1e-30))
-        found.append(depth)
+    carriers = _carriers(together.n, together.rate_hz)
+    lines = max(carrier.points for carrier in carriers) // 4 + 1
+    found = np.zeros((len(carriers), len(together.x), lines), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for depth, carrier in zip(found, carriers, strict=True):
+            band = together.lines[:, carrier.lines]
+            analytic = np.asarray(fft.ifft(band, carrier.points, axis=1), np.complex64)
+            whole = np.asarray(fft.rfft(squared(analytic), axis=1), np.complex64)
+            power = squared(np.ascontiguousarray(whole[:, : carrier.points // 4]))
+            power *= 4 / np.maximum(power[:, :1], np.float32(1e-30))
+            np.sqrt(power, out=depth[:, : power.shape[1]])
     return found
 
 

@@ -15,12 +15,11 @@ from andon.events import Float32, Float64, Quality, Readings, Waveform
 from andon.plant import Point
 from detectors.block import (
     STANDARD_GRAVITY,
-    UNITS_IN_G,
     Spectrum,
     Together,
     centred_g,
-    ends_of,
     expect,
+    place_of,
     spectrum_of,
 )
 from detectors.fault_levels import FAULT_CHANNELS, fault_levels
@@ -105,49 +104,58 @@ def features_of(waveform: Waveform, point: Point | None) -> Readings:
 
 
 def _values(waveform: Waveform, point: Point | None) -> tuple[Float64, NDArray[np.uint32]]:
-    x, spectrum = centred_g(waveform), spectrum_of(waveform)
-    square = x * x
-    mean_square = square.mean(axis=1)
-    square *= square
-    kurtosis = square.mean(axis=1) / mean_square**2
-    rms, peak = np.sqrt(mean_square), _peak(waveform)
-    velocity = _velocity(x.shape[1], waveform.rate_hz, _lower_edge_hz(waveform, point))
-    velocity_mm_s = np.sqrt((spectrum.power[:, velocity.lines] * velocity.weight).sum(axis=1))
-    value = [float(v.max()) for v in (velocity_mm_s, rms, kurtosis, peak / rms)]
-    flaws = [velocity.flaw, "", "", ""]
-    value += [level for axis in _band_levels(spectrum.together)[spectrum.axes] for level in axis]
-    value.append(float(peak.max()))
-    flaws += [""] * (len(value) - len(flaws))
+    together, i = place_of(waveform)
+    velocity = _velocity(together.n, together.rate_hz, _lower_edge_hz(waveform, point))
+    value = [_velocities(together, velocity)[i], *_numbers(together)[i]]
+    flaws = [velocity.flaw] + [""] * (len(value) - 1)
     for channels, levels in zip(_more(waveform, point), (order_levels, fault_levels), strict=False):
         found, flaw = levels(waveform, point) if point else ([], "")
         value += found
         flaws += [flaw] * len(channels)
-    bad = [FLAWS[flaw].quality if flaw else Quality.GOOD for flaw in flaws]
-    nan = [level if quality != Quality.BAD else np.nan for level, quality in zip(value, bad, strict=True)]
-    return np.array(nan), np.array(bad, np.uint32)
+    quality = _qualities(tuple(flaws))
+    return np.where(quality >= Quality.BAD, np.nan, value), quality.copy()
 
 
-def _peak(waveform: Waveform) -> Float32:
-    """The largest departure of each axis from its mean, in g."""
-    ends = ends_of(waveform)
-    peak: Float32 = np.maximum(ends.high - ends.mean, ends.mean - ends.low)
-    return peak * np.float32(UNITS_IN_G[waveform.unit])
+@lru_cache(maxsize=64)
+def _qualities(flaws: tuple[str, ...]) -> NDArray[np.uint32]:
+    return np.array([FLAWS[flaw].quality if flaw else Quality.GOOD for flaw in flaws], np.uint32)
+
+
+@lru_cache(maxsize=2)
+def _velocities(together: Together, velocity: _Velocity) -> list[float]:
+    """Velocity RMS in mm/s of each block, of the axis that shakes most."""
+    mm_s = np.sqrt((together.power[:, velocity.lines] * velocity.weight).sum(axis=1))
+    worst: list[float] = mm_s.reshape(-1, together.axes).max(axis=1).tolist()
+    return worst
+
+
+@lru_cache(maxsize=2)
+def _numbers(together: Together) -> list[list[float]]:
+    """Of each block acceleration RMS, kurtosis, crest, the bands axis by axis, and the peak."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # of blocks that nobody will ask for
+        square = together.x * together.x
+        mean_square = square.mean(axis=1)
+        square *= square
+        kurtosis = square.mean(axis=1) / mean_square**2
+        rms, peak = np.sqrt(mean_square), np.maximum(together.high, -together.low)
+        bands = [
+            np.sqrt((together.power[:, band.lines] * band.weight).sum(axis=1))
+            for band in _bands(together.n, together.rate_hz)
+        ]
+        worst = [v.reshape(-1, together.axes).max(axis=1) for v in (rms, kurtosis, peak / rms)]
+    blocks = len(together.blocks)
+    apart = np.stack(bands, axis=1).reshape(blocks, -1) if bands else np.zeros((blocks, 0), np.float32)
+    highest = peak.reshape(blocks, -1).max(axis=1)
+    told: list[list[float]] = np.concatenate(
+        [np.stack(worst, axis=1), apart, highest[:, None]], axis=1
+    ).tolist()
+    return told
 
 
 def _lower_edge_hz(waveform: Waveform, point: Point | None) -> float:
     """Where the velocity band begins, by the nominal speed where there is one: a channel keeps its meaning."""
     speed_hz = (point.speed_hz if point else None) or waveform.speed_hz
     return SLOW_EDGE_HZ if speed_hz and speed_hz < SLOW_HZ else VELOCITY_BAND_HZ[0]
-
-
-@lru_cache(maxsize=2)
-def _band_levels(together: Together) -> list[list[float]]:
-    """RMS in g of each band, by row: one look at all blocks that were transformed together."""
-    levels = [
-        np.sqrt((together.power[:, band.lines] * band.weight).sum(axis=1))
-        for band in _bands(together.n, together.rate_hz)
-    ]
-    return [[float(level[row]) for level in levels] for row in range(len(together.power))]
 
 
 def _more(waveform: Waveform, point: Point | None) -> tuple[tuple[tuple[str, str], ...], ...]:

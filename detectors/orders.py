@@ -42,15 +42,21 @@ def order_levels(waveform: Waveform, point: Point) -> tuple[list[float], str]:
 
 
 def _stated(spectrum: Spectrum, speed_hz: float) -> list[float]:
-    found = []
-    for order in ORDERS.values():
-        hz = order * speed_hz
-        low = max(1, int(hz * (1 - SPEED_ERROR) / spectrum.step_hz) - _LOBE)
-        high = int(hz * (1 + SPEED_ERROR) / spectrum.step_hz) + _LOBE + 1
-        inside = spectrum.power[:, low : high + 1]
-        mean_square = float(inside.sum(axis=1).max()) if high < spectrum.power.shape[1] else np.nan
-        found.append(_mm_s(np.sqrt(mean_square), hz))
-    return found
+    lines, turn = spectrum.power.shape[1], speed_hz / spectrum.step_hz
+    ends = [
+        end
+        for order in ORDERS.values()
+        for end in (
+            max(1, int(order * turn * (1 - SPEED_ERROR)) - _LOBE),
+            int(order * turn * (1 + SPEED_ERROR)) + _LOBE + 2,
+        )
+    ]
+    if ends[-1] >= lines:
+        return [np.nan] * len(ORDERS)
+    rms_g = np.sqrt(
+        np.add.reduceat(spectrum.power[:, : ends[-1] + 1], ends, axis=1)[:, ::2].max(axis=0)
+    ).tolist()
+    return [_mm_s(g, order * speed_hz) for g, order in zip(rms_g, ORDERS.values(), strict=True)]
 
 
 def _tracked(waveform: Waveform, turns: Float64) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from andon.events import Float32, Quality, Waveform
-from detectors.block import UNITS_IN_G, centred_g, ends_of
+from detectors.block import UNITS_IN_G, Ends, centred_g, place_of
 
 SHORTEST = 256  # samples
 FLAT_RMS_G = 1e-5  # below the noise of any accelerometer: the sensor is not there
@@ -95,27 +95,32 @@ def _has_no_rate(waveform: Waveform) -> bool:
     return not (isfinite(waveform.rate_hz) and waveform.rate_hz > 0)
 
 
+def _ends(waveform: Waveform) -> Ends:
+    together, i = place_of(waveform)
+    return together.ends(i)
+
+
 def _is_not_finite(waveform: Waveform) -> bool:
-    return not ends_of(waveform).finite
+    return not isfinite(_ends(waveform).highest)
 
 
 def _is_out_of_range(waveform: Waveform) -> bool:
-    ends = ends_of(waveform)
+    ends = _ends(waveform)
     return max(-ends.lowest, ends.highest) * UNITS_IN_G[waveform.unit] > IMPLAUSIBLE_G
 
 
 def _is_flat(waveform: Waveform) -> bool:
-    spread_g = ends_of(waveform).narrowest * UNITS_IN_G[waveform.unit]
+    spread_g = _ends(waveform).narrowest * UNITS_IN_G[waveform.unit]
     if spread_g > 4 * FLAT_RMS_G * sqrt(waveform.samples.shape[0]):
         return False  # one sample so far out makes the deviation larger: no need to work it out
     return bool((centred_g(waveform).std(axis=1) <= FLAT_RMS_G).any())
 
 
 def _is_clipped(waveform: Waveform) -> bool:
-    ends = ends_of(waveform)
+    together, i = place_of(waveform)
     return any(
-        piles_up(waveform.samples[:, axis], float(ends.low[axis]), float(ends.high[axis]))
-        for axis in range(waveform.samples.shape[1])
+        piles_up(axis, low, high)
+        for axis, low, high in zip(waveform.samples.T, *together.extremes(i), strict=True)
     )
 
 

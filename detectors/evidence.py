@@ -12,6 +12,7 @@ Numbers carry five significant digits; parts that make no sense are left out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ MOST_LINES = 800
 class Trend:
     """A trend that keeps both the whole life, thinned, and the recent past as it was, in 240 points.
 
-    The life keeps the largest of every `stride` values, and `stride` doubles each time it is full.
+    The life keeps the largest of every `stride` values, and `stride` doubles each time it is full. `short()` does
+    with half the points: 2 KB.
     """
 
     life_at_ns: Int64 = field(default_factory=lambda: np.zeros(LIFE, np.int64))
@@ -38,9 +40,20 @@ class Trend:
     recent: Float64 = field(default_factory=lambda: np.zeros(RECENT))
     held: int = 0
 
+    @classmethod
+    def short(cls) -> Self:
+        """A trend of 120 points."""
+        life, recent = LIFE // 2, RECENT // 2
+        return cls(
+            life_at_ns=np.zeros(life, np.int64),
+            life=np.zeros(life),
+            recent_at_ns=np.zeros(recent, np.int64),
+            recent=np.zeros(recent),
+        )
+
     def add(self, at_ns: int, value: float) -> None:
         """Take the next value; times must not go back."""
-        if self.held == RECENT:
+        if self.held == self.recent.size:
             self._age(int(self.recent_at_ns[0]), float(self.recent[0]))
             self.recent_at_ns[:-1], self.recent[:-1] = self.recent_at_ns[1:], self.recent[1:]
             self.held -= 1
@@ -53,17 +66,17 @@ class Trend:
         elif self.waiting:
             self.life_at_ns[self.lived - 1], self.life[self.lived - 1] = at_ns, value
         else:
-            if self.lived == LIFE:
+            if self.lived == self.life.size:
                 self._thin()
             self.life_at_ns[self.lived], self.life[self.lived] = at_ns, value
             self.lived += 1
         self.waiting = (self.waiting + 1) % self.stride
 
     def _thin(self) -> None:
-        pairs = self.life.reshape(-1, 2)
-        larger = np.arange(0, LIFE, 2) + pairs.argmax(axis=1)
-        self.life_at_ns[: LIFE // 2], self.life[: LIFE // 2] = self.life_at_ns[larger], self.life[larger]
-        self.lived, self.stride = LIFE // 2, self.stride * 2
+        pairs, half = self.life.reshape(-1, 2), self.life.size // 2
+        larger = np.arange(0, self.life.size, 2) + pairs.argmax(axis=1)
+        self.life_at_ns[:half], self.life[:half] = self.life_at_ns[larger], self.life[larger]
+        self.lived, self.stride = half, self.stride * 2
 
     def since(self, from_ns: int) -> tuple[Int64, Float64]:
         """Times and values from `from_ns` on."""

@@ -11,10 +11,11 @@ Source: ISO 13381-1:2015 (estimated time to failure and its confidence); first p
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from andon.events import Float64, Int64, Json
+from andon.events import Float64, Int64, Json, Number
 from detectors.evidence import significant
 
 PARTS = 12  # equal spans whose means are the steps of the process
@@ -61,6 +62,32 @@ def forecast(at_ns: Int64, value: Float64, limit: float) -> dict[str, Json]:
     last_ns = int(at_ns[0]) + round(middle_s[-1] * 1e9)
     times = [max(int(at_ns[-1]), last_ns + round(s * 1e9)) for s in after_s]
     return said | {"at_ns": dict(zip(("low", "median", "high"), times, strict=True))}
+
+
+def ahead(at_ns: Int64, value: Float64, usual: float, limit: float | None) -> dict[str, Json]:
+    """`forecast` of a trend that may also fall: to a limit below what is usual it is turned over there.
+
+    >>> hours = np.arange(0, 48) * 3_600_000_000_000
+    >>> said = ahead(hours, 5 - np.arange(48) / 48, 5.0, 3.0)["at_ns"]
+    >>> round(said["low"] / 3.6e12) <= 96 <= round(said["high"] / 3.6e12) + 1
+    True
+    >>> ahead(hours, np.ones(48), 1.0, None)["reason"]
+    'no limit is known for this channel'
+    """
+    if limit is None:
+        reason = "no limit is known for this channel"
+        return {"limit": None, "confidence": CONFIDENCE, "at_ns": "unknown", "reason": reason}
+    if limit >= usual:
+        return forecast(at_ns, value, limit)
+    return forecast(at_ns, 2 * usual - value, 2 * usual - limit) | {"limit": significant(limit)}
+
+
+def reached(said: Mapping[str, Json], now_ns: int) -> tuple[Number, ...]:
+    """A forecast that knows, as numbers: from when to when the limit is reached, in seconds from now."""
+    if said["at_ns"] == "unknown":
+        return ()
+    low, high = ((said["at_ns"][name] - now_ns) / 1e9 for name in ("low", "high"))
+    return Number("reached_low_s", significant(low), "s"), Number("reached_high_s", significant(high), "s")
 
 
 def _reason(at_ns: Int64, value: Float64, limit: float) -> str:

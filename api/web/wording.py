@@ -11,9 +11,11 @@ from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from ticketing.errors import Missing
 from ticketing.ticket import Candidate, Fold, Headline, Suggestion
 
-_COUNTS = frozenset({"harmonics", "severity"})
+_COUNTS = frozenset({"harmonics", "severity", "spikes"})
 _NAMES_A_LIMIT = frozenset({"velocity_rms"})
 """Numbers whose limit comes from a standard or the plant; the others' are the detector's own."""
+_MORE = (("better_bearings", "finding.better_bearings"), ("reached_low_s", "finding.reached"))
+"""What is said after the sentence, where the finding has something to fill it."""
 _FOLD_NUMBERS = {"apart_s": MISSING, "since_s": MISSING, "late_s": MISSING}
 
 
@@ -29,10 +31,8 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     arguments.setdefault("point", headline.component)
     key = f"finding.{headline.condition}.verdict"
     try:
-        hint = (
-            " " + words.html("finding.better_bearings", **arguments) if "better_bearings" in arguments else ""
-        )
-        return words.html(key, **arguments) + hint
+        more = [key for needs, key in _MORE if needs in arguments]
+        return Markup(" ").join(words.html(one, **arguments) for one in (key, *more))
     except KeyError:  # a detector that came later, or numbers it did not send: its name says it
         return escape(condition_name(headline.condition, words))
 

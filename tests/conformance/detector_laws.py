@@ -34,6 +34,7 @@ POINTS = (
     Point(id="DE", component="bearing_de", kind="waveform", period_s=10, bearing=BEARING, speed_hz=SPEED_HZ),
     Point(id="VEL", component="bearing_nde", period_s=10, quantities={"velocity_rms": "mm/s"}),
     *(Point(id=f"L{i}", component=f"roll_{i}", quantities={"mean_abs": "g"}) for i in range(4)),
+    Point(id="SLOW", component="oil", quantities={"temperature": "Cel"}),
     Point(id="CLK", component="gateway", period_s=10, quantities={"voltage": "V"}),
 )
 ASSET = Asset(id="M1", name="M1", asset_class="pump", path="e/s/a/l/c", power_kw=75, points=POINTS)
@@ -75,6 +76,22 @@ def gateway(k: int, *, healthy: bool) -> Readings:
     origin = Origin("gateway", k, int(at_ns[0]) + SECOND_NS // 5 + behind_ns)
     index, good = np.zeros(1, np.int32), np.zeros(1, np.uint32)
     return Readings("M1", ("CLK/voltage",), ("V",), at_ns, index, np.array([24.0]), good, origin)
+
+
+def slow(k: int, *, healthy: bool) -> Readings:
+    """Four hours of a temperature, told ahead of the rest of the story: forty days in which all goes wrong in turn."""
+    rng = np.random.default_rng([k, 13])
+    days = k / 6 + np.arange(8) / 48
+    value = 40 + 3 * np.sin(2 * np.pi * days) + rng.normal(0, 0.3, 8)
+    if not healthy:
+        value[0] += 30 * (15 <= days[0] < 17)  # spikes
+        value += (18 <= days[0] < 20) * rng.normal(0, 2.0, 8)  # spreads
+        value += np.where(days < 30, 0.5 * np.maximum(0, days - 21), 0)  # creeps
+        value += np.where((days >= 32) & (days < 34), 6.0, 0)  # steps
+        value = np.where((days >= 35) & (days < 38), 41.5, value)  # stands still
+    at_ns = (T0 + days * 86_400 * SECOND_NS).astype(np.int64)
+    origin, index, good = Origin("plc", k, int(at_ns[-1])), np.zeros(8, np.int32), np.zeros(8, np.uint32)
+    return Readings("M1", ("SLOW/temperature",), ("Cel",), at_ns, index, value, good, origin)
 
 
 def nuisance(k: int) -> Iterator[StopAlarm]:
@@ -124,6 +141,7 @@ def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
             events.append(scalars(k, 1.1 if healthy or k < LOUD else 3.4))
             events.append(alike(k, worn / 3))
         events.append(gateway(k, healthy=healthy))
+        events.append(slow(k, healthy=healthy))
         if not healthy and (60 < k < 66 or (k > 180 and k % 7 == 0)):
             events += nuisance(k)
         events.append(tick(k))

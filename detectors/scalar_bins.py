@@ -1,0 +1,65 @@
+"""Readings at any rate, even or not, become one row per span of time: level, moves, and whether anything moved."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_SAME = 1e-9  # relative: below it two values are one, whatever arithmetic they went through
+_LONGEST = 1.5  # spans between two readings over which a move still is one
+
+
+class Span(NamedTuple):
+    """What was read in one span of time, by its number since 1970.
+
+    `level` is the mean; `move` the typical move from one reading to the next of the `moves` there were, as the square
+    of the mean root, so that one jump does not make it; `finest` the least of them, infinite without any.
+    """
+
+    number: int
+    level: float
+    moves: int
+    move: float
+    finest: float
+    moved: bool
+
+
+@dataclass(slots=True)
+class Bins:
+    """The span that is being filled, and the latest reading."""
+
+    number: int = -1
+    readings: int = 0
+    total: float = 0.0
+    moves: int = 0
+    moved: float = 0.0
+    finest: float = 0.0
+    last: float = 0.0
+    last_ns: int = -1
+
+
+def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
+    """Take the next reading; gives the span before it, once that is over.
+
+    >>> bins = Bins()
+    >>> [take(bins, at, x, 10) for at, x in [(1, 2.0), (4, 5.0), (7, 2.0), (12, 2.0), (25, 2.0)]][3:]
+    [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True), Span(number=1, level=2.0, moves=1, move=0.0, finest=inf, moved=False)]
+    """
+    number, over = at_ns // span_ns, None
+    if number != bins.number and bins.readings:
+        move = (bins.moved / max(1, bins.moves)) ** 2
+        moved = bins.moved > 0 or not bins.moves
+        finest = bins.finest or math.inf
+        over = Span(bins.number, bins.total / bins.readings, bins.moves, move, finest, moved)
+    if number != bins.number:
+        bins.number, bins.readings, bins.total = number, 0, 0.0
+        bins.moves, bins.moved, bins.finest = 0, 0.0, 0.0
+    if bins.last_ns >= 0 and at_ns - bins.last_ns <= _LONGEST * span_ns:
+        move = abs(value - bins.last)
+        bins.moves += 1
+        if move > _SAME * abs(value):
+            bins.moved += math.sqrt(move)
+            bins.finest = min(bins.finest or move, move)
+    bins.readings += 1
+    bins.total += value
+    bins.last, bins.last_ns = value, at_ns
+    return over

@@ -1,0 +1,120 @@
+"""The scalar channels that a detector judges: those the plant declares, while the machine runs, each value once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from andon.events import Declaration, Event, Family, Finding, Origin, Readings, StopAlarm
+from andon.plant import Asset
+from detectors.baseline import RELEARNED
+from detectors.episode import Speaker, parameters_hash
+from detectors.intake import Intake
+from detectors.running import STATE, Running
+
+_FAMILIES = {"Cel": Family.TEMPERATURE, "[degF]": Family.TEMPERATURE, "K": Family.TEMPERATURE}
+_FAMILIES |= dict.fromkeys(("A", "mA", "V", "kV", "W", "kW", "Hz"), Family.ELECTRICAL)
+
+Take = Callable[[str, int, float, Origin], Sequence[Finding]]
+Relearn = Callable[[str, Declaration], Sequence[Finding]]
+
+
+class ChannelParameters(BaseModel):
+    """Which channels are judged, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    channels: tuple[str, ...] = Field(
+        default=(),
+        description="The channels that are judged (point/quantity); left out, all that the plant document declares.",
+    )
+    run_settle_s: float = Field(
+        default=1800.0,
+        ge=0,
+        le=86_400,
+        description="Seconds in Execute before readings are judged: warm-up.",
+    )
+
+
+@dataclass(slots=True)
+class Heard:
+    """What is known of the run state, and when each channel spoke last."""
+
+    running: Running = field(default_factory=Running)
+    last_ns: dict[str, int] = field(default_factory=dict)
+
+
+class Channels:
+    """The declared channels of one asset, with the speaker of each.
+
+    Parameters
+    ----------
+    family
+        Of the findings; None takes it from the unit: degrees are temperature, volts and amperes electrical.
+    """
+
+    def __init__(
+        self,
+        asset: Asset,
+        parameters: ChannelParameters,
+        kind: str,
+        version: str,
+        family: Family | None = None,
+    ) -> None:
+        self._asset, self._settle_ns = asset.id, round(parameters.run_settle_s * 1e9)
+        self.units = {
+            f"{point.id}/{quantity}": unit
+            for point in asset.points
+            for quantity, unit in point.quantities.items()
+            if not parameters.channels or f"{point.id}/{quantity}" in parameters.channels
+        }
+        components = {point.id: point.component for point in asset.points}
+        hashed = parameters_hash(parameters)
+        self.speakers = {
+            channel: Speaker(
+                kind,
+                version,
+                hashed,
+                asset.id,
+                family or _FAMILIES.get(unit, Family.MACHINE_CONDITION),
+                components[channel.partition("/")[0]],
+                channel,
+            )
+            for channel, unit in self.units.items()
+        }
+        self._intake = Intake(self._wanted)
+
+    def follow(self, event: Event, heard: Heard, take: Take, relearn: Relearn) -> list[Finding]:
+        """What `take` says of each value that may be judged, and `relearn` of each channel whose baseline is over."""
+        findings: list[Finding] = []
+        if isinstance(event, Declaration):
+            for channel in self._over(event):
+                findings += relearn(channel, event)
+        for at_ns, channel, value in self._judged(event, heard):
+            findings += take(channel, at_ns, value, event.origin)
+        return findings
+
+    def _judged(self, event: Event, heard: Heard) -> Iterator[tuple[int, str, float]]:
+        if isinstance(event, StopAlarm | Declaration) and event.asset == self._asset:
+            heard.running.take_word(event)
+        if not isinstance(event, Readings) or event.asset != self._asset:
+            return
+        for at_ns, channel, value in self._intake.rows(event):
+            if channel == STATE:
+                heard.running.take_state(at_ns, value)
+            elif at_ns > heard.last_ns.get(channel, -1):
+                heard.last_ns[channel] = at_ns
+                if heard.running.runs_at(at_ns, self._settle_ns):
+                    yield at_ns, channel, value
+
+    def _over(self, event: Declaration) -> list[str]:
+        """Repaired, or of a machine that is run in another way from here on."""
+        if event.asset != self._asset or event.what not in RELEARNED:
+            return []
+        return [
+            channel
+            for channel, speaker in self.speakers.items()
+            if event.component in {None, speaker.component}
+        ]
+
+    def _wanted(self, channel: str, unit: str) -> str | None:
+        return channel if channel == STATE or self.units.get(channel) == unit else None

@@ -1,0 +1,148 @@
+"""A step that stays: the latest spans are off the frozen baseline, and off what was just before, by more than ever."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from andon.events import Finding, Float32, Float64, Int64
+from detectors.episode import Episode, Speaker, Word
+from detectors.evidence import Trend
+from detectors.scalar_bins import Bins, Span
+from detectors.usual import Usual, UsualParameters, assessable, foreseen, learn
+
+_FEWEST_BEFORE = 6
+Said = Literal["", "raise", "update", "clear"]
+
+
+class StepParameters(UsualParameters):
+    """When a change is a step that stays."""
+
+    now_spans: int = Field(
+        default=3, ge=1, le=48, description="Latest spans whose median is the level that is judged."
+    )
+    before_spans: int = Field(
+        default=48, ge=6, le=200, description="Spans before them whose median is where the step began."
+    )
+    least_sigmas: float = Field(
+        default=5.0,
+        gt=0,
+        le=100,
+        description="Smallest step that counts, in units of what the baseline did not foresee.",
+    )
+    margin: float = Field(
+        default=1.5,
+        ge=1,
+        le=20,
+        description="Times the largest step in the learning period that a step must exceed.",
+    )
+    clear_spans: int = Field(
+        default=12, ge=1, le=1000, description="Latest spans whose median, below half the limit, clears."
+    )
+
+
+def _none() -> Float32:
+    return np.zeros(0, np.float32)
+
+
+@dataclass(slots=True)
+class Stepping:
+    """One channel: what is usual, how far off the latest spans are (in units), and what was said. 3 KB."""
+
+    bins: Bins = field(default_factory=Bins)
+    usual: Usual = field(default_factory=Usual)
+    off: Float32 = field(default_factory=_none)
+    number: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    limit: float = 0.0
+    now: float = 0.0
+    before: float = 0.0
+    said: float = 0.0
+    over_ns: int = 0
+    trend: Trend = field(default_factory=Trend.short)
+    episode: Episode = field(default_factory=Episode)
+
+
+def take(watch: Stepping, span: Span, value: float, p: StepParameters) -> Said:
+    """Take what a span says and decide what to say: nothing while the baseline is learned or was never like this."""
+    if not watch.usual.frozen:
+        errors = learn(watch.usual, span, value, p)
+        if not errors.size:
+            return ""
+        _begin(watch, errors, p)
+    off = (value - foreseen(watch.usual, span.number)) / watch.usual.unit
+    if not (np.isfinite(off) and assessable(watch.usual, span)):
+        return ""
+    most = p.now_spans + p.before_spans + p.clear_spans
+    watch.off = np.append(watch.off, np.float32(off))[-most:]
+    watch.number = np.append(watch.number, span.number)[-most:]
+    watch.trend.add(span.number * p.span_ns + p.span_ns // 2, watch.usual.level + off * watch.usual.unit)
+    return _judge(watch, p)
+
+
+def onset_ns(watch: Stepping, p: StepParameters) -> int:
+    """When the step came: the first span on its far side, and the parts of that and the one before that lie beyond."""
+    jump = watch.now - watch.before
+    share = (watch.off.astype(np.float64) - watch.before) / jump
+    first = share.size - 1
+    while first > 0 and share[first - 1] > 0.5:
+        first -= 1
+    beyond = min(1.0, float(share[first]))
+    if first > 0 and watch.number[first - 1] == watch.number[first] - 1:
+        beyond += max(0.0, float(share[first - 1]))
+    return max(watch.over_ns, int(watch.number[first] + 1) * p.span_ns - round(beyond * p.span_ns))
+
+
+def speak(watch: Stepping, said: Said, speaker: Speaker, word: Word, p: StepParameters) -> list[Finding]:
+    """Say it."""
+    if said == "clear":
+        watch.over_ns = word.at_ns + 1
+        return [speaker.clears(watch.episode, word)]
+    watch.said = watch.now
+    if said == "update":
+        return [speaker.updates(watch.episode, word)]
+    return [speaker.raises(watch.episode, onset_ns(watch, p), word)]
+
+
+def relearn(watch: Stepping, at_ns: int) -> None:
+    """Forget what was usual before; the next baseline has the next version."""
+    watch.over_ns = max(watch.over_ns, at_ns + 1)
+    watch.usual = Usual(version=watch.usual.version + 1)
+    watch.off, watch.number = _none(), np.zeros(0, np.int64)
+
+
+def _begin(watch: Stepping, errors: Float64, p: StepParameters) -> None:
+    """The limit follows from the largest step of the same kind that the healthy period made by itself."""
+    known = np.flatnonzero(np.isfinite(errors))
+    off = errors[known]
+    ways = [
+        min(abs(now), abs(now - before)) if now * (now - before) > 0 else 0.0
+        for end in range(p.now_spans + _FEWEST_BEFORE, off.size + 1)
+        for now, before in [_levels(off[:end], p)]
+    ]
+    watch.limit = max(p.least_sigmas, p.margin * max(ways, default=0.0))
+    watch.limit = max(watch.limit, p.least(watch.usual.level, watch.usual.finest) / watch.usual.unit)
+    watch.off = off[-p.before_spans :].astype(np.float32)
+    watch.number = watch.usual.first + known[-p.before_spans :]
+
+
+def _levels(off: Float64, p: StepParameters) -> tuple[float, float]:
+    """The median of the latest spans, and of those before them."""
+    before = off[-p.now_spans - p.before_spans : -p.now_spans]
+    return float(np.median(off[-p.now_spans :])), float(np.median(before))
+
+
+def _judge(watch: Stepping, p: StepParameters) -> Said:
+    off = watch.off.astype(np.float64)
+    if watch.episode.stands:
+        watch.now = float(np.median(off[-p.now_spans :]))
+        settled = watch.number[-1] * p.span_ns - watch.episode.onset_ns >= p.clear_spans * p.span_ns
+        if settled and abs(np.median(off[-p.clear_spans :])) < watch.limit / 2:
+            return "clear"
+        return "update" if abs(watch.now) >= 2 * abs(watch.said) else ""
+    if off.size < p.now_spans + _FEWEST_BEFORE:
+        return ""
+    watch.now, watch.before = _levels(off, p)
+    jump = watch.now - watch.before
+    far = min(abs(watch.now), abs(jump)) > watch.limit
+    return "raise" if far and watch.now * jump > 0 else ""

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from andon.events import MINUTE_NS, SECOND_NS
 from simulators.chance import between, fraction
@@ -35,17 +35,25 @@ _Due = tuple[int, int, int, int, int]
 class Simulation:
     """The plant of one seed whose story begins at `start_ns`; with `healthy`, nothing is planted in it.
 
+    Of its machines, `only` these speak, or all of them.
+
     `due` gives the same messages with the same ids for the same times, however often and in whatever pieces it
     is asked: a simulator that is killed goes on by sending its last messages again.
     """
 
-    def __init__(self, seed: int, start_ns: int, *, healthy: bool = False) -> None:
+    def __init__(
+        self, seed: int, start_ns: int, *, healthy: bool = False, only: Collection[str] = ()
+    ) -> None:
         self.seed, self.start_ns, self.healthy = seed, start_ns, healthy
         self.plant = plant_document()
         self._story = Story(seed, start_ns, healthy=healthy)
-        self._bodies = {machine.id: Body(machine, self._story) for machine in MACHINES}
+        self._bodies = {
+            machine.id: Body(machine, self._story) for machine in MACHINES if not only or machine.id in only
+        }
         self._streams = [*self._regular(), *map(StateStream, self._bodies.values())]
-        self._streams += [*map(StopStream, self._bodies.values()), SpoiledStream(self._bodies["L1-CLP-01"])]
+        self._streams += map(StopStream, self._bodies.values())
+        if "L1-CLP-01" in self._bodies:
+            self._streams.append(SpoiledStream(self._bodies["L1-CLP-01"]))
         self._made: dict[int, list[_Due]] = {}
 
     def due(self, from_ns: int, to_ns: int, channel: Channel | None = None) -> Iterator[Item]:

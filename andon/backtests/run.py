@@ -25,7 +25,7 @@ from andon.engine import OWN
 from andon.events import Action, Finding
 from andon.history import Recorded
 from andon.pipeline import Batch, Pipeline, Slice
-from andon.plant import Plant
+from andon.plant import DetectorSet, Plant
 from andon.ports import Record, RecordKind
 from andon.retelling import Span, batches_of, plant_before, slices_of, spans_of
 from detectors import build
@@ -149,7 +149,13 @@ def _sets(active: Plant, change: ChangeSet) -> list[tuple[str, Plant, float | No
     sets += [(f"sweep {value:g}", plant, value) for value, plant in swept]
     for _, plant, _ in sets[1:]:
         check_detectors(plant)
-    return sets
+    return [sets[0], *((name, _next(active, plant), value) for name, plant, value in sets[1:])]
+
+
+def _next(active: Plant, plant: Plant) -> Plant:
+    """The document with the set's version that findings will name once it is promoted."""
+    version = active.detector_set.version + 1
+    return plant.model_copy(update={"detector_set": DetectorSet(version=version)})
 
 
 def _chosen(active: Plant, others: Sequence[Plant], patterns: Sequence[str]) -> tuple[str, ...]:

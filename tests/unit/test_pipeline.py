@@ -243,6 +243,46 @@ def test_an_asset_that_does_not_change_keeps_its_detectors() -> None:
     assert len(line.built) == 3
 
 
+def test_only_what_changes_of_an_assets_detectors_begins_anew() -> None:
+    line = Line()
+    line.pipeline = Pipeline(
+        SpokenDecoder(), no_features, lambda asset, plant: [SumAbove() for _ in plant.detectors_of(asset)]
+    )
+    tuned = {"kind": "tuned", "parameters": {"x": 1}}
+    line.configured({**PLANT, "classes": {"pump": [{"kind": "steady"}, tuned]}})
+    line.takes("floor", value(1, 7))
+    before = line.pipeline._detectors["M1"]
+    tuned = {"kind": "tuned", "parameters": {"x": 2}}
+    line.configured({**PLANT, "classes": {"pump": [{"kind": "late"}, tuned, {"kind": "steady"}]}})
+    now = line.pipeline._detectors["M1"]
+    assert now[2] is before[0]
+    assert now[1] is not before[1]
+    assert [one.snapshot() for one in now] == [{"total": 0.0}, {"total": 7.0}, {"total": 7.0}]
+
+
+def test_a_failed_detector_stays_off_until_it_is_changed() -> None:
+    line = Line()
+    line.pipeline = Pipeline(
+        SpokenDecoder(), no_features, lambda asset, plant: [SumAbove() for _ in plant.detectors_of(asset)]
+    )
+    settings = [{"kind": "steady"}, {"kind": "tuned", "parameters": {"x": 1}}]
+    line.configured({**PLANT, "classes": {"pump": settings}})
+    line.takes("floor", value(1, 13))
+    assert line.pipeline._failed == {("M1", 0), ("M1", 1)}
+    settings = [{"kind": "tuned", "parameters": {"x": 2}}, {"kind": "steady"}]
+    line.configured({**PLANT, "classes": {"pump": settings}})
+    assert line.pipeline._failed == {("M1", 1)}
+
+
+def test_every_finding_names_the_version_of_the_set_that_made_it() -> None:
+    line = Line().configured()
+    assert [f.set_version for f in line.takes("floor", value(1, 11)).findings] == [1]
+    line.configured({**PLANT, "detector_set": {"version": 2}})
+    said = line.takes("floor", value(2, 11), value(3, 13)).findings
+    assert [(f.condition, f.set_version) for f in said][-1] == ("detector_failed", 2)
+    assert {f.set_version for f in said} == {2}
+
+
 def story() -> list[tuple[str, Record]]:
     rng = np.random.default_rng(7)
     parts: list[tuple[str, Record]] = []

@@ -5,6 +5,7 @@ process where it grew too much; the limit of the kernel stands behind it, for on
 coming. It is far above, because the kernel counts what is asked for and not what is used.
 """
 
+import ctypes
 import logging
 import os
 import resource
@@ -16,6 +17,8 @@ ENDED = 77
 """The exit code of a process that took too much memory."""
 LOOK_S = 0.1
 SLACK_BYTES = 512 * 1024**2  # stacks and arenas of threads, asked for and hardly used
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_KEPT_BYTES, _LARGEST_BYTES = 64 * 1024**2, 16 * 1024**2
 _STATUS = Path("/proc/self/status")
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,18 @@ def cap_growth(most_bytes: int) -> None:
         resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )
     threading.Thread(target=_watch, args=(before, most_bytes), name="memory", daemon=True).start()
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep up to 64 MB that it freed. Elsewhere than on glibc nothing changes.
+
+    glibc gives arrays of 100 KB and more back to the kernel at once, and each page of the next one is then cleared
+    anew: measured, a transform of four blocks of 25,600 samples took 760 us instead of 190.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGEST_BYTES)
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def _watch(before: int, most_bytes: int) -> None:

@@ -9,7 +9,10 @@ from andon.events import Json
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `ratio` is against `versus`, measured in the same run; `limit` bounds the ratio, or else the value."""
+    """One figure. `ratio` is against `versus`, measured in the same run; `limit` bounds the ratio, or else the value.
+
+    `at_least`: the limit is one from below.
+    """
 
     name: str
     value: float
@@ -18,13 +21,15 @@ class Row:
     ratio: float | None = None
     goal: str | None = None
     limit: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none."""
         if self.limit is None:
             return None
-        return (self.value if self.ratio is None else self.ratio) <= self.limit
+        bounded = self.value if self.ratio is None else self.ratio
+        return bounded >= self.limit if self.at_least else bounded <= self.limit
 
     def facts(self) -> dict[str, Json]:
         """The row as JSON."""

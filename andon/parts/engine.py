@@ -17,6 +17,7 @@ from andon.clock import Now
 from andon.config import Keeping
 from andon.datadir import open_store
 from andon.engine import OWN, Picture
+from andon.memory import keep_freed_memory
 from andon.nudges import Nudged
 from andon.parts import Job, heard, ready, status, tell
 from andon.plant import Plant
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
     """Recover, bring the plant document into force, then turn until told to stop."""
+    keep_freed_memory()
     with Nudged(job["nudge"]) as nudged:
         engine = LiveEngine(job, now)
         repeated = engine.start()

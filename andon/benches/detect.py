@@ -1,0 +1,19 @@
+"""`andon bench detect`: what features and detectors cost, beside the textbook's way and river's (G3, G6, G7)."""
+
+from collections.abc import Callable
+
+from andon.benches import Row, features, scalars
+from andon.memory import keep_freed_memory
+
+STEPS = 12
+
+
+def rows(step: Callable[[str], None], *, quick: bool = False) -> list[Row]:
+    """All figures; `quick` takes a few seconds, and fewer channels."""
+    keep_freed_memory()  # as the engine does
+    found = features.rows(step, rounds=2 if quick else 15)
+    found += scalars.beside_river(step, values=400 if quick else 4_000)
+    found += scalars.growth(
+        step, (10, 1_000) if quick else scalars.CHANNELS, values=2_000 if quick else 40_000
+    )
+    return found + scalars.replay(step, hours=0.5 if quick else 12.0)

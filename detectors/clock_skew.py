@@ -31,15 +31,21 @@ _KEPT, _LEARN, _OF = 60, 10, 5
 _ZONE_S, _ZONE_OFF_S = 900, 60
 _STEADY_S, _STEADY_NOISE = 2.0, 6.0
 _DAY_S = 86_400
+_REPLACED_S = 300.0  # a stamp further in the future is replaced when it is decoded
 _TOGETHER = 3  # votes of the other points for it to be the clock of all
 
 
 @dataclass(slots=True)
 class _Watch:
-    """One point. `low_ms` is the least delay in the minute that runs; delays and their minutes are the latest 60."""
+    """One point. `low_ms` is the least delay in the minute that runs; delays and their minutes are the latest 60.
+
+    `replaced`: no stamp of that minute is the point's own. `stamped`: some of those learned from were.
+    """
 
     minute: int = -1
     low_ms: int = 0
+    replaced: bool = False
+    stamped: bool = False
     delays_ms: list[int] = field(default_factory=list)
     minutes: list[int] = field(default_factory=list)
     usual_ms: list[int] = field(default_factory=list)
@@ -125,12 +131,13 @@ class Detector:
         watch = self._state.points.get(point_id)
         if watch is None:
             return []
-        minute, delay_ms = origin.received_ns // MINUTE_NS, (origin.received_ns - at_ns) // 1_000_000
+        minute, delay_ns = origin.received_ns // MINUTE_NS, origin.received_ns - at_ns
         if minute <= watch.minute:
-            watch.low_ms = min(watch.low_ms, delay_ms)
+            watch.low_ms = min(watch.low_ms, delay_ns // 1_000_000)
+            watch.replaced = watch.replaced and delay_ns == 0
             return []
         found = self._minute(self._points[point_id], watch, origin) if watch.minute >= 0 else []
-        watch.minute, watch.low_ms = minute, delay_ms
+        watch.minute, watch.low_ms, watch.replaced = minute, delay_ns // 1_000_000, delay_ns == 0
         return found
 
     def _minute(self, point: Point, watch: _Watch, origin: Origin) -> list[Finding]:
@@ -139,12 +146,13 @@ class Detector:
         watch.minutes = [*watch.minutes[1 - _KEPT :], watch.minute]
         if len(watch.usual_ms) < _LEARN:
             watch.usual_ms = [*watch.usual_ms, watch.low_ms]
+            watch.stamped = watch.stamped or not watch.replaced
             if len(watch.usual_ms) < _LEARN:
                 return []
         limit_s = self._limit_s(watch)
-        away = abs(self._skew_s(watch)) > limit_s
-        watch.votes = cast(watch.votes, away, _OF)
-        watch.back = 0 if abs(self._skew_s(watch)) > limit_s / 2 else watch.back + 1
+        off_s = abs(self._skew_s(watch))
+        watch.votes = cast(watch.votes, off_s > limit_s, _OF)
+        watch.back = 0 if off_s > limit_s / 2 else watch.back + 1
         return self._speak(point, watch, limit_s, origin)
 
     def _limit_s(self, watch: _Watch) -> float:
@@ -158,7 +166,9 @@ class Detector:
         return usual_s - _zone_s(usual_s)
 
     def _skew_s(self, watch: _Watch) -> float:
-        """How far the clock is ahead (+) or behind (-)."""
+        """How far the clock is ahead (+) or behind (-); at least so far, where stamps from the future are replaced."""
+        if watch.replaced:
+            return _REPLACED_S
         return self._usual_s(watch) - watch.delays_ms[-1] / 1000
 
     def _is_steady(self, watch: _Watch) -> bool:
@@ -171,7 +181,7 @@ class Detector:
         raises = count(watch.votes) == _OF and self._is_steady(watch)
         if episode.stands or state.common.stands:
             return self._back(point, watch, limit_s, origin)
-        if not raises or not any(watch.usual_ms):  # without stamps of its own the delay is always nothing
+        if not raises or not watch.stamped:
             return []
         since_ns = watch.minutes[-_OF] * MINUTE_NS
         together = self._together(watch)
@@ -205,9 +215,8 @@ class Detector:
     def _word(self, component: str, watch: _Watch, limit_s: float, origin: Origin) -> Word:
         skew_s, usual_s = self._skew_s(watch), self._usual_s(watch)
         zone_s = _zone_s(skew_s)
-        replaced = watch.delays_ms[-1] == 0 and usual_s != 0
         condition = "clock_zone" if zone_s else "clock_ahead" if skew_s > 0 else "clock_behind"
-        condition = "clock_future" if replaced else condition
+        condition = "clock_future" if watch.replaced else condition
         source = "its usual delay, first ten minutes"
         hours, minutes = divmod(abs(zone_s) // 60, 60)
         sign = "+" if zone_s > 0 else "-"

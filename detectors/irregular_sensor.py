@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import ceil, isfinite
+from statistics import median
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from andon.events import (
@@ -12,7 +12,6 @@ from andon.events import (
     Event,
     Family,
     Finding,
-    Float64,
     Gap,
     Number,
     Origin,
@@ -27,12 +26,15 @@ from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.running import STATE, Running
 from detectors.state import flatten, load
+from detectors.votes import cast, count
 
 _SILENT_PERIODS, _SILENT_S = 3.0, 30.0  # a longer pause is a silence: `silent_sensor` speaks of it
 _HABIT_OFF = 0.3  # a point that was never more regular than this has no period: it tells changes only
-_SAME = 0.8  # of the intervals: so many alike are another period
-_KINDS = ((3, "sensor_stamp_twice"), (2, "sensor_bursts"), (0, "sensor_jitter"), (1, "sensor_lost_rows"))
+_ALIKE = 0.1  # share by which intervals of one period differ
+_SHORT, _LONG = 0.5, 1.5
 _TWICE = 0.0  # an interval that stands for two values of one stamp
+_OFF, _BURST = 0, 2
+_KINDS = ("sensor_jitter", "sensor_lost_rows", "sensor_bursts", "sensor_stamp_twice")
 
 
 @dataclass(slots=True)
@@ -42,11 +44,12 @@ class _Watch:
     leader: str = ""
     last_ns: int = -1
     last_value: float = 0.0
-    since_ns: int = -1
     learned: list[float] = field(default_factory=list)
     period_s: float = 0.0
-    habit: list[float] = field(default_factory=list)  # usual shares of irregular, lost, burst and twice
-    recent: Float64 = field(default_factory=lambda: np.zeros(0))
+    habit: list[float] = field(default_factory=list)  # usual shares of each fault
+    recent: list[float] = field(default_factory=list)
+    seen: int = 0
+    votes: list[int] = field(default_factory=lambda: [0] * len(_KINDS))
     kind: str = ""
     episode: Episode = field(default_factory=Episode)
 
@@ -63,8 +66,8 @@ class Detector:
     The first 64 intervals say which period it really keeps and how well; a point that keeps none is never judged.
     Then, of the latest 64, the shares that are off by more than a quarter of the period (jitter), that are a
     multiple of it (lost rows), that are less than half of it (bursts), and that have two different values under one
-    stamp: raises when one of them is a fifth and 0.15 above habit, or when most are alike and another period;
-    clears when all are below half of that. Nothing is judged across a gap that the line knows of, while the machine
+    stamp: raises when one of them is a fifth and 0.15 above habit; if the latest are all alike, it is another
+    period. Clears when all are below half of that. Nothing is judged across a gap that the line knows of, while the machine
     does not run, or in a pause that `silent_sensor` speaks of. The same value under the same stamp again is a
     repetition, and no fault of the sensor.
     Source: ISO 8000-8:2015 (timeliness as a syntactic and semantic property of data); thresholds: own trials.
@@ -164,58 +167,61 @@ class Detector:
             if interval_s <= max(_SILENT_PERIODS * (point.period_s or 0.0), _SILENT_S):
                 self._learn(watch, interval_s)
             return []
-        if watch.habit[0] > _HABIT_OFF or interval_s > max(_SILENT_PERIODS * watch.period_s, _SILENT_S):
+        if watch.habit[_OFF] > _HABIT_OFF or interval_s > max(_SILENT_PERIODS * watch.period_s, _SILENT_S):
             return []
-        if not watch.recent.size:
-            watch.since_ns = watch.last_ns
-        watch.recent = np.append(watch.recent[1 - p.intervals :], interval_s)
-        return self._judge(point, watch, origin) if watch.recent.size == p.intervals else []
+        watch.recent = [*watch.recent[1 - self._shortest :], interval_s]
+        watch.seen = min(watch.seen + 1, p.intervals)
+        faults = self._faults(interval_s, watch.period_s)
+        watch.votes = [cast(v, fault, p.intervals) for v, fault in zip(watch.votes, faults, strict=True)]
+        if watch.seen < p.intervals or not (watch.episode.stands or any(watch.votes)):
+            return []
+        return self._judge(point, watch, origin)
 
     def _learn(self, watch: _Watch, interval_s: float) -> None:
         watch.learned = [*watch.learned, interval_s]
         if len(watch.learned) < self._parameters.intervals:
             return
-        known = np.array(watch.learned)
-        watch.period_s = float(np.median(known))
-        watch.habit = [1.0] * 4 if watch.period_s <= 0 else self._shares(known, watch.period_s)
-        watch.learned = []
+        known, watch.learned = watch.learned, []
+        watch.period_s = median(known)
+        faults = [self._faults(s, watch.period_s) if watch.period_s > 0 else [True] * 4 for s in known]
+        watch.habit = [sum(kind) / len(known) for kind in zip(*faults, strict=True)]
 
-    def _shares(self, intervals_s: Float64, period_s: float) -> list[float]:
-        """The shares of intervals that are jittered, span lost rows, are too short, and have one stamp twice."""
-        ratio, off = intervals_s / period_s, self._parameters.off
-        twice, burst = intervals_s == _TWICE, (ratio < 0.5) & (intervals_s > _TWICE)
-        whole = np.abs(ratio - np.round(ratio)) <= off
-        lost = whole & (ratio > 1.5)
-        jitter = ~whole | burst
-        return [float(kind.mean()) for kind in (jitter, lost, burst, twice)]
+    def _faults(self, interval_s: float, period_s: float) -> list[bool]:
+        """Whether the interval is off its beat, spans lost rows, is too short, and is none at all."""
+        ratio = interval_s / period_s
+        whole = abs(ratio - round(ratio)) <= self._parameters.off
+        twice, burst = interval_s == _TWICE, _TWICE < ratio < _SHORT
+        return [burst or not whole, whole and ratio > _LONG, burst, twice]
+
+    @property
+    def _shortest(self) -> int:
+        """So many intervals are enough for a finding."""
+        return ceil(self._parameters.share * self._parameters.intervals)
 
     def _judge(self, point: Point, watch: _Watch, origin: Origin) -> list[Finding]:
-        p, episode, shares = self._parameters, watch.episode, self._shares(watch.recent, watch.period_s)
+        p, episode = self._parameters, watch.episode
+        shares = [count(votes) / p.intervals for votes in watch.votes]
         limits = [max(p.share, usual + p.above_habit) for usual in watch.habit]
-        kind, share, limit = self._worst(watch, shares, limits)
+        worst = max(range(len(shares)), key=lambda i: shares[i] - limits[i])
+        share, limit = shares[worst], limits[worst]
         speaker = self._speaker(point)
-        if kind and not episode.stands:
-            watch.kind = kind
+        if share >= limit and not episode.stands:
+            watch.kind = self._kind(watch, worst, shares)
+            began_ns = watch.last_ns - round(sum(watch.recent) * 1e9)
             word = self._word(point, watch, share, limit, origin)
-            return [speaker.raises(episode, watch.since_ns if watch.since_ns >= 0 else watch.last_ns, word)]
-        if episode.stands and not kind and all(s < m / 2 for s, m in zip(shares, limits, strict=True)):
-            return [speaker.clears(episode, self._word(point, watch, max(shares), limit, origin))]
-        if not kind and not episode.stands:
-            watch.since_ns = watch.last_ns
+            return [speaker.raises(episode, began_ns, word)]
+        if episode.stands and all(s < most / 2 for s, most in zip(shares, limits, strict=True)):
+            return [speaker.clears(episode, self._word(point, watch, share, limit, origin))]
         return []
 
-    def _worst(
-        self, watch: _Watch, shares: Sequence[float], limits: Sequence[float]
-    ) -> tuple[str, float, float]:
-        """What is wrong, its share and the limit; no kind if nothing is."""
-        p, now_s = self._parameters, float(np.median(watch.recent))
-        alike = float((np.abs(watch.recent - now_s) <= 0.1 * now_s).mean()) if now_s > 0 else 0.0
-        if alike >= _SAME and abs(now_s - watch.period_s) > p.period * watch.period_s:
-            return "sensor_period_changed", alike, _SAME
-        for i, kind in _KINDS:
-            if shares[i] >= limits[i]:
-                return kind, shares[i], limits[i]
-        return "", 0.0, p.share
+    def _kind(self, watch: _Watch, worst: int, shares: Sequence[float]) -> str:
+        now_s = median(watch.recent)
+        alike = all(abs(interval_s - now_s) <= _ALIKE * now_s for interval_s in watch.recent)
+        if alike and abs(now_s - watch.period_s) > self._parameters.period * watch.period_s:
+            return "sensor_period_changed"
+        if worst == _OFF and shares[_BURST] >= shares[_OFF] / 2:
+            return _KINDS[_BURST]
+        return _KINDS[worst]
 
     def _word(self, point: Point, watch: _Watch, share: float, limit: float, origin: Origin) -> Word:
         source = f"own habit of the first {self._parameters.intervals} intervals"
@@ -227,7 +233,7 @@ class Detector:
             confidence=0.9,
             numbers=(
                 Number("share", significant(100 * share), "%", significant(100 * limit), source),
-                Number("interval", significant(float(np.median(watch.recent))), "s"),
+                Number("interval", significant(median(watch.recent or [0.0])), "s"),
                 Number("period", significant(watch.period_s), "s"),
             ),
             text={"point": point.id, "component": point.component},
@@ -247,7 +253,7 @@ class Detector:
         """A gap: what came before it says nothing about what comes after."""
         watch.last_ns = -1
         if not watch.episode.stands:
-            watch.recent = watch.recent[:0]
+            watch.recent, watch.seen, watch.votes = [], 0, [0] * len(_KINDS)
 
     def _speaker(self, point: Point) -> Speaker:
         asset = self._asset.id

@@ -14,6 +14,7 @@ BIN_S = 4 * HOUR_S
 SPANS = (4, 5, 6, 8, 11, 16, 23, 32, 45, 64)
 """So many latest events are looked at together: few tell of a sudden change, many of a small one."""
 
+_WORTH = 1.5  # times the usual: fewer are not worth the sum
 _PRIOR_EVENTS, _PRIOR_S = 1.0, 2.0 * HOUR_S  # weighs little: one event in two hours
 _UNEVEN, _UNEVEN_BINS = 2.0, 10.0  # variance over mean before anything is known, and what that is worth
 
@@ -99,6 +100,8 @@ def crowd(marks: Sequence[int], now_s: float, usual: Usual, *, learning: bool) -
         if learning:
             events, running_s = max(usual.events - count, 0), max(usual.running_s - span_s, 0.0)
             against = Usual(events, running_s, at_least_uneven=usual.at_least_uneven)
+        if count < _WORTH * against.expected(span_s):
+            continue
         p = tail(count, span_s, against)
         if found is None or p < found.p:
             found = Crowd(count, span_s, against.expected(span_s), p)

@@ -245,6 +245,8 @@ class Detector:
         machine, counted = self._stops[_ALL], []
         if self._is_apart(stops, alarm.at_ns):
             counted.append((reason, stops))
+        elif stops.began_ns >= 0:
+            stops.goes_on()
         if not stood and self._is_apart(machine, alarm.at_ns):
             counted.append((_ALL, machine))
         machine.message = alarm.message[:120]

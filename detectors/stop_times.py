@@ -42,6 +42,13 @@ class Stops:
         self.marks = [*self.marks[1 - MOST_MARKS :], running_s]
         self.times = [*self.times[1 - MOST_MARKS :], at_ns // SECOND_NS]
 
+    def goes_on(self) -> None:
+        """The stop that had seemed to be over is not: its length is not known yet."""
+        if self.lasted_s:
+            self.lasted_s = self.lasted_s[:-1]
+        else:
+            self.usual_ln = self.usual_ln[:-1]
+
     def learns(self, running_s: int) -> None:
         """The stop that begins belongs to the baseline."""
         if running_s // BIN_S != self.bin:

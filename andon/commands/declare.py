@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import Engine as Database
 
 from andon import clock, declarations, plants
@@ -136,7 +136,7 @@ def _list(arguments: argparse.Namespace, database: Database) -> int:
         print(
             f"{entry.asset} is being maintained since {rfc3339(entry.since_ns)}, by {entry.by}: it is not judged"
         )
-    table = Table("at", "asset", "component", "what", "by", "ticket", "note")
+    table = Table(Column("at", no_wrap=True), "asset", "component", "what", "by", "ticket", "note")
     for entry in found:
         at = rfc3339(entry.at_ns) if entry.at_ns is not None else "not taken yet"
         component, ticket = entry.component or "all", entry.ticket or ""

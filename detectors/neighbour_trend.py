@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Finding, Float64, Json, Number, Origin
+from andon.events import Declaration, Declared, Finding, Float64, Json, Number, Origin
 from andon.plant import Asset, Point
 from detectors.baseline import cleared
 from detectors.episode import Episode, Speaker, Word
@@ -260,7 +260,7 @@ class Detector(Watching[tuple[str, str, str]]):
             confidence=0.8,
             numbers=(number,),
             evidence={"trend": group.trend.shape("machine/common_ratio", "1", baseline=1.0)},
-            text={"points": str(points)},
+            text={"points": str(points), "proposes": Declared.OPERATING_CHANGE.value},
         )
 
     def _risen_speaker(self, group: _Group, point: Point) -> Speaker:

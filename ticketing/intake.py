@@ -125,8 +125,7 @@ class Intake:
                 ticket = self._reopen(finding, key, at_ns, decision)
             case Joins():
                 ticket = self._join(finding, key, at_ns, decision)
-        is_failure = decision.rule is not FoldRule.OPERATING_CHANGE
-        if is_failure and not is_late(at_ns, finding.origin.received_ns):
+        if not _is_part_of(finding, ticket) and not is_late(at_ns, finding.origin.received_ns):
             ticket = self._standing.failed(finding, key.hash, at_ns, ticket)
         return ticket, fold
 
@@ -149,14 +148,11 @@ class Intake:
         part = moved(finding.condition, finding.onset_ns, finding.numbers)
         for one in self._open_tickets(finding.asset):
             if one.condition == OPERATING_CHANGE and is_part(part, self._moved(one)):
-                return Related(
-                    one.ticket, FoldRule.OPERATING_CHANGE, abs(part.began_ns - one.first_event_ns)
-                )
+                return Related(one.ticket, FoldRule.OPERATING_CHANGE, abs(part.began_ns - one.first_event_ns))
         return None
 
     def _moved(self, one: OpenTicket) -> Moved:
-        head = self._book.ticket(one.ticket).headline
-        return moved(head.condition, one.first_event_ns, head.numbers)
+        return _movement(self._book.ticket(one.ticket))
 
     def _open_tickets(self, asset: str) -> Sequence[OpenTicket]:
         """The machine's tickets whose work is still to be done, as this batch has left them."""
@@ -194,7 +190,7 @@ class Intake:
             self._hold(key, decision.ticket, at_ns)
         before = self._book.ticket(decision.ticket)
         ticket = self._book.record(
-            self._with(before, finding, key, at_ns, decision.rule),
+            self._with(before, finding, key, at_ns),
             action="joined",
             actor=speaker(finding),
             reason=decision.rule,
@@ -224,14 +220,12 @@ class Intake:
         self._tell(ticket, "ticket.reopened", finding)
         return ticket
 
-    def _with(
-        self, ticket: Ticket, finding: Finding, key: Key, at_ns: int, rule: FoldRule | None = None
-    ) -> Ticket:
+    def _with(self, ticket: Ticket, finding: Finding, key: Key, at_ns: int) -> Ticket:
         """The ticket with what this finding adds: urgency and headline may rise, the anchor stays.
 
         What is part of an operating change is not what the ticket is about.
         """
-        part = rule is FoldRule.OPERATING_CHANGE
+        part = _is_part_of(finding, ticket)
         priority = priority_of(finding, self._assets.get(finding.asset), self._priorities)
         return replace(
             ticket,
@@ -330,3 +324,13 @@ def open_ticket(ticket: Ticket) -> OpenTicket:
 def speaker(finding: Finding) -> str:
     """Who said it, as the audit names it."""
     return f"detector/{finding.detector}@{finding.version}"
+
+
+def _movement(ticket: Ticket) -> Moved:
+    """What the ticket's headline says of a movement."""
+    return moved(ticket.headline.condition, ticket.first_event_ns, ticket.headline.numbers)
+
+
+def _is_part_of(finding: Finding, ticket: Ticket) -> bool:
+    """Whether the finding is part of the operating change that the ticket is about."""
+    return is_part(moved(finding.condition, finding.onset_ns, finding.numbers), _movement(ticket))

@@ -10,7 +10,7 @@ from andon.events import Declaration, Finding, Float32, Json, Number, Waveform
 from andon.plant import Asset, Point
 from detectors.baseline import cleared
 from detectors.bearing import FaultOrders, fault_orders
-from detectors.comb import CombParameters, Verdict, explain
+from detectors.element import CombParameters, Verdict, explain
 from detectors.envelope import HOPS, WINDOW_REVOLUTIONS, Envelope, envelope_of, refined_speed_hz
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant, spectrum_shape
@@ -217,7 +217,7 @@ class Detector(Watching[str]):
         if watch.blocks % self._every(watch):
             return []
         x = centred_g(waveform)
-        speed_hz = refined_speed_hz(x[0], waveform.rate_hz, speed_hz)
+        speed_hz = refined_speed_hz(x, waveform.rate_hz, speed_hz)
         nominal_hz = self._nominal_hz(point, watch, speed_hz)
         self._average(watch, envelope_of(x, waveform.rate_hz, speed_hz, nominal_hz))
         watch.revolutions += x.shape[1] / waveform.rate_hz * speed_hz
@@ -356,7 +356,7 @@ class Detector(Watching[str]):
             condition=_CONDITION[element],
             severity=_SEVERITY.get(element, 500),
             origin=waveform.origin,
-            confidence=significant(min(1.0, max(0.0, verdict.z) / 12)),
+            confidence=significant(verdict.confidence),
             numbers=tuple(numbers),
             evidence=self._evidence(point, waveform, speed_hz),
             text=text,

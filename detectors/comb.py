@@ -2,7 +2,7 @@
 
 The score of a fault order is the mean line height at its first four multiples, with sidebands where the
 element turns with the shaft or the cage. The same score at 150 orders that have nothing to do with bearing or
-shaft is the null it must stand out from. Naming the wrong element is worse than naming none.
+shaft is the null it must stand out from.
 """
 
 from collections.abc import Callable
@@ -11,86 +11,25 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from andon.events import Float32, Float64
 from detectors.bearing import FaultOrders
-from detectors.envelope import Envelope, largest_of_three
-from detectors.operating import OperatingParameters
+from detectors.envelope import SIXTHS, Envelope, background, largest_of_three
 
 HARMONICS = 4
 NULLS = 150
 SLIP = 0.012
 CAGE_SLIP = 0.02
 MAINS_HZ = (50.0, 60.0)
+BANDS = 3 + SIXTHS  # of each window: the whole, its halves and its sixths
 _HEIGHT = 4.0  # one line counts no more than e⁴ times its background
-_CAGE_RESOLVED = (
-    0.025  # orders: blocks of 40 revolutions; coarser lines do not tell the cage from its neighbours
-)
 _RELATED = ((1, 1), (1, 2), (2, 1), (3, 2), (2, 3))
 _FAMILIARS = (*_RELATED, (3, 4), (4, 3), (1, 3), (3, 1))
 _GOLDEN = 0.6180339887498949
 
 
-class CombParameters(OperatingParameters):
-    """When an element is named. z is the number of robust standard deviations above the null."""
-
-    name_z: float = Field(
-        default=5.5, gt=0, le=50, description="z that an element's comb must reach to be named."
-    )
-    runner_up: float = Field(
-        default=1.5, ge=1, le=10, description="Times the next element's z that the named one must reach."
-    )
-    each_axis_z: float = Field(
-        default=2.0, ge=0, le=50, description="z that the comb must reach on each axis."
-    )
-    dominance: float = Field(
-        default=0.5, ge=0, le=1, description="Part of the best unrelated comb's z that must be reached."
-    )
-    least_ratio: float = Field(
-        default=1.85,
-        ge=1,
-        le=50,
-        description="Amplitude of its tallest line over the background that a named element must reach.",
-    )
-    cage_z: float = Field(
-        default=5.5,
-        gt=0,
-        le=50,
-        description="z of the cage comb that means a rolling element, without race lines.",
-    )
-    race_z: float = Field(
-        default=3.5, gt=0, le=50, description="z of a race from which the cage rule is not used."
-    )
-    unknown_z: float = Field(
-        default=4.0, gt=0, le=50, description="z that means damage of an unknown element."
-    )
-    unknown_flux: float = Field(
-        default=1.003,
-        ge=0.97,
-        le=10,
-        description="Variance of the log envelope over the whole band, 0.97 for stationary noise of any colour, "
-        "that means damage of an unknown element.",
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the lines say: `element` outer, inner, element, unknown or none, and how sure.
-
-    `order` includes the slip that fits best; `ratio` is the amplitude of its tallest line over the background,
-    `harmonics` how many of the first four stand out by a fifth. All 0 where nothing is named.
-    """
-
-    element: str
-    z: float
-    order: float = 0.0
-    ratio: float = 0.0
-    harmonics: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Score:
+class Score:
     """One family of combs: z, z on each axis, best slip on each axis."""
 
     z: float
@@ -107,60 +46,25 @@ class _Combs:
     slips: Float64
 
 
-def explain(envelope: Envelope, orders: FaultOrders, speed_hz: float, p: CombParameters) -> Verdict:
-    """Name the element whose comb stands out, or say unknown, or none.
-
-    Parameters
-    ----------
-    envelope
-        Of one block, or averaged over several.
-    speed_hz
-        Shaft speed, to leave out lines of the mains.
-
-    Notes
-    -----
-    Source: the recipe and its measured thresholds of `detectors.md`, section 6 of Andon's design notes; on the
-    CWRU and MFPT recordings it names no wrong element.
-    """
-    step_order = envelope.step_order
-    height = heights(envelope.power, step_order, speed_hz)
-    scores = _scores(height, step_order, orders)
-    races = _races(scores)
-    (best, first), (_, second) = sorted(races.items(), key=lambda item: -item[1].z)[:2]
-    cage = scores["cage"].z
-    if first.z >= p.name_z:
-        named = _stands_out(best, first, second, scores, p)
-        named = named and _dominance(height, step_order, getattr(orders, best)) >= p.dominance
-        verdict = _named(best, first, getattr(orders, best), height, step_order)
-        return verdict if named and verdict.ratio >= p.least_ratio else Verdict("unknown", first.z)
-    if (
-        cage >= p.cage_z
-        and step_order <= _CAGE_RESOLVED
-        and max(races["outer"].z, races["inner"].z) < p.race_z
-    ):
-        return _named("element", scores["cage"], orders.cage, height, step_order)
-    strongest = max(first.z, cage)
-    if float(envelope.flux.mean()) >= p.unknown_flux or strongest >= p.unknown_z:
-        return Verdict("unknown", strongest)
-    return Verdict("none", strongest)
-
-
 def strength(envelope: Envelope, orders: FaultOrders, speed_hz: float) -> float:
     """How well these orders explain the lines: z of the best of the three combs."""
     height = heights(envelope.power, envelope.step_order, speed_hz)
-    return max(score.z for score in _races(_scores(height, envelope.step_order, orders)).values())
+    return ranked(scores_of(height, envelope.step_order, orders))[0][1].z
 
 
 def heights(power: Float32, step_order: float, speed_hz: float) -> Float32:
-    """Line heights (axes, 9, lines): ln of each line over its background, of the whole band, halves and sixths.
+    """Line heights (axes, 18, lines): ln of each line over its background, of the whole band, halves and sixths.
 
-    Lines of the shaft, of the mains and below 0.15 order carry no bearing evidence and have height 0.
+    The first 9 are of the short window. Lines of the shaft, of the mains and below 0.15 order carry no bearing
+    evidence and have height 0.
     """
-    halves = power.reshape(power.shape[0], 2, 3, -1).mean(axis=2)
-    whole = halves.mean(axis=1, keepdims=True)
-    rows = np.concatenate([whole, halves, power], axis=1)
-    ratio = rows / _background(rows, max(round(0.7 / step_order), 31))
-    ratio[..., _meaningless(power.shape[2], step_order, speed_hz)] = 1
+    axes, _, lines = power.shape
+    sixths = power.reshape(axes, -1, SIXTHS, lines)
+    halves = sixths.reshape(axes, -1, 2, SIXTHS // 2, lines).mean(axis=3)
+    whole = halves.mean(axis=2, keepdims=True)
+    rows = np.concatenate([whole, halves, sixths], axis=2).reshape(axes, -1, lines)
+    ratio = rows / background(rows, max(round(0.7 / step_order), 31))
+    ratio[..., _meaningless(lines, step_order, speed_hz)] = 1
     height: Float32 = np.clip(np.log(largest_of_three(ratio)), 0, _HEIGHT).astype(np.float32)
     return height
 
@@ -174,25 +78,8 @@ def _meaningless(lines: int, step_order: float, speed_hz: float) -> NDArray[np.b
     return out
 
 
-def _background(rows: Float32, width: int) -> Float32:
-    """A running median over `width` lines, computed at a few places and drawn straight between them."""
-    lines = rows.shape[-1]
-    width = min(width, lines)
-    every = max(1, width // 10)
-    windows = np.lib.stride_tricks.sliding_window_view(rows, width, axis=-1)[..., ::every, :]
-    middle = width // 2
-    median = np.partition(windows, middle, axis=-1)[..., middle]
-    place = np.arange(median.shape[-1]) * every + middle
-    at = np.clip((np.arange(lines) - place[0]) / every, 0, median.shape[-1] - 1)
-    below = np.minimum(at.astype(np.intp), max(0, median.shape[-1] - 2))
-    above = np.minimum(below + 1, median.shape[-1] - 1)
-    part = (at - below).astype(np.float32)
-    background: Float32 = median[..., below] * (1 - part) + median[..., above] * part
-    return background
-
-
-def _scores(height: Float32, step_order: float, orders: FaultOrders) -> dict[str, _Score]:
-    """The score of every family, each against the same combs of no meaning on the same lines."""
+def scores_of(height: Float32, step_order: float, orders: FaultOrders) -> dict[str, Score]:
+    """The score of every family, each against the same combs of no meaning on the same lines; the cage's is slow."""
     lines = height.shape[2]
     combs = {
         name: _combs(orders, order, step_order, lines)
@@ -206,13 +93,14 @@ def _scores(height: Float32, step_order: float, orders: FaultOrders) -> dict[str
     tall["element±2"] = _tall(_sidebands(height, step_order, orders.cage, 2), combs["element"])
     scores = _scored(tall, combs["outer"].slips)
     cage = _combs(orders, orders.cage, step_order, lines)
-    return scores | _scored({"cage": _tall(height, cage)}, cage.slips)
+    return scores | _scored({"cage": _tall(height[:, -BANDS:], cage)}, cage.slips)
 
 
-def _races(scores: dict[str, _Score]) -> dict[str, _Score]:
-    """The better of each element's comb alone and with its sidebands."""
+def ranked(scores: dict[str, Score]) -> list[tuple[str, Score]]:
+    """Outer, inner and element by z, the best first: each the better of its comb alone and with its sidebands."""
     pairs = (("outer", "outer±1"), ("inner", "inner±3"), ("element", "element±2"))
-    return {alone: max(scores[alone], scores[beside], key=lambda s: s.z) for alone, beside in pairs}
+    better = [(alone, max(scores[alone], scores[beside], key=lambda s: s.z)) for alone, beside in pairs]
+    return sorted(better, key=lambda item: -item[1].z)
 
 
 def _sidebands(height: Float32, step_order: float, spacing: float, reach: int) -> Float32:
@@ -239,14 +127,14 @@ def _tall(height: Float32, combs: _Combs, *, whole: bool = True) -> Float32:
     return tall
 
 
-def _scored(tall: dict[str, Float32], slips: Float64) -> dict[str, _Score]:
+def _scored(tall: dict[str, Float32], slips: Float64) -> dict[str, Score]:
     """Robust z in each band, the best band, and z of that against what the nulls reach in theirs."""
     best = np.stack([some.max(axis=2) for some in tall.values()])  # families, axes, bands, combs
     z = _standard(best, spare=0.05)
     band = z[..., 0].argmax(axis=2)
     z = _standard(z.max(axis=2), spare=0.1)
     return {
-        name: _Score(
+        name: Score(
             z=float(z[i, :, 0].mean()),
             axes=tuple(z[i, :, 0].tolist()),
             slips=tuple(float(slips[some[axis, at, :, 0].argmax()]) for axis, at in enumerate(band[i])),
@@ -322,19 +210,8 @@ def _scattered(low: float, high: float, related: Callable[[float], bool]) -> tup
     return tuple(found)
 
 
-def _stands_out(
-    best: str, first: _Score, second: _Score, scores: dict[str, _Score], p: CombParameters
-) -> bool:
-    family = [score for name, score in scores.items() if name.startswith(best)]
-    at_edge = all(
-        abs(slip) > 0.92 * SLIP for slip in first.slips
-    )  # the best fit lies outside: some other line
-    each_axis = min(max(score.axes[i] for score in family) for i in range(len(first.axes)))
-    return not at_edge and each_axis >= p.each_axis_z and first.z >= p.runner_up * second.z
-
-
-def _dominance(height: Float32, step_order: float, order: float) -> float:
-    """The comb's z over that of the best comb anywhere that is not a relative of it."""
+def elsewhere(height: Float32, step_order: float, order: float) -> float:
+    """The z of the best comb anywhere that is not a relative of this order's, on the scale of all such combs."""
     each = max(6e-4, step_order / 50)
     q = 2.2 * np.exp(np.arange(0, np.log(7.6 / 2.2), each))
     at = np.rint(q[:, None] * np.arange(1, HARMONICS + 1) / step_order).astype(np.intp)
@@ -346,22 +223,7 @@ def _dominance(height: Float32, step_order: float, order: float) -> float:
     keep = np.abs(q - np.round(q)) > 0.03
     z = _standard(np.concatenate([slid[..., :1], slid[..., keep]], axis=2), spare=0.05)[..., 1:].max(axis=1)
     z = _standard(np.concatenate([z[..., :1], z], axis=1), spare=0.1)[..., 1:].mean(axis=0)
-    kept = q[keep]
-    mine = z[np.abs(kept - order).argmin()]
-    kin = np.zeros(kept.size, np.bool_)
+    kept, kin = q[keep], np.zeros(int(keep.sum()), np.bool_)
     for a, b in _FAMILIARS:
         kin |= np.abs(kept * a - order * b) < 0.03 * order * b
-    return float(mine / max(z[~kin].max(initial=0.0), 0.1))
-
-
-def _named(element: str, score: _Score, order: float, height: Float32, step_order: float) -> Verdict:
-    order *= 1 + float(np.mean(score.slips))
-    at = np.rint(order * np.arange(1, HARMONICS + 1) / step_order).astype(np.intp)
-    lines = height[..., at[at < height.shape[2]]].max(axis=(0, 1)) / 2  # power to amplitude
-    return Verdict(
-        element=element,
-        z=score.z,
-        order=order,
-        ratio=float(np.exp(lines.max())),
-        harmonics=int((lines > np.log(1.2)).sum()),
-    )
+    return float(z[~kin].max(initial=0.1))

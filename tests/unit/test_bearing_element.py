@@ -11,7 +11,7 @@ from andon.events import MINUTE_NS, Action, Finding, Float32
 from andon.plant import Asset, Bearing, Point
 from detectors.bearing import fault_orders
 from detectors.bearing_element import Detector
-from detectors.comb import CombParameters, explain
+from detectors.element import CombParameters, explain
 from detectors.envelope import Envelope, envelope_of, refined_speed_hz
 from tests.vibration import BEARING, PERIOD_NS, RATE_HZ, SPEED_HZ, T0, Shaking, samples, waveform
 
@@ -199,6 +199,6 @@ def test_the_speed_is_refined_from_the_shaft_lines_of_a_long_block(off: float) -
     rng = np.random.default_rng(2)
     t = np.arange(150_000) / RATE_HZ
     x = sum(np.sin(2 * np.pi * k * SPEED_HZ * t) / k for k in (1, 2, 3)) + rng.standard_normal(t.size)
-    found = refined_speed_hz(x.astype(np.float32), RATE_HZ, SPEED_HZ * (1 + off))
+    found = refined_speed_hz(x.astype(np.float32)[None], RATE_HZ, SPEED_HZ * (1 + off))
     assert found == pytest.approx(SPEED_HZ, rel=2e-3)
-    assert refined_speed_hz(x[:8192].astype(np.float32), RATE_HZ, 25.0) == 25.0
+    assert refined_speed_hz(x[None, :8192].astype(np.float32), RATE_HZ, 25.0) == 25.0

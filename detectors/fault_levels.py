@@ -12,6 +12,7 @@ from andon.events import Float32, Float64, Waveform
 from andon.plant import Bearing, Point
 from detectors.bearing import fault_orders
 from detectors.block import Together, place_of, squared
+from detectors.validity import speed_of
 
 FAULT_CHANNELS = (("bpfo", "1"), ("bpfi", "1"), ("bsf2", "1"), ("ftf", "1"))
 BAND_EDGES_HZ = (500, 2000, 5000, 10000)
@@ -30,24 +31,25 @@ class _Carrier:
 
 
 def fault_levels(waveform: Waveform, point: Point) -> tuple[list[float], str]:
-    """One value for each of `FAULT_CHANNELS`, and what is against them.
+    """One value for each of `FAULT_CHANNELS`; or none, and what is against them.
 
     A level is the depth of modulation at the element's frequency: the amplitudes of the squared envelope's first
     three lines there over its mean, of the band and axis where it is deepest; 2 to 3 for a regular train of
     impacts, near 0 for noise. Bands narrower than 3 × BPFI are left out.
     Source: R. B. Randall and J. Antoni, Rolling element bearing diagnostics: a tutorial, MSSP 25 (2011).
     """
-    speed_hz = waveform.speed_hz or point.speed_hz or 0.0
-    revolutions = speed_hz * waveform.samples.shape[0] / waveform.rate_hz
-    if point.bearing is None or revolutions < LEAST_REVOLUTIONS:
-        return [np.nan] * len(FAULT_CHANNELS), "few_revolutions"
+    speed_hz = speed_of(waveform, point)
+    if point.bearing is None or speed_hz is None:
+        return [], "no_speed"
+    if speed_hz * waveform.samples.shape[0] / waveform.rate_hz < LEAST_REVOLUTIONS:
+        return [], "few_revolutions"
     together, i = place_of(waveform)
     turn = speed_hz * together.n / together.rate_hz
     carriers = _carriers(together.n, together.rate_hz)
     least = _WIDEST * fault_orders(point.bearing).inner * turn
     wide = [carrier.lines.stop - carrier.lines.start >= least for carrier in carriers]
     if not any(wide):
-        return [np.nan] * len(FAULT_CHANNELS), "below_nyquist"
+        return [], "below_nyquist"
     depths = _depths(together)[:, together.rows(i)]
     highest = np.maximum.reduceat(depths, _around(point.bearing, turn, depths.shape[2] - 1), axis=2)[
         :, :, ::2

@@ -23,8 +23,9 @@ from detectors.block import (
     spectrum_of,
 )
 from detectors.fault_levels import FAULT_CHANNELS, fault_levels
+from detectors.flaws import FLAWS, SHORTEST
 from detectors.orders import ORDER_CHANNELS, PHASE_CHANNELS, order_levels
-from detectors.validity import FLAWS, SHORTEST, problem_of
+from detectors.validity import problem_of, speed_of
 
 __all__ = ["STANDARD_GRAVITY", "Spectrum", "centred_g", "expect", "features_of", "problem_of", "spectrum_of"]
 
@@ -110,7 +111,7 @@ def _values(waveform: Waveform, point: Point | None) -> tuple[Float64, NDArray[n
     flaws = [velocity.flaw] + [""] * (len(value) - 1)
     for channels, levels in zip(_more(waveform, point), (order_levels, fault_levels), strict=False):
         found, flaw = levels(waveform, point) if point else ([], "")
-        value += found
+        value += found or [np.nan] * len(channels)
         flaws += [flaw] * len(channels)
     quality = _qualities(tuple(flaws))
     return np.where(quality >= Quality.BAD, np.nan, value), quality.copy()
@@ -154,15 +155,15 @@ def _numbers(together: Together) -> list[list[float]]:
 
 def _lower_edge_hz(waveform: Waveform, point: Point | None) -> float:
     """Where the velocity band begins, by the nominal speed where there is one: a channel keeps its meaning."""
-    speed_hz = (point.speed_hz if point else None) or waveform.speed_hz
+    speed_hz = point and (point.speed_hz or speed_of(waveform, point))
     return SLOW_EDGE_HZ if speed_hz and speed_hz < SLOW_HZ else VELOCITY_BAND_HZ[0]
 
 
 def _more(waveform: Waveform, point: Point | None) -> tuple[tuple[tuple[str, str], ...], ...]:
     """Channels and units beyond those of every block: orders where a speed can be known, and then a bearing's."""
-    if point is None or not (waveform.speed_hz or point.speed_hz or waveform.turns is not None):
+    if point is None or not (point.tacho_axis or speed_of(waveform, point)):
         return ()
-    orders = ORDER_CHANNELS if waveform.turns is None else (*ORDER_CHANNELS, *PHASE_CHANNELS)
+    orders = (*ORDER_CHANNELS, *PHASE_CHANNELS) if point.tacho_axis else ORDER_CHANNELS
     return (orders, FAULT_CHANNELS) if point.bearing else (orders,)
 
 

@@ -7,6 +7,7 @@ from andon.events import Float64, Waveform
 from andon.plant import Point
 from detectors.block import STANDARD_GRAVITY, Spectrum, centred_g, spectrum_of
 from detectors.tacho import on_even_angles
+from detectors.validity import speed_of
 
 ORDERS = {"half": 0.5, "1x": 1.0, "2x": 2.0, "3x": 3.0}
 ORDER_CHANNELS = (("speed_hz", "Hz"), *((f"order_{name}", "mm/s") for name in ORDERS))
@@ -18,7 +19,7 @@ _LOBE = 2  # lines that a Hann window spreads a tone over, on either side
 
 
 def order_levels(waveform: Waveform, point: Point) -> tuple[list[float], str]:
-    """One value for each of `ORDER_CHANNELS`, with a tacho also of `PHASE_CHANNELS`; and what is against them.
+    """One value for each of `ORDER_CHANNELS`, with a tacho also of `PHASE_CHANNELS`; or none, and what is against them.
 
     - `speed_hz` Hz: of this block, by its tacho, its source or, where neither says, the plant document
     - `order_<k>` mm/s RMS at that order, of the axis that shakes most there
@@ -28,17 +29,15 @@ def order_levels(waveform: Waveform, point: Point) -> tuple[list[float], str]:
     smear its lines; without, the lines lie within 1 % of the stated speed.
     Source: ISO 13373-2:2016 (synchronous quantities); a tone's velocity is its acceleration over 2πf.
     """
-    speed_hz = waveform.speed_hz or point.speed_hz or 0.0
-    turns = waveform.turns
-    revolutions = (
-        len(turns) - 1 if turns is not None else speed_hz * waveform.samples.shape[0] / waveform.rate_hz
-    )
-    if revolutions < LEAST_REVOLUTIONS:
-        nothing = [np.nan] * (len(ORDERS) + (0 if turns is None else len(PHASE_CHANNELS)))
-        return [speed_hz, *nothing], "few_revolutions"
-    if turns is None:
-        return [speed_hz, *_stated(spectrum_of(waveform), speed_hz)], ""
-    return _tracked(waveform, turns), ""
+    turns, speed_hz = waveform.turns, speed_of(waveform, point)
+    if turns is None and (point.tacho_axis or speed_hz is None):
+        return [], "no_speed"
+    if turns is not None:
+        return (_tracked(waveform, turns), "") if len(turns) > LEAST_REVOLUTIONS else ([], "few_revolutions")
+    if not speed_hz or speed_hz * waveform.samples.shape[0] / waveform.rate_hz < LEAST_REVOLUTIONS:
+        return [], "few_revolutions"
+    levels = _stated(spectrum_of(waveform), speed_hz)
+    return ([speed_hz, *levels], "") if levels else ([], "below_nyquist")
 
 
 def _stated(spectrum: Spectrum, speed_hz: float) -> list[float]:
@@ -52,7 +51,7 @@ def _stated(spectrum: Spectrum, speed_hz: float) -> list[float]:
         )
     ]
     if ends[-1] >= lines:
-        return [np.nan] * len(ORDERS)
+        return []
     rms_g = np.sqrt(
         np.add.reduceat(spectrum.power[:, : ends[-1] + 1], ends, axis=1)[:, ::2].max(axis=0)
     ).tolist()

@@ -8,6 +8,7 @@ from andon.events import Number
 from andon.plant import Asset, Plant
 from api.catalogue import Words
 from api.web.formats import MISSING, PlantTime, number, quantity, whole
+from detectors.flaws import FLAWS
 from ticketing.errors import Missing
 from ticketing.ticket import Candidate, Fold, Headline, Suggestion
 
@@ -29,6 +30,8 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     """What is wrong, in one sentence with the numbers that crossed."""
     arguments = finding_arguments(headline.numbers, headline.text, time)
     arguments.setdefault("point", headline.component)
+    if (flaw := FLAWS.get(arguments.get("flaw", ""))) is not None:
+        arguments["flaw"] = flaw.zh if words.language == "zh" else flaw.en
     key = f"finding.{headline.condition}.verdict"
     try:
         more = [key for needs, key in _MORE if needs in arguments]

@@ -119,6 +119,12 @@ def gap(k: int, to_k: int | None, asset: str | None = None, source: str = "plc")
     return Gap(source, asset, None, T0 + k * PERIOD_NS, to_ns, "source_silent", False, origin)
 
 
+def broken(k: int) -> tuple[Readings, Waveform]:
+    """A block of a sensor whose cable is off."""
+    block = waveform(np.zeros(4096, np.float32), k, point="NDE")
+    return features_of(block, POINTS[0]), block
+
+
 def shaken(
     rng: np.random.Generator, k: int, impact_g: float, asset: str = "M1", shaft_g: float = 0.02
 ) -> tuple[Readings, Waveform]:
@@ -140,6 +146,8 @@ def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
         if not silent:
             events.append(scalars(k, 1.1 if healthy or k < LOUD else 3.4))
             events.append(alike(k, worn / 3))
+        if not healthy and 100 <= k < 200:
+            events += broken(k)
         events.append(gateway(k, healthy=healthy))
         events.append(slow(k, healthy=healthy))
         if not healthy and (60 < k < 66 or (k > 180 and k % 7 == 0)):

@@ -6,9 +6,9 @@ import pytest
 from andon.events import Float32, Quality, Readings
 from andon.plant import Point
 from detectors.features import features_of, problem_of
+from detectors.flaws import FLAWS
 from detectors.hearing import as_declared, heard
 from detectors.tacho import marks_of
-from detectors.validity import FLAWS
 from tests.vibration import BEARING, waveform
 
 RATE_HZ, N = 25_600.0, 25_600

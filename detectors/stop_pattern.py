@@ -58,7 +58,7 @@ class Detector:
     `minor_stops` if most of them are brief, else `stop_rate`; `longer_stops` when the latest eight of a reason took
     twice as long as its first twenty, by five standard errors. A reason speaks under its own name, so that the
     finding lies on the ticket of that stop; the machine speaks only where no one reason is behind it. Updates when
-    the number has doubled; clears once eight running hours are as usual. A stop that comes back within a minute is
+    the number has doubled; clears once eight running hours are as usual. A stop that comes back within 30 s is
     the same one; gaps, maintenance and what comes late count for nothing. That a failure comes back within 72 h is
     a matter of tickets (rule 4.4), not of this.
     Source: ISO 22400-2:2014 (stops and their causes); minor stops: Nakajima, Introduction to TPM (1988), six big
@@ -88,7 +88,7 @@ class Detector:
             description="Stops of a median duration in seconds up to this are minor stops.",
         )
         apart_s: float = Field(
-            default=60.0,
+            default=30.0,
             ge=0,
             le=3600,
             description="Seconds after a stop within which the same reason is the same stop: what chatters is one.",

@@ -150,7 +150,7 @@ def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
             events += broken(k)
         events.append(gateway(k, healthy=healthy))
         events.append(slow(k, healthy=healthy))
-        if not healthy and (60 < k < 66 or (k > 180 and k % 7 == 0)):
+        if not healthy and (60 < k < 66 or (k > 180 and k % 5 == 0)):
             events += nuisance(k)
         events.append(tick(k))
     if not healthy:

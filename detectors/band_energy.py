@@ -56,11 +56,16 @@ class _Watch:
         """
         self.state = state
         if not self.onset.frozen:
-            return not (self.judged_in and self.episode.stands and self.raised_in != state)
+            elsewhere = self.judged_in in self.bins and self.raised_in != state
+            return not (elsewhere and self.episode.stands)
         if state != self.judged_in and self.judged_in in self.bins:
             carry(self.bins[self.judged_in], self.onset)
         self.judged_in = state
         return True
+
+    def clears(self, blocks: int) -> bool:
+        """Whether it has been low for so many blocks where it was raised: under less load a fault may not show."""
+        return self.state == self.raised_in and self.onset.low >= blocks
 
     def forget(self) -> None:
         """There is nothing to compare with any more."""
@@ -160,7 +165,7 @@ class Detector(Watching[tuple[str, str]]):
             began_ns = onset.rising_ns if onset.rising_ns >= 0 else watch.row_ns
             watch.said_ratio, watch.raised_in = ratio, watch.state
             return [speaker.raises(episode, began_ns, self._word(point, watch, path, ratio, origin))]
-        if episode.stands and onset.low >= self._parameters.clear_blocks:
+        if episode.stands and watch.clears(self._parameters.clear_blocks):
             return [speaker.clears(episode, self._word(point, watch, path, ratio, origin))]
         if episode.stands and ratio >= 2 * watch.said_ratio:
             watch.said_ratio = ratio

@@ -52,6 +52,7 @@ class _Watch:
     bins: Grown[_Lines] = field(default_factory=lambda: Grown(_Lines))
     state: str = ""
     judged_in: str = ""
+    raised_in: str = ""
     seen: str = ""
     times: int = 0
     since_ns: int = 0
@@ -64,16 +65,11 @@ class _Watch:
         return self.bins[self.state]
 
     def enter(self, state: str) -> bool:
-        """Go on in this operating state with what the lines had grown; False where it must not be learned."""
+        """Go on in this operating state, or in the same; False where it must not be learned: a condition stands."""
         self.state = state
-        before, now = self.bins.get(self.judged_in), self.lines
-        if not now.baseline.size:
-            return before is None or not self.episode.stands
-        if before is not None and state != self.judged_in:
-            carried = before.ratios * (now.baseline + _FLOOR_MM_S) - _FLOOR_MM_S
-            now.level = np.where(np.isfinite(carried), carried, now.level)
-        self.judged_in = state
-        return True
+        learned = bool(self.lines.baseline.size)
+        self.judged_in = state if learned else self.judged_in
+        return learned or not (self.episode.stands and self.judged_in in self.bins)
 
 
 @dataclass(slots=True)
@@ -192,7 +188,8 @@ class Detector(Watching[str]):
         if fault != watch.seen:
             watch.seen, watch.times, watch.since_ns = fault, 0, waveform.at_ns
         watch.times += 1
-        if episode.stands and not fault and watch.times >= self._parameters.clear_blocks:
+        quiet_there = not fault and watch.state == watch.raised_in  # under less load a fault may not show
+        if episode.stands and quiet_there and watch.times >= self._parameters.clear_blocks:
             quiet = Word(waveform.at_ns, episode.condition, episode.severity, waveform.origin)
             return [speaker.clears(episode, quiet)]
         known = episode.stands and episode.condition == fault
@@ -201,6 +198,7 @@ class Detector(Watching[str]):
         word = self._word(point, watch, fault, waveform, speed_hz)
         if episode.stands:
             return [speaker.updates(episode, word)]
+        watch.raised_in = watch.state
         return [speaker.raises(episode, watch.since_ns, word)]
 
     def _word(self, point: Point, watch: _Watch, fault: str, waveform: Waveform, speed_hz: float) -> Word:

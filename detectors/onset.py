@@ -104,7 +104,8 @@ class Onset:
     """Where one measuring point stands; rows are (channels,) ln amplitudes.
 
     `rise` is the last smoothed rise above the baseline, or of RMS above the first blocks while learning; `quick`
-    the same hardly smoothed, `urgent` the sum of what it exceeded lately (CUSUM: Page 1954, ISO 7870-4).
+    the same hardly smoothed, `urgent` the sum of what it exceeded lately (CUSUM: Page 1954, ISO 7870-4). `slow` are
+    the latest votes in whatever operating state, `own` those in this one: a fault may show under load only.
     """
 
     pace: Pace = field(default_factory=Pace)
@@ -120,6 +121,7 @@ class Onset:
     to_ns: int = 0
     age: int = 0
     slow: int = 0
+    own: int = 0
     fast: int = 0
     quick: float = 0.0
     urgent: float = 0.0
@@ -162,16 +164,13 @@ def step(onset: Onset, at_ns: int, levels: Float64, rms: Float64, parameters: On
 
 
 def carry(before: Onset, now: Onset) -> None:
-    """Go on in another operating state: how far it had risen above the one baseline, it has above the other.
+    """Go on in another operating state with the votes of the last: its rise is above a baseline of its own.
 
-    Both baselines are frozen. Smoothing and votes live on, so that a machine that changes its state often is judged
-    as one that does not.
+    So a machine that changes its state often is judged as one that does not. What is smoothed stays with its state,
+    and so does how long it has been low: a fault may show under load only.
     """
-    shift = now.baseline - before.baseline
-    now.recent, now.smooth = before.recent + shift, before.smooth + shift
     now.pace = replace(before.pace)
-    now.slow, now.quick, now.urgent = before.slow, before.quick, before.urgent
-    now.low, now.rise, now.leading, now.rising_ns = before.low, before.rise, before.leading, before.rising_ns
+    now.slow, now.urgent, now.rising_ns = before.slow, before.urgent, before.rising_ns
 
 
 def _judge(onset: Onset, p: OnsetParameters) -> str:
@@ -180,11 +179,12 @@ def _judge(onset: Onset, p: OnsetParameters) -> str:
     onset.leading = int(rises.argmax())
     threshold = p.rise * (1 + math.exp(-onset.age / p.young_blocks))
     onset.age += 1
-    onset.slow = cast(onset.slow, onset.rise > threshold, p.raise_of)
+    risen = onset.rise > threshold
+    onset.slow, onset.own = cast(onset.slow, risen, p.raise_of), cast(onset.own, risen, p.raise_of)
     onset.quick = _leading((_median(onset.recent[-FAST_MEDIAN_OF:]) - onset.baseline) / onset.shrink, p)
     beyond = min(onset.quick, _MOST_QUICK) - p.fast_rise * threshold / p.rise
     onset.urgent = min(max(0.0, onset.urgent + beyond), 2 * p.fast_sum)
-    if count(onset.slow) >= p.raise_count:
+    if max(count(onset.slow), count(onset.own)) >= p.raise_count:
         return "rise"
     return "fast" if onset.urgent > p.fast_sum else ""
 
@@ -234,14 +234,14 @@ def _freeze(onset: Onset, p: OnsetParameters) -> None:
     onset.shrink = np.maximum(1.0, p.noise_guard * spread / p.rise)  # a noisy band needs proportionally more
     onset.from_ns, onset.to_ns = int(onset.learned_ns[0]), int(onset.learned_ns[-1])
     onset.learned, onset.learned_ns = np.zeros((0, 0)), np.zeros(0, np.int64)
-    onset.age = onset.slow = onset.fast = 0
+    onset.age = onset.slow = onset.own = onset.fast = 0
     onset.rise = onset.quick = onset.urgent = 0.0
     onset.rising_ns = -1
 
 
 def _start_anew(onset: Onset, channels: int) -> None:
     onset.recent, onset.smooth = np.zeros((0, channels)), np.zeros(0)
-    onset.slow = onset.fast = onset.low = 0
+    onset.slow = onset.own = onset.fast = onset.low = 0
     onset.urgent, onset.rising_ns = 0.0, -1
 
 

@@ -16,9 +16,7 @@ class Machine:
     """A machine whose speed and load are told second by second."""
 
     def __init__(self, *points: Point, power_kw: float | None = None, **parameters: float) -> None:
-        asset = Asset(
-            id="A", name="", asset_class="pump", path="e/s/a/l/c", points=points, power_kw=power_kw
-        )
+        asset = Asset(id="A", name="", asset_class="pump", path="e/s/a/l/c", points=points, power_kw=power_kw)
         self.axes: Grown[Axis] = Grown(Axis)
         self.operating = Operating(asset, OperatingParameters.model_validate(parameters))
         self.now = 0

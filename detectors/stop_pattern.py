@@ -283,11 +283,8 @@ class Detector:
             or (name == _ALL and self._is_one_reason(found))
         ):
             return []
-        speaker = self._speaker(name)
-        standing = stops.episode.stands and stops.episode.condition != "longer_stops"
-        if standing and found.count < 2 * stops.said:
-            return []
-        if stops.episode.stands and not standing:
+        speaker, standing = self._speaker(name), stops.episode.stands
+        if standing and (stops.episode.condition == "longer_stops" or found.count < 2 * stops.said):
             return []
         stops.said = float(found.count)
         word = self._more(name, stops, found, alarm)
@@ -311,8 +308,7 @@ class Detector:
         return most > _ONE_REASON * found.count
 
     def _more(self, name: str, stops: Stops, found: Crowd, alarm: StopAlarm) -> Word:
-        latest = sorted(stops.lasted_s[-found.count :])
-        median_s = latest[len(latest) // 2] if latest else self._typical_s(stops)
+        median_s = stops.median_s(found.count)
         minor = name != _ALL and 0 < median_s <= self._parameters.minor_s
         usual = significant(found.expected)
         source = f"its own {self._learned_s() / HOUR_S:.0f} running hours, {source_of(self._state.version)}"
@@ -325,7 +321,7 @@ class Detector:
             ),
         ]
         if median_s:
-            numbers.append(Number("median_s", float(median_s), "s"))
+            numbers.append(Number("median_s", significant(median_s), "s"))
         grave = 400 + 100 * (found.p < self._parameters.chance**2)
         return Word(
             at_ns=alarm.at_ns,
@@ -337,11 +333,6 @@ class Detector:
             evidence=stops.shape(name or MACHINE, found.count),
             text={"reason": name or MACHINE, "message": stops.message, "category": alarm.category},
         )
-
-    def _typical_s(self, stops: Stops) -> int:
-        """The median length while too few stops are known for more."""
-        known = sorted(stops.usual_ln[-8:])
-        return round(2.718281828 ** known[len(known) // 2]) if known else 0
 
     def _judge_length(self, reason: str, stops: Stops, alarm: StopAlarm) -> list[Finding]:
         longer, p = stops.longer(), self._parameters

@@ -65,6 +65,11 @@ class Stops:
         else:
             self.lasted_s = [*self.lasted_s[1 - _LASTED :], lasted_s]
 
+    def median_s(self, count: int) -> float:
+        """The median length of so many latest stops; of the first ones while no others are known; 0 if none is."""
+        lengths = self.lasted_s[-count:] or [math.exp(ln) for ln in self.usual_ln[-_LASTED:]]
+        return _median(lengths) if lengths else 0.0
+
     def usual(self, running_s: float) -> Usual:
         """The baseline of so many running seconds."""
         return Usual(self.events, running_s, self.squares)

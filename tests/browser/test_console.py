@@ -219,6 +219,22 @@ async def test_not_a_fault_asks_for_the_reason_first(chromium: Browser, served: 
         await page.wait_for_selector("#toast >> text=A-4 is closed as false alarm")
         await page.goto(f"{served.address}/tickets/4")
         assert await page.locator("text=Planned work on the machine: jn?a").count() > 0
+        assert await page.locator("dd >> text=Planned work").count() == 2  # what it was, and the reason
+
+
+async def test_maintenance_begins_and_ends_with_a_click_and_shows_meanwhile(
+    chromium: Browser, served: Served
+) -> None:
+    async with visiting(chromium, served, locale="en-US") as visitor:
+        page = visitor.page
+        await page.goto(f"{served.address}/assets/L1-SPN-01")
+        await page.fill("#maintenance-note", "new belt")
+        await page.get_by_role("button", name="Begin maintenance").click()
+        await page.wait_for_selector(".chip >> text=Maintenance since")
+        await page.wait_for_selector("text=new belt")
+        await page.get_by_role("button", name="End maintenance").click()
+        await page.wait_for_selector("text=Begin maintenance")
+        assert await page.locator(".chip >> text=Maintenance since").count() == 0
 
 
 async def test_a_new_ticket_appears_by_itself_and_spares_what_is_being_written(
@@ -271,6 +287,10 @@ async def test_a_technician_goes_the_whole_way_on_a_phone(
         await page.get_by_role("button", name="签核", exact=True).click()
         await page.wait_for_selector("text=已签核")
         await page.wait_for_selector("text=更换轴承 6311")
+        await page.get_by_role("button", name="重新学习基线").click()
+        await page.wait_for_selector("text=同意重新学习基线")
+        await page.goto(f"{served.address}/assets/L2-CMP-01")
+        await page.wait_for_selector("text=尚未进入数据流")
 
 
 @pytest.mark.parametrize("width", [390, 1440])

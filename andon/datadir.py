@@ -12,7 +12,7 @@ from sqlalchemy import Engine as Database
 from andon import declarations, manifest, plants
 from andon.database import add_missing_columns, open_database, writing
 from ingest import deadletters, freshness, gaps
-from ticketing import labels, store
+from ticketing import store
 
 
 class Busy(Exception):
@@ -50,7 +50,6 @@ def open_store(data: Path) -> Database:
             gaps.metadata,
             freshness.metadata,
             store.metadata,
-            labels.metadata,
         ):
             metadata.create_all(conn)
             add_missing_columns(conn, metadata)

@@ -8,13 +8,21 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import assets, freshness, health, live, pipeline, preferences, problems, rca, tickets
+from api import assets, detectors, freshness, health, live, pipeline, preferences, problems, rca, tickets
 from api.auth import Gate
 from api.context import Context
 from api.flow import Rates
 from api.headers import SafeHeaders
 from api.pages import WEB, build_id
-from api.web import asset_pages, inbox, pipeline_page, problem_pages, ticket_pages, ticket_steps
+from api.web import (
+    asset_pages,
+    detector_pages,
+    inbox,
+    pipeline_page,
+    problem_pages,
+    ticket_pages,
+    ticket_steps,
+)
 
 __all__ = ["Context", "create_app"]
 
@@ -52,11 +60,19 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.watch = watch
     app.state.rates = Rates()
-    for topic in (tickets, rca, assets, pipeline, freshness):
+    for topic in (tickets, rca, assets, detectors, pipeline, freshness):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)
-    for page in (inbox, ticket_pages, ticket_steps, problem_pages, asset_pages, pipeline_page):
+    for page in (
+        inbox,
+        ticket_pages,
+        ticket_steps,
+        problem_pages,
+        asset_pages,
+        detector_pages,
+        pipeline_page,
+    ):
         app.include_router(page.router, include_in_schema=False)
     for folder in ("vendor", "static"):  # both under one address, so that it changes when either does
         place = f"/static/{build_id()}" + ("/vendor" if folder == "vendor" else "")

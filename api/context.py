@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from andon.clock import Now
 from andon.events import Json
 from andon.plant import Plant
+from api.backtests import Backtests
 from ingest.series import SeriesStore
 from ticketing.service import Tickets
 
@@ -19,7 +20,8 @@ class Context:
 
     `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
     "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
-    `token` opens the console; `photos` is the folder of the tickets' photos.
+    `token` opens the console; `photos` is the folder of the tickets' photos, `backtests`
+    runs them.
     """
 
     database: Engine
@@ -31,3 +33,4 @@ class Context:
     token: str
     readiness: Callable[[], list[str]]
     photos: Path
+    backtests: Backtests | None = None

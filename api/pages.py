@@ -28,6 +28,7 @@ PLACES = (
     ("tickets", "/tickets"),
     ("problems", "/problems"),
     ("assets", "/assets"),
+    ("detectors", "/detectors"),
     ("pipeline", "/pipeline"),
 )
 SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.press_enter")

@@ -4,28 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Connection, insert, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import insert, select
 
+from ticketing.tables import label as labels
 from ticketing.ticket import Closure, Ticket
-
-metadata = MetaData()
-
-labels = Table(
-    "label",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("asset", Text, nullable=False),
-    Column("component", Text),
-    Column("from_ns", BigInteger, nullable=False),
-    Column("to_ns", BigInteger, nullable=False),
-    Column("what", String(24), nullable=False),
-    Column("by", Text, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("at_ns", BigInteger, nullable=False),
-)
-Index("label_by_asset", labels.c.asset, labels.c.from_ns)
 
 
 class What(StrEnum):

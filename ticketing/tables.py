@@ -318,6 +318,22 @@ outbox = Table(
 Index("outbox_due", outbox.c.state, outbox.c.next_ns)
 Index("outbox_in_order", outbox.c.ticket, outbox.c.channel, outbox.c.state)
 
+label = Table(
+    "label",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("asset", Text, nullable=False),
+    Column("component", Text),
+    Column("from_ns", BigInteger, nullable=False),
+    Column("to_ns", BigInteger, nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+)
+"""What people marked on plots; see ticketing.labels."""
+Index("label_by_asset", label.c.asset, label.c.from_ns)
+
 CHUNK = 500
 """Values per IN list; SQLite allows 32,766 variables, older ones 999."""
 

@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import os
+import resource
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from andon.detector_sets import ChangeSet, read_change
 from andon.events import Json
 
 SHOWN = 60
+BACKGROUND = 15  # niceness
+CPU_MAX_S = 2 * 3600
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +32,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="from_ns", type=moment, metavar="TIME", help="compare from then on")
     parser.add_argument("--to", dest="to_ns", type=moment, metavar="TIME", help="compare until then")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write it here ('-': standard output)")
-    parser.add_argument("--progress", type=Path, metavar="FILE", help="write how far it is here, for a page")
+    parser.add_argument(
+        "--progress",
+        type=Path,
+        metavar="FILE",
+        help="in the background: write how far it is here, and work only when nobody else does",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.from_ns and arguments.to_ns and arguments.from_ns >= arguments.to_ns:
         raise Refused("--from has to be before --to")
     change = change_of(arguments.change)
+    if arguments.progress is not None:
+        os.nice(BACKGROUND)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_MAX_S, CPU_MAX_S))
     with _progress(arguments.progress) as progress:
         facts = backtest(
             data_of(arguments),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from andon.events import Json
 from andon.parts import Job, ready, until
 from andon.plant import Plant
 from api.app import Context, create_app
+from api.backtests import Backtests
 from ingest.series import SeriesStore
 from ticketing.service import Tickets
 
@@ -42,6 +44,9 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         with reading(database) as conn:
             return plants.latest(conn) or Plant(name="")
 
+    backtests = Backtests(
+        data / "backtests", (sys.executable, "-m", "andon", "backtest", "--data", str(data))
+    )
     context = Context(
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
@@ -52,6 +57,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         token=job["token"],
         readiness=lambda: degraded(status()),
         photos=data / "photos",
+        backtests=backtests,
     )
     server = uvicorn.Server(uvicorn.Config(create_app(context), log_level="warning", lifespan="on"))
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
@@ -63,6 +69,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
             tasks.create_task(server.serve(sockets=[listening]), name="uvicorn")
             await stopping.wait()
             server.should_exit = True
+    backtests.close()
 
 
 def degraded(status: Mapping[str, Json]) -> list[str]:

@@ -17,6 +17,7 @@ from andon.declarations import DeclarationRefused, Entry
 from andon.events import HOUR_NS, PackMLState, Priority, Quality
 from andon.plant import Asset
 from api.assets import CLOCK_MARGIN_NS, Word, asset_of
+from api.detectors import labels_of
 from api.freshness import points_of
 from api.pages import render, say
 from api.visit import Visit, VisitOf
@@ -195,6 +196,7 @@ def asset(
         tickets=[row_of(ticket, visit) for ticket in tickets],
         bearings=bearings_of(found),
         maintenance=maintenance,
+        labels=labels_of(visit.context, asset_id)[:DECLARED],
         declared=[(entry, person_name(entry.by, visit.plant)) for entry in declared],
         components=list(dict.fromkeys(point.component for point in found.points)),
     )

@@ -77,6 +77,10 @@ class PlantTime:
         offset = self._moment(at_ns).utcoffset()
         return at_ns // 1_000_000 + (int(offset.total_seconds()) * 1000 if offset else 0)
 
+    def with_offset(self, local: str) -> str:
+        """A time of the plant's own clock, `2026-03-12T14:05`, as RFC 3339; ValueError if it is none."""
+        return datetime.fromisoformat(local).replace(tzinfo=self.zone).isoformat()
+
     def ago(self, at_ns: int | None) -> str:
         """How long ago: `42 min ago`."""
         if at_ns is None:

@@ -31,6 +31,7 @@ class Folded:
     what: str
     numbers: str
     rule: str
+    set_version: int
 
 
 def folded(one: Occurrence, visit: Visit) -> Folded:
@@ -43,6 +44,7 @@ def folded(one: Occurrence, visit: Visit) -> Folded:
         what=one.text.get("message") or condition_name(one.condition, visit.words),
         numbers=shown[0] if shown else "",
         rule=fold_sentence(one.fold, visit.words, visit.time),
+        set_version=one.set_version,
     )
 
 

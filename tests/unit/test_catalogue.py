@@ -19,6 +19,7 @@ from ingest.refusal import Reason
 from ticketing import routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
+from ticketing.labels import What
 from ticketing.states import Demand, Step
 from ticketing.ticket import Closure, FoldRule, Outcome, ProblemState, SubState, TicketState
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
 
 CONDITIONS = (
-    *("unusual_course", "not_judged", "not_assessable"),
+    *("unusual_course", "not_judged", "not_assessable", "velocity_change"),
     *("neighbour_rise", "operating_change"),
     *("level_shift", "drift", "variance_rise", "variance_collapse", "stuck_value", "spikes"),
     *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race", "process_change"),
@@ -69,6 +70,12 @@ FAMILIES: dict[str, Iterable[str]] = {
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
     "actor.": ("detector", "rule"),
+    "backtest.": (
+        *("findings", "tickets", "tickets_per_week", "rcas", "known_faults", "caught"),
+        *("false_tickets", "unlabelled_tickets", "active", "changed"),
+    ),
+    "backtest.is_": ("running", "done", "failed"),
+    "backtest.verdict_": ("same", "earlier", "later", "only_active", "only_changed"),
     "bearing.": (
         *("rolling_elements", "element_diameter", "pitch_diameter", "contact_angle", "speed"),
         *("outer", "inner", "element", "cage"),
@@ -92,12 +99,13 @@ FAMILIES: dict[str, Iterable[str]] = {
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
     "false_alarm.": ("planned_work", "sensor_loose", "process_change", "known_noise"),
     "finding.": [f"{condition}.{part}" for condition in CONDITIONS for part in ("name", "verdict")],
-    "flash.": ("assign", "false_alarm", "declared", "done", "refused", "stale", "photo"),
+    "flash.": ("assign", "false_alarm", "declared", "done", "refused", "stale", "photo", "not_done", "promoted", "marked"),
     "fold.": FoldRule,
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
     "help.key_": ("j", "k", "a", "n", "o", "help"),
+    "label.is_": What,
     "letter.": Reason,
     "next.title_": ("assign", "accept", "resolve", "sign", "relearn"),
     "outcome.": Outcome,

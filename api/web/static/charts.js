@@ -1,9 +1,10 @@
 // Draws each figure[data-chart] from the JSON beside it; colours come from the style sheet, words from the page.
 
+import { stepsOption, sweepOption } from "./steps.js";
 import { spectrumOption } from "./spectrum.js";
 import { trendOption } from "./trend.js";
 
-const OPTIONS = { trend: trendOption, spectrum: spectrumOption };
+const OPTIONS = { trend: trendOption, spectrum: spectrumOption, steps: stepsOption, sweep: sweepOption };
 const NAMES = [
   "ink", "soft", "line", "edge", "surface", "accent", "accent-soft", "critical",
   "zone-a", "zone-b", "zone-c", "zone-d", "zone-edge",
@@ -58,12 +59,31 @@ function start(plot) {
     renderer: "canvas",
     locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN",
   });
+  plot.addEventListener("andon:span", () => markSpan(plot, chart));
+  chart.on("brushEnd", ({ areas }) => fillSpan(plot, areas));
   chart.on("datazoom", () => {
     const { startValue, endValue } = chart.getOption().dataZoom[0];
     drawn.set(plot, { chart, text: null, view: [startValue, endValue] });
     draw(plot.closest("[data-chart]"));
   });
   return chart;
+}
+
+// A stretch of time is marked on the plot: its ends go into the form that the plot's figure names.
+function markSpan(plot, chart) {
+  chart.setOption({ brush: { toolbox: [], xAxisIndex: 0, brushMode: "single" } });
+  chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX" } });
+  plot.scrollIntoView({ block: "center" });
+}
+
+function fillSpan(plot, areas) {
+  const span = areas[0]?.coordRange;
+  const form = document.getElementById("label-form");
+  if (!span || !form) return;
+  for (const [name, at] of [["from", span[0]], ["to", span[1]]]) {
+    form.elements[name].value = new Date(at).toISOString().slice(0, 19); // the axis shows plant time as UTC
+  }
+  form.elements.what.focus();
 }
 
 function common(colour) {

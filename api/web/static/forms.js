@@ -9,6 +9,8 @@ const SAID_FOR_MS = 12_000;
 export function startForms() {
   document.addEventListener("change", shrinkPhotos);
   document.addEventListener("click", fillIn);
+  document.addEventListener("click", markOnPlot);
+  document.addEventListener("input", slide);
   document.addEventListener("htmx:config:request", leaveOutWhatIsEmpty);
   document.addEventListener("htmx:after:settle", forgetWhatWasSaid);
   forgetWhatWasSaid();
@@ -34,6 +36,17 @@ function fillIn(event) {
   const choice = document.getElementById(pick.dataset.chooses);
   if (choice) choice.value = pick.dataset.choice;
   field.focus();
+}
+
+// A slider and the field beside it say the same.
+function slide(event) {
+  const other = document.getElementById(event.target.dataset?.with);
+  if (other) other.value = event.target.value;
+}
+
+function markOnPlot(event) {
+  const pick = event.target.closest("[data-marks]");
+  document.querySelector(`#${pick?.dataset.marks ?? "none"} .plot`)?.dispatchEvent(new Event("andon:span"));
 }
 
 function leaveOutWhatIsEmpty(event) {

@@ -15,45 +15,9 @@ from detectors.operating import RunningParameters
 from detectors.pace import Pace
 from detectors.votes import cast, count
 from detectors.watching import Watching
+from detectors.zone_tables import IN_MM_S, ISO_10816_3_2009, ZoneTable, beyond, limits_at
 
-ISO_10816_3_2009_MM_S = {
-    ("large", "rigid"): (2.3, 4.5, 7.1),
-    ("large", "flexible"): (3.5, 7.1, 11.0),
-    ("medium", "rigid"): (1.4, 2.8, 4.5),
-    ("medium", "flexible"): (2.3, 4.5, 7.1),
-}
-"""Upper limits of zones A, B and C, RMS 10-1000 Hz, on non-rotating parts; large: over 300 kW, medium: over 15."""
-
-_IN_MM_S = {"mm/s": 1.0, "m/s": 1000.0, "cm/s": 10.0}
 _SEVERITY = {"C": 500, "D": 800}
-_SLOWEST_HZ, _FASTEST_HZ = (
-    10.0,
-    250.0,
-)  # below 600 rpm the band would start at 2 Hz; the scope ends at 15000 rpm
-
-
-def limits_of(power_kw: float | None, foundation: str, speed_hz: float | None) -> tuple[float, ...] | None:
-    """The table's limits for a machine in mm/s, or None where the standard does not assess it.
-
-    Not assessable: power unknown or not above 15 kW, speed known and outside 600-15000 rpm.
-
-    >>> limits_of(75, "rigid", 24.5), limits_of(15, "rigid", 24.5), limits_of(None, "rigid", None)
-    ((1.4, 2.8, 4.5), None, None)
-    """
-    if power_kw is None or power_kw <= 15:
-        return None
-    if speed_hz is not None and not _SLOWEST_HZ <= speed_hz <= _FASTEST_HZ:
-        return None
-    return ISO_10816_3_2009_MM_S["large" if power_kw > 300 else "medium", foundation]
-
-
-def zone_of(velocity_mm_s: float, limits_mm_s: Sequence[float]) -> str:
-    """The zone of a velocity; a value that equals a limit still lies in the better zone.
-
-    >>> [zone_of(v, (1.4, 2.8, 4.5)) for v in (1.4, 1.41, 2.8, 4.5, 4.6)]
-    ['A', 'B', 'B', 'C', 'D']
-    """
-    return "ABCD"[sum(velocity_mm_s > limit for limit in limits_mm_s)]
 
 
 @dataclass(slots=True)
@@ -92,13 +56,17 @@ class Detector(Watching[tuple[str, float]]):
 
         limits_mm_s: tuple[float, float, float] | None = Field(
             default=None,
-            description="Upper limits of zones A, B and C in mm/s RMS; left out, the table of ISO 10816-3:2009 by "
-            "power and foundation.",
+            description="Upper limits of zones A, B and C in mm/s RMS; left out, those of `table`.",
         )
         limits_source: str = Field(
             default="",
             max_length=200,
             description="Where limits of your own come from; shown with each finding.",
+        )
+        table: ZoneTable = Field(
+            default=ISO_10816_3_2009,
+            description="Zones by power and foundation, with their source, unit and boundary; those of "
+            "ISO 10816-3:2009 where nothing is said.",
         )
         enter_count: int = Field(
             default=6,
@@ -138,17 +106,14 @@ class Detector(Watching[tuple[str, float]]):
         self._limits = {
             point.id: limits
             for point in asset.points
-            if (
-                limits := parameters.limits_mm_s
-                or limits_of(asset.power_kw, asset.foundation, point.speed_hz)
-            )
+            if (limits := parameters.limits_mm_s or limits_at(asset, point, parameters.table))
         }
         super().__init__(asset, parameters, _State({point_id: _Watch() for point_id in self._limits}))
 
     def _wanted(self, channel: str, unit: str) -> tuple[str, float] | None:
         point_id, _, quantity = channel.partition("/")
-        fits = quantity == "velocity_rms" and point_id in self._limits and unit in _IN_MM_S
-        return (point_id, _IN_MM_S[unit]) if fits else None
+        fits = quantity == "velocity_rms" and point_id in self._limits and unit in IN_MM_S
+        return (point_id, IN_MM_S[unit]) if fits else None
 
     def _value(self, at_ns: int, key: tuple[str, float], value: float, origin: Origin) -> list[Finding]:
         point, watch = self._points[key[0]], self._state.points[key[0]]
@@ -173,7 +138,9 @@ class Detector(Watching[tuple[str, float]]):
         watch, parameters = self._state.points[point.id], self._parameters
         watch.trend.add(at_ns, velocity)
         for i, limit in enumerate(self._limits[point.id][1:]):
-            watch.above[i] = cast(watch.above[i], velocity > limit, parameters.enter_of)
+            watch.above[i] = cast(
+                watch.above[i], beyond(velocity, limit, parameters.table.boundary), parameters.enter_of
+            )
             low = velocity <= limit * (1 - parameters.hysteresis)
             watch.below[i] = watch.below[i] + 1 if low else 0
         if not count(watch.above[0]):
@@ -209,7 +176,7 @@ class Detector(Watching[tuple[str, float]]):
         watch, limits = self._state.points[point.id], self._limits[point.id]
         limit = limits[2] if zone == "D" else limits[1]
         own = self._parameters.limits_mm_s is not None
-        source = self._parameters.limits_source or ("plant" if own else "ISO 10816-3:2009")
+        source = self._parameters.limits_source or ("plant" if own else self._parameters.table.source)
         zones = [{"name": name, "to": to} for name, to in zip("ABC", limits, strict=True)]  # D lies above
         return Word(
             at_ns=at_ns,

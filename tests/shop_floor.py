@@ -27,7 +27,7 @@ from andon.plant import Asset, Plant
 from andon.ports import DeadLetter
 from api.app import Context
 from detectors.bearing import fault_orders
-from detectors.velocity_zones import limits_of
+from detectors.zone_tables import limits_of
 from ingest import deadletters, freshness, gaps
 from ingest.series import SeriesStore
 from simulators.machines import plant_document

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
 
 CONDITIONS = (
-    *("unusual_course", "not_judged", "not_assessable", "velocity_change"),
+    *("unusual_course", "not_judged", "not_assessable", "velocity_change", "velocity_change"),
     *("neighbour_rise", "operating_change"),
     *("level_shift", "drift", "variance_rise", "variance_collapse", "stuck_value", "spikes"),
     *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race", "process_change"),

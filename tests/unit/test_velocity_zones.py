@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from andon.events import Action, Finding, Origin, PackMLState, Readings, StopAlarm
 from andon.plant import Asset, Point
-from detectors.velocity_zones import Detector, limits_of, zone_of
+from detectors.velocity_zones import Detector
+from detectors.zone_tables import alarm_mm_s, limits_at, limits_of, trip_mm_s, zone_of
 from tests.vibration import PERIOD_NS, T0
 
 POINT = Point(id="VEL", component="bearing_de", quantities={"velocity_rms": "mm/s"})
@@ -171,3 +172,38 @@ def test_the_trend_is_drawn_with_its_zones() -> None:
     assert trend["channel"] == "VEL/velocity_rms"
     assert trend["zones"] == [{"name": "A", "to": 1.4}, {"name": "B", "to": 2.8}, {"name": "C", "to": 4.5}]
     assert (trend["value"][0], trend["value"][-1], trend["limit"]) == (1.0, 3.0, 2.8)
+
+
+def test_a_waveform_point_is_assessed_from_120_rpm_on_for_its_band_begins_at_2_hz() -> None:
+    asset = Asset(id="M1", name="M1", asset_class="fan", path="e/s/a/l/c", power_kw=75)
+    slow = [Point(id="P", component="c", kind="waveform", speed_hz=rpm / 60) for rpm in (119, 120, 599)]
+    assert [limits_at(asset, point) for point in slow] == [None, (1.4, 2.8, 4.5), (1.4, 2.8, 4.5)]
+    assert limits_at(asset, POINT.model_copy(update={"speed_hz": 599 / 60})) is None
+
+
+OWN = {
+    "source": "works standard 7",
+    "unit": "in/s",
+    "boundary": "worse",
+    "rows": [{"above_kw": 0, "foundation": "rigid", "limits": [0.1, 0.2, 0.3]}],
+}
+
+
+def test_a_plants_own_table_counts_in_its_unit_with_its_boundary_and_below_15_kw() -> None:
+    detector = make(power_kw=5, table=OWN)
+    assert told(detector, [5.07] * 20) == []
+    found = told(detector, [0.2 * 25.4] * 8, first=20)  # on the limit: here in the worse zone
+    assert words(found) == [("raise", "zone_c")]
+    assert (found[0].numbers[0].limit, found[0].numbers[0].limit_source) == (0.2 * 25.4, "works standard 7")
+
+
+def test_inches_per_second_are_understood() -> None:
+    assert words(make().update(readings(0, [0.12] * 8, unit="in/s"))) == [("raise", "zone_c")]
+
+
+@pytest.mark.parametrize(("baseline", "alarm"), [(0.0, 0.7), (1.1, 1.8), (2.8, 3.5), (3.0, 3.5), (9.0, 3.5)])
+def test_an_alarm_lies_a_quarter_of_bc_above_the_baseline_and_at_most_at_one_and_a_quarter_of_bc(
+    baseline: float, alarm: float
+) -> None:
+    assert alarm_mm_s(baseline, (1.4, 2.8, 4.5)) == pytest.approx(alarm)
+    assert trip_mm_s((1.4, 2.8, 4.5)) == pytest.approx(5.625)

@@ -39,13 +39,14 @@ _TOGETHER = 3  # votes of the other points for it to be the clock of all
 class _Watch:
     """One point. `low_ms` is the least delay in the minute that runs; delays and their minutes are the latest 60.
 
-    `replaced`: no stamp of that minute is the point's own. `stamped`: some of those learned from were.
+    `replaced`: no stamp of that minute is the point's own. `bare` counts such minutes among
+    those that were learned from: where there are any, it is the way of that source.
     """
 
     minute: int = -1
     low_ms: int = 0
     replaced: bool = False
-    stamped: bool = False
+    bare: int = 0
     delays_ms: list[int] = field(default_factory=list)
     minutes: list[int] = field(default_factory=list)
     usual_ms: list[int] = field(default_factory=list)
@@ -146,7 +147,7 @@ class Detector:
         watch.minutes = [*watch.minutes[1 - _KEPT :], watch.minute]
         if len(watch.usual_ms) < _LEARN:
             watch.usual_ms = [*watch.usual_ms, watch.low_ms]
-            watch.stamped = watch.stamped or not watch.replaced
+            watch.bare += watch.replaced
             if len(watch.usual_ms) < _LEARN:
                 return []
         limit_s = self._limit_s(watch)
@@ -167,9 +168,13 @@ class Detector:
 
     def _skew_s(self, watch: _Watch) -> float:
         """How far the clock is ahead (+) or behind (-); at least so far, where stamps from the future are replaced."""
-        if watch.replaced:
+        if self._is_replaced(watch):
             return _REPLACED_S
         return self._usual_s(watch) - watch.delays_ms[-1] / 1000
+
+    def _is_replaced(self, watch: _Watch) -> bool:
+        """Whether its stamps lie in the future: never has a minute without any delay been usual."""
+        return watch.replaced and not watch.bare
 
     def _is_steady(self, watch: _Watch) -> bool:
         latest = watch.delays_ms[-_OF:]
@@ -181,7 +186,7 @@ class Detector:
         raises = count(watch.votes) == _OF and self._is_steady(watch)
         if episode.stands or state.common.stands:
             return self._back(point, watch, limit_s, origin)
-        if not raises or not watch.stamped:
+        if not raises:
             return []
         since_ns = watch.minutes[-_OF] * MINUTE_NS
         together = self._together(watch)
@@ -216,7 +221,7 @@ class Detector:
         skew_s, usual_s = self._skew_s(watch), self._usual_s(watch)
         zone_s = _zone_s(skew_s)
         condition = "clock_zone" if zone_s else "clock_ahead" if skew_s > 0 else "clock_behind"
-        condition = "clock_future" if watch.replaced else condition
+        condition = "clock_future" if self._is_replaced(watch) else condition
         source = "its usual delay, first ten minutes"
         hours, minutes = divmod(abs(zone_s) // 60, 60)
         sign = "+" if zone_s > 0 else "-"

@@ -152,6 +152,9 @@ _WATCHED = (
     DetectorSettings(kind="velocity_zones"),
     DetectorSettings(kind="silent_sensor", parameters={"minimum_s": SILENT_S, "grace_s": FIRST_WORD_S}),
     DetectorSettings(kind="stop_alarm"),
+    DetectorSettings(kind="stop_pattern"),
+    DetectorSettings(kind="chattering"),
+    DetectorSettings(kind="irregular_sensor"),
 )
 _HEARD = (
     *_WATCHED,

@@ -19,7 +19,17 @@ from detectors.scalar_bins import take as put
 from detectors.scalar_channels import Channels, Heard
 from detectors.slope import Slope, slope_of
 from detectors.state import flatten, load
-from detectors.usual import DAY_S, LEAST_STEPS, Usual, UsualParameters, assessable, described, foreseen, learn
+from detectors.usual import (
+    DAY_S,
+    LEAST_STEPS,
+    Usual,
+    UsualParameters,
+    anew,
+    assessable,
+    described,
+    foreseen,
+    learn,
+)
 
 _MOST = 28  # points kept
 _HINKLEY = {
@@ -27,7 +37,7 @@ _HINKLEY = {
     "delta": 0.25,
     "threshold": 8.0,
 }  # of points, in units of the baseline's errors
-_ADWIN = {"delta": 0.002, "clock": 1}  # of hours, scaled so that 16 units are its range of 1
+_ADWIN = {"delta": 0.002, "clock": 8}  # of hours, scaled so that 16 units are its range of 1
 _RANGE = 16.0
 _QUARTERS = 4  # points of the trend that is shown in each part
 _GREW = 1.5  # times as far as last said is worth an update
@@ -67,8 +77,8 @@ class Detector:
 
     Three tests have to agree on the latest week or two: the slope through the points (Theil and Sen) with
     four of five pairs going its way (Kendall) and no single step that explains half of it; Page-Hinkley on the points; ADWIN on the
-    hours. And the channel must be further off than three of the baseline's errors and half again as far as any day of
-    the learning period: a hall that warms from winter to summer stays below `least_slope`. The onset is where
+    hours. And in that time the channel must have come further than four of the baseline's errors and twice as far as any day of
+    the learning period: a hall that warms from winter to summer is slower. The onset is where
     the slope leaves the baseline. Updates when it has grown by half, clears when three points in a row are below
     half the limit; where the channel's limit is known, it says when it will be reached, or why that is unknown.
     DEFAULTS: every class, on all declared scalars: the creeping bearing temperature of any machine.
@@ -104,13 +114,13 @@ class Detector:
             description="Units of the baseline's errors per point below which it is a season.",
         )
         least_sigmas: float = Field(
-            default=3.0,
+            default=4.0,
             gt=0,
             le=100,
             description="Distance from the baseline that counts, in units of its errors.",
         )
         margin: float = Field(
-            default=1.5,
+            default=2.0,
             ge=1,
             le=20,
             description="Times the furthest point of the learning period that it must exceed.",
@@ -204,8 +214,7 @@ class Detector:
     def _relearn(self, channel: str, why: Declaration) -> list[Finding]:
         watch = self._state.channels[channel]
         self._state.channels[channel] = _Watch(
-            bins=watch.bins,
-            usual=Usual(version=watch.usual.version + 1),
+            usual=anew(watch.usual, why.at_ns),
             over_ns=max(why.at_ns + 1, watch.over_ns),
             trend=watch.trend,
         )
@@ -293,6 +302,6 @@ def _creeps(slope: Slope, watch: _Watch, p: Detector.Parameters) -> bool:
     return (
         steady
         and abs(slope.per_point) >= p.least_slope
-        and abs(watch.now) > watch.limit
+        and min(abs(watch.now), slope.rise) > watch.limit
         and watch.now * slope.per_point > 0
     )

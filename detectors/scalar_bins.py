@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_FAR = 3.0  # times the usual root that one move counts for at most
+_SLOW = 0.002  # weight of a move in what is usual
 _SAME = 1e-9  # relative: below it two values are one, whatever arithmetic they went through
 _LONGEST = 1.5  # spans between two readings over which a move still is one
 
@@ -11,8 +13,9 @@ _LONGEST = 1.5  # spans between two readings over which a move still is one
 class Span(NamedTuple):
     """What was read in one span of time, by its number since 1970.
 
-    `level` is the mean; `move` the typical move from one reading to the next of the `moves` there were, as the square
-    of the mean root, so that one jump does not make it; `finest` the least of them, infinite without any.
+    `level` is the mean; `moves` how often a reading was another than the one before; `move` the typical move, the
+    square of the mean root of all, where no jump counts for more than nine usual ones; `finest` the least, infinite
+    without any.
     """
 
     number: int
@@ -31,8 +34,10 @@ class Bins:
     readings: int = 0
     total: float = 0.0
     moves: int = 0
+    real: int = 0
     moved: float = 0.0
     finest: float = 0.0
+    usual: float = 0.0
     last: float = 0.0
     last_ns: int = -1
 
@@ -42,24 +47,34 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
 
     >>> bins = Bins()
     >>> [take(bins, at, x, 10) for at, x in [(1, 2.0), (4, 5.0), (7, 2.0), (12, 2.0), (25, 2.0)]][3:]
-    [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True), Span(number=1, level=2.0, moves=1, move=0.0, finest=inf, moved=False)]
+    [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True), Span(number=1, level=2.0, moves=0, move=0.0, finest=inf, moved=False)]
     """
     number, over = at_ns // span_ns, None
     if number != bins.number and bins.readings:
         move = (bins.moved / max(1, bins.moves)) ** 2
         moved = bins.moved > 0 or not bins.moves
         finest = bins.finest or math.inf
-        over = Span(bins.number, bins.total / bins.readings, bins.moves, move, finest, moved)
+        over = Span(bins.number, bins.total / bins.readings, bins.real, move, finest, moved)
     if number != bins.number:
         bins.number, bins.readings, bins.total = number, 0, 0.0
-        bins.moves, bins.moved, bins.finest = 0, 0.0, 0.0
+        bins.moves, bins.real, bins.moved, bins.finest = 0, 0, 0.0, 0.0
     if bins.last_ns >= 0 and at_ns - bins.last_ns <= _LONGEST * span_ns:
         move = abs(value - bins.last)
         bins.moves += 1
         if move > _SAME * abs(value):
-            bins.moved += math.sqrt(move)
+            bins.real += 1
+            bins.moved += _root(bins, move)
             bins.finest = min(bins.finest or move, move)
     bins.readings += 1
     bins.total += value
     bins.last, bins.last_ns = value, at_ns
     return over
+
+
+def _root(bins: Bins, move: float) -> float:
+    """The root of a move, bounded by what is usual so far."""
+    root = math.sqrt(move)
+    if bins.usual:
+        root = min(root, _FAR * bins.usual)
+    bins.usual += (root - bins.usual) * (_SLOW if bins.usual else 1.0)
+    return root

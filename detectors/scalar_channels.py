@@ -88,6 +88,7 @@ class Channels:
         findings: list[Finding] = []
         if isinstance(event, Declaration):
             for channel in self._over(event):
+                heard.last_ns[channel] = max(event.at_ns, heard.last_ns.get(channel, -1))
                 findings += relearn(channel, event)
         for at_ns, channel, value in self._judged(event, heard):
             findings += take(channel, at_ns, value, event.origin)

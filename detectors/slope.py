@@ -10,9 +10,10 @@ _FEWEST = 5
 
 
 class Slope(NamedTuple):
-    """Slope per unit of `at`, share of pairs that go its way, where it meets zero, and the largest step's share of the rise."""
+    """Slope per unit of `at`, rise over all points, share of pairs that go its way, where it is zero, largest step of the rise."""
 
     per_point: float
+    rise: float
     concordant: float
     zero: float
     largest_step: float
@@ -24,7 +25,7 @@ def slope_of(at: Float64, value: Float64) -> Slope | None:
     Source: Theil 1950; Sen 1968, JASA 63, 1379-1389 (slope); Kendall 1938 (concordant pairs).
 
     >>> slope_of(np.arange(6.0), np.array([1.0, 2.0, 3.0, 40.0, 5.0, 6.0]))._replace(largest_step=0)
-    Slope(per_point=1.0, concordant=0.8666666666666667, zero=-1.5, largest_step=0)
+    Slope(per_point=1.0, rise=5.0, concordant=0.8666666666666667, zero=-1.5, largest_step=0)
     """
     if at.size < _FEWEST:
         return None
@@ -36,4 +37,4 @@ def slope_of(at: Float64, value: Float64) -> Slope | None:
     zero = float(np.median(at) - np.median(value) / slope)
     rise = abs(slope) * float(at[-1] - at[0])
     step = float((np.diff(value) * np.sign(slope)).max())
-    return Slope(slope, float((slopes * slope > 0).mean()), zero, step / rise)
+    return Slope(slope, rise, float((slopes * slope > 0).mean()), zero, step / rise)

@@ -1,5 +1,6 @@
 """Spike: single readings that no machine could have made, since the next one is back where it was."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,9 +17,11 @@ from detectors.scalar_channels import ChannelParameters, Channels, Heard
 from detectors.state import flatten, load
 
 _RING = 11  # readings whose median a reading is held against
+_MOST = 64  # spikes kept
 _LONGEST = 2  # readings in a row that still are a spike; more are a step
 _TO_SIGMA = 1.4826
 _FEWEST = 200  # readings before a baseline is frozen
+_AS_USUAL = 6.0  # times the rate of the learning period that a window may hold besides
 _AWAY = 6.0  # local sigmas within which a reading is one of its neighbours
 
 
@@ -36,6 +39,8 @@ class _Watch:
     usual: float = 0.0
     largest: Float64 = field(default_factory=lambda: np.zeros(2))
     limit: float = 0.0
+    learned: int = 0
+    needed: int = 0
     last_spike: float = 0.0
     spikes_ns: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
     size: float = 0.0
@@ -56,7 +61,8 @@ class Detector:
 
     Far is more than ten of the channel's own usual distances, more than six local ones (Hampel), and half again
     as far as the second largest that returned in a learning period of a week: a press whose current jumps with each stroke is
-    not ill. Three such readings in a day are a finding (a loose contact, interference, a broken shield); one is not.
+    not ill. Three such readings in a day are a finding (a loose contact, interference, a broken shield),
+    and more where the learning period had some; one is not.
     What does not return is no spike but a step. Clears after two days without.
     DEFAULTS: every class, on all declared scalars.
     Source: Hampel identifier (Davies and Gather 1993; Pearson 2002); spike test of quality control (QARTOD, IOOS
@@ -127,10 +133,15 @@ class Detector:
             spike_ns = self._look(watch, at_ns, value)
         if watch.frozen_ns < 0:
             if at_ns - watch.first_ns >= self._learn_ns and watch.count >= _FEWEST:
-                watch.frozen_ns = at_ns
-                watch.limit = max(self._least(watch), self._parameters.margin * float(watch.largest[1]))
+                self._freeze(watch, at_ns)
             return []
         return self._speak(channel, watch, spike_ns, at_ns, origin)
+
+    def _freeze(self, watch: _Watch, at_ns: int) -> None:
+        p, watch.frozen_ns = self._parameters, at_ns
+        watch.limit = max(self._least(watch), p.margin * float(watch.largest[1]))
+        per_window = watch.learned * self._window_ns / (at_ns - watch.first_ns)
+        watch.needed = min(_MOST, p.count + math.ceil(_AS_USUAL * per_window))
 
     def _least(self, watch: _Watch) -> float:
         return self._parameters.least_sigmas * _TO_SIGMA * watch.usual
@@ -163,14 +174,15 @@ class Detector:
                 watch.last_spike = far
         watch.ring = np.append(watch.ring[1:], value)
         if spike_ns >= 0 and watch.frozen_ns < 0:
+            watch.learned += 1
             watch.largest = np.sort(np.append(watch.largest, watch.last_spike))[::-1][:2].copy()
         return spike_ns
 
     def _speak(self, channel: str, watch: _Watch, spike_ns: int, at_ns: int, origin: Origin) -> list[Finding]:
-        p, speaker, findings = self._parameters, self._channels.speakers[channel], []
+        speaker, findings = self._channels.speakers[channel], []
         if spike_ns >= 0:
             kept = watch.spikes_ns[watch.spikes_ns > spike_ns - self._window_ns]
-            watch.spikes_ns = np.append(kept, spike_ns)[-32:]
+            watch.spikes_ns = np.append(kept, spike_ns)[-_MOST:]
             watch.size = watch.last_spike if kept.size == 0 else max(watch.size, watch.last_spike)
         if watch.episode.stands:
             if at_ns - watch.spikes_ns[-1] > self._clear_ns:
@@ -179,7 +191,7 @@ class Detector:
             elif spike_ns >= 0 and watch.size >= 2 * watch.said:
                 watch.said = watch.size
                 findings = [speaker.updates(watch.episode, self._word(channel, watch, at_ns, origin))]
-        elif spike_ns >= 0 and watch.spikes_ns.size >= p.count:
+        elif spike_ns >= 0 and watch.spikes_ns.size >= watch.needed:
             watch.said = watch.size
             onset_ns = max(int(watch.spikes_ns[0]), watch.over_ns)
             findings = [speaker.raises(watch.episode, onset_ns, self._word(channel, watch, at_ns, origin))]
@@ -204,7 +216,11 @@ class Detector:
             confidence=0.8,
             numbers=(
                 Number(
-                    "spikes", float(watch.spikes_ns.size), "1", float(p.count), f"within {p.window_s:g} s"
+                    "spikes",
+                    float(watch.spikes_ns.size),
+                    "1",
+                    float(watch.needed),
+                    f"within {p.window_s:g} s",
                 ),
                 Number("spike", significant(watch.size), unit, significant(watch.limit), source),
                 Number("usual", significant(float(np.median(watch.ring))), unit),

@@ -10,7 +10,7 @@ from andon.events import Finding, Float32, Float64, Int64
 from detectors.episode import Episode, Speaker, Word
 from detectors.evidence import Trend
 from detectors.scalar_bins import Bins, Span
-from detectors.usual import Usual, UsualParameters, assessable, foreseen, learn
+from detectors.usual import Usual, UsualParameters, anew, assessable, foreseen, learn
 
 _FEWEST_BEFORE = 6
 Said = Literal["", "raise", "update", "clear"]
@@ -101,13 +101,14 @@ def speak(watch: Stepping, said: Said, speaker: Speaker, word: Word, p: StepPara
     watch.said = watch.now
     if said == "update":
         return [speaker.updates(watch.episode, word)]
+    watch.said = max(watch.now, float(watch.off[-1]), key=abs)  # the span in which it came holds a part of it
     return [speaker.raises(watch.episode, onset_ns(watch, p), word)]
 
 
 def relearn(watch: Stepping, at_ns: int) -> None:
     """Forget what was usual before; the next baseline has the next version."""
     watch.over_ns = max(watch.over_ns, at_ns + 1)
-    watch.usual = Usual(version=watch.usual.version + 1)
+    watch.usual, watch.bins = anew(watch.usual, at_ns), Bins()
     watch.off, watch.number = _none(), np.zeros(0, np.int64)
 
 

@@ -70,6 +70,7 @@ class Usual:
     """
 
     version: int = 1
+    since_ns: int = 0
     first: int = -1
     last: int = -1
     seen: int = 0
@@ -109,6 +110,11 @@ def learn(usual: Usual, span: Span, value: float, p: UsualParameters) -> Float64
     return np.zeros(0)
 
 
+def anew(usual: Usual, at_ns: int) -> Usual:
+    """The next baseline, of what comes after a declaration."""
+    return Usual(version=usual.version + 1, since_ns=at_ns)
+
+
 def foreseen(usual: Usual, number: int) -> float:
     """What is usual in this span; NaN where the baseline never saw its like."""
     return float(usual.shape[number % usual.shape.size])
@@ -119,7 +125,7 @@ def described(usual: Usual, p: UsualParameters) -> dict[str, Json]:
     first_ns, shape_s = usual.first * p.span_ns, usual.shape.size * p.span_s
     shown = "week" if shape_s >= WEEK_S else "day" if usual.shape.size > 1 else "none"
     to_ns = (usual.last + 1) * p.span_ns
-    return shape(usual.version, first_ns, to_ns, usual.seen) | {"shape": shown}
+    return shape(usual.version, max(first_ns, usual.since_ns), to_ns, usual.seen) | {"shape": shown}
 
 
 def assessable(usual: Usual, span: Span) -> bool:

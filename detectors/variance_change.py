@@ -34,7 +34,7 @@ class Detector:
     Moves from one reading to the next know nothing of level, day or slow drift. It raises when the latest
     two are off the baseline by a factor of two, and by more than its errors and its own steps in the learning period
     explain. The sentence says whether the spread rose (loose contact, hunting control, cavitation) or
-    collapsed (a clogged line, a filtered signal). Spans without any move, or with fewer than six, are not judged: `stuck_value` speaks of them.
+    collapsed (a clogged line, a filtered signal). Spans without any move, or with fewer than eight, are not judged: `stuck_value` speaks of them.
     DEFAULTS: every class, on all declared scalars.
     Source: mean square successive difference (von Neumann 1941), absolute to bear outliers; limit as in ISO 7870-2
     from the healthy period itself.
@@ -53,7 +53,7 @@ class Detector:
             description="Seconds whose mean move is one value of the spread.",
         )
         fewest_moves: int = Field(
-            default=6, ge=2, le=1000, description="Moves in a span below which its spread is not known."
+            default=8, ge=2, le=1000, description="Moves in a span below which its spread is not known."
         )
         now_spans: int = Field(
             default=2, ge=1, le=48, description="Latest spans whose median is the spread that is judged."
@@ -64,8 +64,14 @@ class Detector:
         clear_spans: int = Field(
             default=3, ge=1, le=1000, description="Latest spans whose median, below half the limit, clears."
         )
+        margin: float = Field(
+            default=2.0,
+            ge=1,
+            le=20,
+            description="Times the largest such change in the learning period that it must exceed.",
+        )
         least_sigmas: float = Field(
-            default=3.0,
+            default=4.0,
             gt=0,
             le=100,
             description="Smallest change of ln(spread) that counts, in units of what the baseline did not foresee.",

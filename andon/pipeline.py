@@ -10,9 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from andon.config import check
 from andon.events import (
     SECOND_NS,
@@ -22,7 +19,6 @@ from andon.events import (
     Finding,
     Gap,
     GapCause,
-    Int64,
     Json,
     Notice,
     Origin,
@@ -31,6 +27,7 @@ from andon.events import (
     Tick,
     Waveform,
 )
+from andon.latest import Latest
 from andon.maintained import Maintained
 from andon.own_findings import of_failure, of_notice
 from andon.plant import Asset, Plant, Point
@@ -38,8 +35,6 @@ from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
 from andon.redrive import Redriven, unwrap
 
 _HEARD = frozenset({RecordKind.MESSAGE, RecordKind.REFUSED, RecordKind.GAP})
-_FEW = 100
-"""Up to so many values of each channel are looked at one by one."""
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
 FeaturesOf = Callable[[Waveform, Point | None], Readings]
 AsDeclared = Callable[[Sequence[Event], Callable[[str, str], Point | None]], Sequence[Event]]
@@ -111,7 +106,7 @@ class Pipeline:
         self._config: ConfigChanged | None = None
         self._detectors: dict[str, Sequence[Detector]] = {}
         self._failed: set[tuple[str, int]] = set()
-        self._latest: dict[str, dict[str, int]] = {}  # asset -> channel -> the latest event time seen there
+        self._latest = Latest()
         self._heard: dict[str, int] = {}  # source -> when its last record was received
         self._away: dict[str, int] = {}  # source -> since when it is silent
         self._noticed: dict[str, int] = {}  # code.subject -> since when it is active
@@ -190,7 +185,7 @@ class Pipeline:
             case Readings():
                 self._feeds(event, outcome, event.channels)
                 outcome.readings.append(event)
-                in_order = self._in_order(event, counts)
+                in_order = self._latest.in_order(event, counts)
                 if in_order is not None:
                     self._detect(event.asset, in_order, outcome)
             case Waveform():
@@ -206,7 +201,7 @@ class Pipeline:
         if event.historical:
             counts["historical"] += 1
             return
-        if not self._is_newest(event.asset, event.point, event.at_ns):
+        if not self._latest.is_newest(event.asset, event.point, event.at_ns):
             counts["late"] += 1
             return
         self._detect(event.asset, event, outcome)  # its speed is known before its features are judged
@@ -220,58 +215,6 @@ class Pipeline:
         for channel in channels:
             point = channel.partition("/")[0]
             outcome.heard[event.asset, point] = (event.origin.received_ns, event.origin.source)
-
-    def _is_newest(self, asset: str, channel: str, at_ns: int) -> bool:
-        latest = self._latest.setdefault(asset, {})
-        if at_ns < latest.get(channel, at_ns):
-            return False
-        latest[channel] = at_ns
-        return True
-
-    def _in_order(self, readings: Readings, counts: Counter[str]) -> Readings | None:
-        """The rows not older than their channel's last: late ones are stored, and not judged (law 4)."""
-        if readings.historical:
-            counts["historical"] += len(readings.at_ns)
-            return None
-        few = len(readings.at_ns) <= _FEW * len(readings.channels)
-        keep = self._one_by_one(readings) if few else self._by_channel(readings)
-        if keep is None or keep.all():
-            return readings
-        counts["late"] += int((~keep).sum())
-        if not keep.any():
-            return None
-        return replace(
-            readings,
-            at_ns=readings.at_ns[keep],
-            channel=readings.channel[keep],
-            value=readings.value[keep],
-            quality=readings.quality[keep],
-        )
-
-    def _one_by_one(self, readings: Readings) -> NDArray[np.bool_] | None:
-        """Which rows are not older than their channel's last (None: all): the quicker way for few of each channel."""
-        latest = self._latest.setdefault(readings.asset, {})
-        names, keep = readings.channels, []
-        for index, at_ns in zip(readings.channel.tolist(), readings.at_ns.tolist(), strict=True):
-            name = names[index]
-            in_order = at_ns >= latest.get(name, at_ns)
-            keep.append(in_order)
-            if in_order:
-                latest[name] = at_ns
-        return None if all(keep) else np.array(keep, dtype=np.bool_)
-
-    def _by_channel(self, readings: Readings) -> NDArray[np.bool_]:
-        """The same, the quicker way for many of each channel."""
-        latest = self._latest.setdefault(readings.asset, {})
-        keep = np.ones(len(readings.at_ns), dtype=np.bool_)
-        for index in np.unique(readings.channel):
-            name = readings.channels[index]
-            rows = np.flatnonzero(readings.channel == index)
-            at_ns: Int64 = readings.at_ns[rows]
-            before = np.maximum.accumulate(np.concatenate(([latest.get(name, at_ns[0])], at_ns)))
-            keep[rows] = at_ns >= before[:-1]
-            latest[name] = int(before[-1])
-        return keep
 
     def _tell_maintenance(self, outcome: Outcome) -> None:
         """Detectors that have just begun do not know what is being maintained; the others hear nothing new."""
@@ -381,7 +324,7 @@ class Pipeline:
         """All state by part: `pipeline`, `decoder`, and `detector/<asset>/<index>`."""
         config = self._config
         own: dict[str, Json] = {
-            "latest": self._latest,
+            "latest": self._latest.snapshot(),
             "heard": self._heard,
             "away": self._away,
             "noticed": self._noticed,
@@ -410,8 +353,7 @@ class Pipeline:
         if own["config"] is not None:
             at_ns, version, document, source, position, received_ns = own["config"]
             self._configure(ConfigChanged(at_ns, version, document, Origin(source, position, received_ns)))
-        latest: dict[str, dict[str, int]] = own["latest"]
-        self._latest = {asset: dict(channels) for asset, channels in latest.items()}
+        self._latest.restore(own["latest"])
         self._heard = dict(own["heard"])
         self._away = dict(own["away"])
         self._noticed = dict(own["noticed"])

@@ -28,6 +28,8 @@ from andon.events import Json
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")
+Row = dict[str, Any]  # a row on its way into the database
+Value = TypeVar("Value", int, str)
 
 counter = Table(
     "ticket_counter",
@@ -336,11 +338,6 @@ Index("label_by_asset", label.c.asset, label.c.from_ns)
 
 CHUNK = 500
 """Values per IN list; SQLite allows 32,766 variables, older ones 999."""
-
-Row = dict[str, Any]  # a row on its way into the database
-
-
-Value = TypeVar("Value", int, str)
 
 
 def chunks(values: Iterable[Value]) -> Iterable[list[Value]]:

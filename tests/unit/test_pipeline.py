@@ -24,6 +24,7 @@ from andon.events import (
     Tick,
     Waveform,
 )
+from andon.latest import Latest
 from andon.pipeline import Batch, Pipeline, Slice
 from andon.plant import Asset, Plant, Point
 from andon.ports import Decoded, Record, RecordKind, State
@@ -177,8 +178,7 @@ def test_another_channel_keeps_an_order_of_its_own() -> None:
 
 
 def test_within_one_block_late_rows_are_left_out_however_the_block_is_cut() -> None:
-    line = Line().configured()
-    kept = line.pipeline._in_order(
+    kept = Latest().in_order(
         readings("M1", "c", [1, 3, 2, 3, 4], [1, 2, 3, 4, 5], Origin("s", 0, 0)), Counter()
     )
     assert kept is not None
@@ -193,7 +193,7 @@ def test_few_rows_and_many_are_put_in_order_alike(
     first: list[tuple[int, int]], then: list[tuple[int, int]]
 ) -> None:
     """There is a quicker way for each: they leave the same rows out and remember the same."""
-    one, other = Line().configured().pipeline, Line().configured().pipeline
+    one, other = Latest(), Latest()
     for rows in (first, then):
         block = replace(
             readings("M1", "a", [at for _, at in rows], [0.0] * len(rows), Origin("s", 0, 0)),
@@ -205,7 +205,7 @@ def test_few_rows_and_many_are_put_in_order_alike(
         assert (np.ones(len(rows), bool) if kept is None else kept).tolist() == other._by_channel(
             block
         ).tolist()
-        assert one._latest == other._latest
+        assert one.snapshot() == other.snapshot()
 
 
 def test_a_source_that_falls_silent_leaves_a_gap_and_another_when_it_returns() -> None:

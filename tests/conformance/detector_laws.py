@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from andon.events import (
+    HOUR_NS,
     SECOND_NS,
     Action,
+    Declaration,
+    Declared,
     Event,
     Finding,
     Gap,
@@ -29,6 +32,8 @@ from tests.vibration import BEARING, PERIOD_NS, SPEED_HZ, T0, Shaking, samples, 
 
 Make = Callable[[], Detector]
 BLOCKS, FAULT, LOUD, QUIET, BACK = 240, 125, 150, 205, 218
+CHANGED, HALF_LOAD = 3, range(80, 84)
+WEEK_NS = 7 * 24 * HOUR_NS
 POINTS = (
     Point(id="NDE", component="bearing_nde", kind="waveform", bearing=BEARING),
     Point(id="DE", component="bearing_de", kind="waveform", period_s=10, bearing=BEARING, speed_hz=SPEED_HZ),
@@ -84,8 +89,8 @@ def slow(k: int, *, healthy: bool) -> Readings:
     days = k / 6 + np.arange(8) / 48
     value = 40 + 3 * np.sin(2 * np.pi * days) + rng.normal(0, 0.3, 8)
     if not healthy:
-        value[0] += 30 * (15 <= days[0] < 17)  # spikes
-        value += (18 <= days[0] < 20) * rng.normal(0, 2.0, 8)  # spreads
+        value[0] += 30 * (15 <= days[0] < 16)  # spikes
+        value += (18.5 <= days[0] < 20.5) * rng.normal(0, 2.0, 8)  # spreads
         value += np.where(days < 30, 0.5 * np.maximum(0, days - 21), 0)  # creeps
         value += np.where((days >= 32) & (days < 34), 6.0, 0)  # steps
         value = np.where((days >= 35) & (days < 38), 41.5, value)  # stands still
@@ -125,6 +130,18 @@ def broken(k: int) -> tuple[Readings, Waveform]:
     return features_of(block, POINTS[0]), block
 
 
+def loaded(k: int, percent: float) -> Readings:
+    """The load of the drive end's shaft, told a little before block k."""
+    at_ns, origin = np.array([T0 + k * PERIOD_NS - SECOND_NS]), Origin("drive", k, T0 + k * PERIOD_NS)
+    index, good = np.zeros(1, np.int32), np.zeros(1, np.uint32)
+    return Readings("M1", ("DE/load",), ("%",), at_ns, index, np.array([percent]), good, origin)
+
+
+def declared(at_ns: int, what: Declared, *, asset: str = "M1", component: str | None = None) -> Declaration:
+    origin = Origin("engine", at_ns % 997, at_ns)
+    return Declaration(at_ns, asset, component, what, "li.wei", "as agreed", None, origin)
+
+
 def shaken(
     rng: np.random.Generator, k: int, impact_g: float, asset: str = "M1", shaft_g: float = 0.02
 ) -> tuple[Readings, Waveform]:
@@ -134,10 +151,17 @@ def shaken(
 
 
 def story(*, healthy: bool = False, blocks: int = BLOCKS) -> list[Event]:
-    """Forty minutes of a machine: it stops once, wears, grows loud and out of balance, falls silent and comes back."""
+    """Forty minutes of a machine: it stops once, wears, grows loud and out of balance, falls silent and comes back.
+
+    At first a change is declared; twice it runs a little while at half its load.
+    """
     rng = np.random.default_rng(5)
     events: list[Event] = []
     for k in range(blocks):
+        if k == CHANGED:
+            events.append(declared(T0 + k * PERIOD_NS - 1, Declared.OPERATING_CHANGE))
+        if k % 100 in {0, HALF_LOAD.start, HALF_LOAD.stop}:
+            events.append(loaded(k, 45.0 if k % 100 in HALF_LOAD else 90.0))
         worn = 0.0 if healthy else min(1.5, max(0.0, 0.05 * (k - FAULT)))
         silent = not healthy and QUIET <= k < BACK
         if not healthy and k in {60, 66}:
@@ -241,6 +265,8 @@ def minds_its_own_asset(make: Make, events: Sequence[Event]) -> None:
             mixed.append(scalars(i // 4, 9.0, state=2, asset="M2"))
             mixed.append(stop(i // 4, active=i % 2 == 0, asset="M2"))
             mixed.append(gap(i // 4, None, asset="M2"))
+            mixed.append(declared(T0, Declared.REPAIR, asset="M2"))
+            mixed.append(declared(T0, Declared.MAINTENANCE_BEGINS, asset="M2"))
     assert run(make(), mixed) == run(make(), events)
 
 
@@ -322,6 +348,11 @@ def hostile(k: int) -> list[Event]:
         gap(k, k + 1, source="sensor"),
         Gap("x", "M1", "DE", T0, None, "", True, origin),
         replace(stop(k, active=True), at_ns=0),
+        declared(0, Declared.REPAIR, component="no such component"),
+        declared(T0 + k * PERIOD_NS, Declared.MAINTENANCE_ENDS),
+        loaded(k, 0.0),
+        loaded(k, 1e308),
+        loaded(k, -1.0),
         stop(k, active=False, reason=""),
         stop(k, active=False, reason="never raised"),
     ]
@@ -344,6 +375,8 @@ def keeps_its_state_small(make: Make, events: Sequence[Event]) -> None:
     run(detector, events)
     for i in range(1000):
         detector.update(stop(i, active=i % 3 == 0, reason=f"reason {i}"))
+        detector.update(declared(T0 + i, Declared.REPAIR, component=f"component {i}"))
+        detector.update(loaded(1000 + i, float(i)))
         detector.update(replace(scalars(1000 + i, 1.0), channels=("state", f"P{i}/velocity_rms", f"Q{i}/x")))
     assert size_bytes(detector.snapshot()) <= 192 * 1024
 
@@ -383,6 +416,54 @@ def can_be_drawn(finding: Finding) -> None:
             assert all(0 < marker["hz"] <= end_hz for marker in shape["markers"])
 
 
+def a_declaration_relearns(make: Make, events: Sequence[Event]) -> None:
+    """What is judged by a baseline is cleared by a declaration, and found again against what is learned after it."""
+    detector = make()
+    for event in events:
+        raised = [f for f in detector.update(event) if f.action is Action.RAISE and "baseline" in f.evidence]
+        if raised:
+            break
+    else:
+        return
+    at_ns = max(finding.at_ns for finding in raised) + 1
+    said = detector.update(declared(at_ns, Declared.REPAIR))
+    assert {f.id.split("-")[0] for f in raised} <= {f.id.split("-")[0] for f in said}
+    assert {f.action for f in said} == {Action.CLEAR}
+    assert {f.text["declared"] for f in said} == {Declared.REPAIR.value}
+    by_ns = ((at_ns - T0) // WEEK_NS + 1) * WEEK_NS  # so that days and weeks look as they did
+    again = [later(event, by_ns) for event in story() if not isinstance(event, Declaration)]
+    found = {finding.subject: finding for finding in map(Learned.of, run(detector, again)) if finding}
+    for finding in filter(None, map(Learned.of, raised)):
+        assert found[finding.subject].version == finding.version + 1
+        assert found[finding.subject].from_ns >= at_ns
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Which baseline a finding was raised against."""
+
+    subject: tuple[str, str]
+    version: int
+    from_ns: int
+
+    @classmethod
+    def of(cls, finding: Finding) -> "Learned | None":
+        baseline = finding.evidence.get("baseline")
+        if finding.action is not Action.RAISE or baseline is None:
+            return None
+        assert baseline["from_ns"] <= baseline["to_ns"] <= finding.at_ns
+        assert baseline["blocks"] > 0
+        return cls((finding.component, finding.condition), baseline["version"], baseline["from_ns"])
+
+
+def later(event: Event, by_ns: int) -> Event:
+    """The same event at a later time."""
+    if isinstance(event, Gap):
+        to_ns = None if event.to_ns is None else event.to_ns + by_ns
+        return replace(event, from_ns=event.from_ns + by_ns, to_ns=to_ns)
+    return replace(event, at_ns=event.at_ns + by_ns)
+
+
 def finds_what_is_planted(make: Make, events: Sequence[Event]) -> None:
     """The stream has something for every kind: without it the other laws would hold of silence."""
     assert Action.RAISE in {finding.action for finding in run(make(), events)}
@@ -408,6 +489,7 @@ LAWS = [
         survives_anything,
         keeps_its_state_small,
         speaks_in_whole_sentences,
+        a_declaration_relearns,
         finds_what_is_planted,
     )
 ]

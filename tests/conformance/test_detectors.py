@@ -14,10 +14,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from andon.config import ConfigError
-from andon.events import Event, Family, Finding, Gap, Readings, StopAlarm, Tick, Waveform
+from andon.events import Declaration, Event, Family, Finding, Gap, Readings, StopAlarm, Tick, Waveform
 from andon.plant import DetectorSettings, Plant
 from andon.ports import State
-from detectors import build, detector_class, kinds
+from detectors import baseline, build, detector_class, kinds
 from detectors.episode import Episode, Speaker, Word
 from tests.conformance.detector_laws import ASSET, LAWS, Law, run, story
 
@@ -131,9 +131,12 @@ class Honest:
 
     def __init__(self) -> None:
         self.high, self.last_ns, self.episode = 0, -1, Episode()
+        self.learned, self.from_ns = 1, 0
         self.speaker = Speaker("honest", "1", "", "M1", Family.MACHINE_CONDITION, "bearing_nde")
 
     def update(self, event: Event) -> Sequence[Finding]:
+        if isinstance(event, Declaration):
+            return self.declared(event)
         if not isinstance(event, Readings) or event.asset != "M1":
             return ()
         said: list[Finding] = []
@@ -141,6 +144,13 @@ class Honest:
             if event.channels[event.channel[i]] == "VEL/velocity_rms" and self.new(event, i):
                 said += self.judge(event, int(event.at_ns[i]), float(event.value[i]))
         return said
+
+    def declared(self, event: Declaration) -> list[Finding]:
+        if event.asset != "M1" or event.component is not None:
+            return []
+        self.high, self.learned, self.from_ns = 0, self.learned + 1, event.at_ns
+        word = Word(event.at_ns, "high", 500, event.origin, text={"declared": event.what.value})
+        return [self.speaker.clears(self.episode, word)] if self.episode.stands else []
 
     def new(self, event: Readings, i: int) -> bool:
         new = bool(event.at_ns[i] > self.last_ns and event.quality[i] == 0 and np.isfinite(event.value[i]))
@@ -150,7 +160,8 @@ class Honest:
 
     def judge(self, event: Readings, at_ns: int, value: float) -> list[Finding]:
         self.high = self.high + 1 if value > 2.8 else 0
-        word = Word(at_ns, "high", 500, event.origin)
+        learned = baseline.shape(self.learned, self.from_ns, self.from_ns, 1)
+        word = Word(at_ns, "high", 500, event.origin, evidence={"baseline": learned})
         if self.high >= 3 and not self.episode.stands:
             return [self.speaker.raises(self.episode, at_ns, word)]
         if not self.high and self.episode.stands:
@@ -163,11 +174,13 @@ class Honest:
             "high": self.high,
             "last": self.last_ns,
             "episode": [episode.id, episode.onset_ns, episode.words],
+            "learned": [self.learned, self.from_ns],
         }
 
     def restore(self, state: State) -> None:
         self.high, self.last_ns = state["high"], state["last"]
         self.episode.id, self.episode.onset_ns, self.episode.words = state["episode"]
+        self.learned, self.from_ns = state["learned"]
 
 
 _chance = itertools.count()
@@ -241,6 +254,11 @@ class Stuttering(Honest):
         return super().judge(event, at_ns, value) * 2
 
 
+class Stubborn(Honest):
+    def declared(self, event: Declaration) -> list[Finding]:
+        return super().declared(event) if event.asset == "M2" else []
+
+
 class Asleep(Honest):
     def update(self, event: Event) -> Sequence[Finding]:
         return () if not isinstance(event, Tick | Gap) else super().update(event)
@@ -256,6 +274,7 @@ MUTANTS: dict[str, type[Honest]] = {
     "survives_anything": Brittle,
     "keeps_its_state_small": Hoarding,
     "speaks_in_whole_sentences": Stuttering,
+    "a_declaration_relearns": Stubborn,
     "finds_what_is_planted": Asleep,
 }
 

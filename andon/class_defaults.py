@@ -6,9 +6,13 @@ A kind that finds none of its points on a machine says nothing, so a row names w
 
 from collections.abc import Mapping
 
-_ALWAYS = ("silent_sensor", "stop_alarm")
+_ALWAYS = (
+    *("silent_sensor", "not_assessable", "irregular_sensor", "clock_skew"),
+    *("stop_alarm", "chattering"),
+    *("stuck_value", "spike", "level_shift", "drift", "variance_change"),
+)
 _HEARD = ("band_energy", "bearing_element")
-_TURNING = ("velocity_zones", *_HEARD, "machine_fault", *_ALWAYS)
+_TURNING = ("velocity_zones", "velocity_change", *_HEARD, "machine_fault", *_ALWAYS)
 """ISO 10816-3:2009 has zones for machines that turn evenly; strokes, blows and cutting are none of its business."""
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
@@ -29,8 +33,8 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 def default_kinds(asset_class: str) -> tuple[str, ...]:
     """The kinds of detectors that a class gets by itself, in the order they are told.
 
-    >>> default_kinds("press")
-    ('band_energy', 'bearing_element', 'silent_sensor', 'stop_alarm')
+    >>> default_kinds("press")[:3], "velocity_zones" in default_kinds("fan")
+    (('band_energy', 'bearing_element', 'silent_sensor'), True)
     >>> default_kinds("bottle washer") == default_kinds("machine")
     True
     """

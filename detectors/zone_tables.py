@@ -51,14 +51,11 @@ class ZoneTable(BaseModel):
 
 ISO_10816_3_2009 = ZoneTable(
     source="ISO 10816-3:2009",
-    rows=tuple(
-        ZoneRow(above_kw=above_kw, foundation=foundation, limits=limits)
-        for above_kw, foundation, limits in (
-            (300.0, "rigid", (2.3, 4.5, 7.1)),
-            (300.0, "flexible", (3.5, 7.1, 11.0)),
-            (15.0, "rigid", (1.4, 2.8, 4.5)),
-            (15.0, "flexible", (2.3, 4.5, 7.1)),
-        )
+    rows=(
+        ZoneRow(above_kw=300, foundation="rigid", limits=(2.3, 4.5, 7.1)),
+        ZoneRow(above_kw=300, foundation="flexible", limits=(3.5, 7.1, 11.0)),
+        ZoneRow(above_kw=15, foundation="rigid", limits=(1.4, 2.8, 4.5)),
+        ZoneRow(above_kw=15, foundation="flexible", limits=(2.3, 4.5, 7.1)),
     ),
 )
 """Tables A.1 (group 1) and A.2 (group 2): RMS 10-1000 Hz, from 2 Hz below 600 r/min, on non-rotating parts, in situ,

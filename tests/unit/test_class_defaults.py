@@ -63,7 +63,7 @@ def test_the_check_says_who_has_the_products_own_set(tmp_path: Path) -> None:
     file.write_text(document.model_dump_json())
     said = {verdict.name: verdict.text for verdict in _plant(file)}
     assert said["class pump"].startswith(
-        "not under classes: 1 of the 1 assets have velocity_zones, band_energy"
+        "not under classes: 1 of the 1 assets have velocity_zones, velocity_change"
     )
     file.write_text(document.model_copy(update={"classes": {"pump": ()}}).model_dump_json())
     assert "class pump" not in {verdict.name for verdict in _plant(file)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,7 +50,10 @@ class _Watch:
     bare: int = 0
     delays_ms: list[int] = field(default_factory=list)
     minutes: list[int] = field(default_factory=list)
-    usual_ms: list[int] = field(default_factory=list)
+    learned_ms: list[int] = field(default_factory=list)
+    learned: bool = False
+    usual_s: float = 0.0
+    spread_s: float = 0.0
     votes: int = 0
     back: int = 0
     episode: Episode = field(default_factory=Episode)
@@ -145,32 +149,31 @@ class Detector:
         """A minute is over: learn its delay or judge it."""
         watch.delays_ms = [*watch.delays_ms[1 - _KEPT :], watch.low_ms]
         watch.minutes = [*watch.minutes[1 - _KEPT :], watch.minute]
-        if len(watch.usual_ms) < _LEARN:
-            watch.usual_ms = [*watch.usual_ms, watch.low_ms]
+        if not watch.learned:
+            watch.learned_ms = [*watch.learned_ms, watch.low_ms]
             watch.bare += watch.replaced
-            if len(watch.usual_ms) < _LEARN:
+            if len(watch.learned_ms) < _LEARN:
                 return []
-        limit_s = self._limit_s(watch)
+            self._learned(watch)
+        limit_s = max(self._parameters.limit_s, self._parameters.noise_guard * watch.spread_s)
         off_s = abs(self._skew_s(watch))
         watch.votes = cast(watch.votes, off_s > limit_s, _OF)
         watch.back = 0 if off_s > limit_s / 2 else watch.back + 1
-        return self._speak(point, watch, limit_s, origin)
+        stands = watch.episode.stands or self._state.common.stands
+        return self._speak(point, watch, limit_s, origin) if stands or watch.votes else []
 
-    def _limit_s(self, watch: _Watch) -> float:
-        usual = np.array(watch.usual_ms) / 1000
-        spread = 1.4826 * float(np.median(np.abs(usual - np.median(usual))))
-        return max(self._parameters.limit_s, self._parameters.noise_guard * spread)
-
-    def _usual_s(self, watch: _Watch) -> float:
-        """The usual delay; a whole number of quarter hours is no delay but a time zone."""
-        usual_s = float(np.median(watch.usual_ms)) / 1000
-        return usual_s - _zone_s(usual_s)
+    def _learned(self, watch: _Watch) -> None:
+        """The usual delay, without the whole quarter hours in it: these are no delay but a time zone."""
+        usual_s = median(watch.learned_ms) / 1000
+        watch.usual_s = usual_s - _zone_s(usual_s)
+        watch.spread_s = 1.4826 * median(abs(ms / 1000 - usual_s) for ms in watch.learned_ms)
+        watch.learned, watch.learned_ms = True, []
 
     def _skew_s(self, watch: _Watch) -> float:
         """How far the clock is ahead (+) or behind (-); at least so far, where stamps from the future are replaced."""
         if self._is_replaced(watch):
             return _REPLACED_S
-        return self._usual_s(watch) - watch.delays_ms[-1] / 1000
+        return watch.usual_s - watch.delays_ms[-1] / 1000
 
     def _is_replaced(self, watch: _Watch) -> bool:
         """Whether its stamps lie in the future: never has a minute without any delay been usual."""
@@ -178,7 +181,7 @@ class Detector:
 
     def _is_steady(self, watch: _Watch) -> bool:
         latest = watch.delays_ms[-_OF:]
-        spread_s = max(_STEADY_S, _STEADY_NOISE * float(np.std(watch.usual_ms)) / 1000)
+        spread_s = max(_STEADY_S, _STEADY_NOISE * watch.spread_s)
         return max(latest) - min(latest) <= 1000 * spread_s
 
     def _speak(self, point: Point, watch: _Watch, limit_s: float, origin: Origin) -> list[Finding]:
@@ -200,7 +203,7 @@ class Detector:
         others = [
             one
             for one in self._state.points.values()
-            if one is not watch and len(one.usual_ms) == _LEARN and one.minute >= watch.minute - _OF
+            if one is not watch and one.learned and one.minute >= watch.minute - _OF
         ]
         return bool(others) and all(
             count(one.votes) >= _TOGETHER and (self._skew_s(one) > 0) == ahead for one in others
@@ -218,7 +221,7 @@ class Detector:
         return []
 
     def _word(self, component: str, watch: _Watch, limit_s: float, origin: Origin) -> Word:
-        skew_s, usual_s = self._skew_s(watch), self._usual_s(watch)
+        skew_s, usual_s = self._skew_s(watch), watch.usual_s
         zone_s = _zone_s(skew_s)
         condition = "clock_zone" if zone_s else "clock_ahead" if skew_s > 0 else "clock_behind"
         condition = "clock_future" if self._is_replaced(watch) else condition
@@ -249,7 +252,7 @@ class Detector:
         return -float(away @ delays / (away @ away)) * _DAY_S / 60
 
     def _evidence(self, component: str, watch: _Watch) -> dict[str, Json]:
-        usual_s = self._usual_s(watch)
+        usual_s = watch.usual_s
         return {
             "trend": {
                 "channel": f"{component}/delay",

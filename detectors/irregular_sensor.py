@@ -172,10 +172,10 @@ class Detector:
         watch.recent = [*watch.recent[1 - self._shortest :], interval_s]
         watch.seen = min(watch.seen + 1, p.intervals)
         faults = self._faults(interval_s, watch.period_s)
-        watch.votes = [cast(v, fault, p.intervals) for v, fault in zip(watch.votes, faults, strict=True)]
-        if watch.seen < p.intervals or not (watch.episode.stands or any(watch.votes)):
+        if not (watch.episode.stands or any(watch.votes) or any(faults)):
             return []
-        return self._judge(point, watch, origin)
+        watch.votes = [cast(v, fault, p.intervals) for v, fault in zip(watch.votes, faults, strict=True)]
+        return self._judge(point, watch, origin) if watch.seen == p.intervals else []
 
     def _learn(self, watch: _Watch, interval_s: float) -> None:
         watch.learned = [*watch.learned, interval_s]

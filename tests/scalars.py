@@ -109,12 +109,14 @@ def setting(rng: np.random.Generator, t: Float64) -> Float64:
 
 def vibration(rng: np.random.Generator, t: Float64) -> Float64:
     """A velocity whose logarithm wanders."""
-    return 1.8 * np.exp(wander(rng, t, 8, 0.1) + rng.normal(0, 0.08, t.size))
+    value: Float64 = 1.8 * np.exp(wander(rng, t, 8, 0.1) + rng.normal(0, 0.08, t.size))
+    return value
 
 
 def season(rng: np.random.Generator, t: Float64) -> Float64:
     """A hall from winter towards summer."""
-    return ambient(rng, t) + 5 * np.sin(2 * np.pi * t / (365 * DAY_S))
+    rise: Float64 = 5 * np.sin(2 * np.pi * t / (365 * DAY_S))
+    return ambient(rng, t) + rise
 
 
 HEALTHY: dict[str, Shape] = {

@@ -1,5 +1,7 @@
 """Page-Hinkley and ADWIN on many channels at once give what river gives, value by value."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from river import drift
@@ -26,9 +28,14 @@ def streams() -> Float64:
     return x
 
 
+def rivers(chosen: Any, **parameters: float) -> list[Any]:
+    """One of river's for each channel."""
+    return [chosen(**parameters) for _ in range(CHANNELS)]
+
+
 def test_page_hinkley_equals_rivers_bit_for_bit(streams: Float64) -> None:
     ours = page_hinkley.page_hinkley(CHANNELS)
-    theirs = [drift.PageHinkley(threshold=5.0) for _ in range(CHANNELS)]
+    theirs = rivers(drift.PageHinkley, threshold=5.0)
     found = 0
     for row in streams:
         said = page_hinkley.step(ours, row, threshold=5.0)
@@ -48,7 +55,7 @@ def test_page_hinkley_equals_rivers_bit_for_bit(streams: Float64) -> None:
 def test_adwin_equals_rivers_bit_for_bit(streams: Float64, clock: int) -> None:
     rows = streams[: 1300 if clock == 1 else VALUES]
     ours = adwin.adwin(CHANNELS)
-    theirs = [drift.ADWIN(clock=clock) for _ in range(CHANNELS)]
+    theirs = rivers(drift.ADWIN, clock=clock)
     found = 0
     for row in rows:
         said = adwin.step(ours, row, clock=clock)

@@ -192,7 +192,8 @@ def test_a_machine_that_stands_or_warms_up_is_not_judged() -> None:
     origin = Origin("mes", 0, 0)
 
     def story(*, masked: bool) -> list[Finding]:
-        watching, findings = detector("level_shift"), []
+        watching = detector("level_shift")
+        findings: list[Finding] = []
         edges = [0, *(np.flatnonzero(np.diff(stands)) + 1).tolist(), one.t.size]
         for begin, end in itertools.pairwise(edges):
             at_ns = round((T0_S + cold.t[begin]) * SECOND_NS)
@@ -237,7 +238,7 @@ def test_a_stuck_sensor_and_a_creeping_temperature_are_one_ticket_each_with_a_se
     )
     assert tickets[Family.DATA_QUALITY].condition == "stuck_value"
     for language, words in (("en", ("creeps by", "the same")), ("zh", ("每天缓慢变化", "同一个值"))):
-        catalogue = words_of(language)  # type: ignore[arg-type]
+        catalogue = words_of(language)
         time = PlantTime(ZoneInfo("UTC"), T0_S * SECOND_NS + 40 * 24 * HOUR_NS, catalogue)
         for family, word in zip((Family.TEMPERATURE, Family.DATA_QUALITY), words, strict=True):
             assert word in str(verdict(tickets[family], catalogue, time))

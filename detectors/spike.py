@@ -1,6 +1,5 @@
 """Spike: single readings that no machine could have made, since the next one is back where it was."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -59,11 +58,11 @@ class _State:
 class Detector:
     """Readings far from the median of the eleven before them, when one of the next two is back.
 
-    Far is more than ten of the channel's own usual distances, more than six local ones (Hampel), and half again
-    as far as the second largest that returned in a learning period of a week: a press whose current jumps with each stroke is
-    not ill. Three such readings in a day are a finding (a loose contact, interference, a broken shield),
-    and more where the learning period had some; one is not.
-    What does not return is no spike but a step. Clears after two days without.
+    Far is more than ten of the channel's own usual distances, more than six local ones (Hampel), and half again as
+    far as the second largest that returned in a learning period of a week: a press whose current jumps with each
+    stroke is not ill. Three such readings in a day are a finding (a loose contact, interference, a broken shield),
+    and more where the learning period had some; one is not. What does not return is no spike but a step. Clears after
+    two days without.
     DEFAULTS: every class, on all declared scalars.
     Source: Hampel identifier (Davies and Gather 1993; Pearson 2002); spike test of quality control (QARTOD, IOOS
     2020, test 6), with its threshold learned per channel.
@@ -140,8 +139,8 @@ class Detector:
     def _freeze(self, watch: _Watch, at_ns: int) -> None:
         p, watch.frozen_ns = self._parameters, at_ns
         watch.limit = max(self._least(watch), p.margin * float(watch.largest[1]))
-        per_window = watch.learned * self._window_ns / (at_ns - watch.first_ns)
-        watch.needed = min(_MOST, p.count + math.ceil(_AS_USUAL * per_window))
+        per_window = (watch.learned + 0.5) * self._window_ns / (at_ns - watch.first_ns)
+        watch.needed = min(_MOST, p.count + int(_AS_USUAL * per_window))
 
     def _least(self, watch: _Watch) -> float:
         return self._parameters.least_sigmas * _TO_SIGMA * watch.usual

@@ -31,10 +31,11 @@ class _State:
 class Detector:
     """The mean absolute move between readings, four hours at a time, against a frozen baseline of its logarithm.
 
-    Moves from one reading to the next know nothing of level, day or slow drift. It raises when the latest
-    two are off the baseline by a factor of two, and by more than its errors and its own steps in the learning period
-    explain. The sentence says whether the spread rose (loose contact, hunting control, cavitation) or
-    collapsed (a clogged line, a filtered signal). Spans without any move, or with fewer than eight, are not judged: `stuck_value` speaks of them.
+    Moves from one reading to the next know nothing of level, day or slow drift. It raises when the latest two spans
+    are off the baseline by a factor of two, and by more than its errors and twice its own steps in the learning period
+    explain. The sentence says whether the spread rose (loose contact, hunting control, cavitation) or collapsed (a
+    clogged line, a filtered signal). Spans without any move, or with fewer than eight, are not judged: `stuck_value`
+    speaks of them.
     DEFAULTS: every class, on all declared scalars.
     Source: mean square successive difference (von Neumann 1941), absolute to bear outliers; limit as in ISO 7870-2
     from the healthy period itself.

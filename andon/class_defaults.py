@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 _ALWAYS = (
     *("silent_sensor", "not_assessable", "irregular_sensor", "clock_skew"),
-    *("stop_alarm", "chattering"),
+    *("stop_alarm", "stop_pattern", "chattering"),
     *("stuck_value", "spike", "level_shift", "drift", "variance_change"),
 )
 _HEARD = ("band_energy", "bearing_element")

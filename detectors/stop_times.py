@@ -67,7 +67,9 @@ class Stops:
 
     def median_s(self, count: int) -> float:
         """The median length of so many latest stops; of the first ones while no others are known; 0 if none is."""
-        lengths = self.lasted_s[-count:] or [math.exp(ln) for ln in self.usual_ln[-_LASTED:]]
+        lengths = [float(s) for s in self.lasted_s[-count:]] or [
+            math.exp(ln) for ln in self.usual_ln[-_LASTED:]
+        ]
         return _median(lengths) if lengths else 0.0
 
     def usual(self, running_s: float) -> Usual:

@@ -218,7 +218,8 @@ class Detector(Watching[tuple[str, str]]):
             spectrum = spectrum_of(waveform)
             watch.spectrum, each = thinned(np.sqrt(spectrum.power.sum(axis=0)))
             watch.spectrum_step_hz = spectrum.step_hz * each
-            watch.speed_hz = waveform.speed_hz or 0.0
+            known = waveform.speed_hz is not None and math.isfinite(waveform.speed_hz)
+            watch.speed_hz = waveform.speed_hz or 0.0 if known else 0.0
         return []
 
 

@@ -18,6 +18,8 @@ QUANTITIES: Mapping[str, str] = {"speed": SPEED, "load": LOAD, "power": LOAD}
 _NOMINAL = {"%": 100.0, "1": 1.0}  # of a load; of kW the plant document's power, else the first that was seen
 _IN_KW = {"kW": 1.0, "W": 1e-3, "MW": 1e3}
 
+_FARTHEST = 1e6  # bins from none: no load is as large
+
 
 class RunningParameters(BaseModel):
     """When readings are judged at all."""
@@ -158,7 +160,8 @@ class Operating:
         if unit in _IN_KW and self._power_kw:
             nominal = self._power_kw / _IN_KW[unit]
         axis.full = axis.full or nominal or abs(value)
-        return value / axis.full / self._parameters.load_bin if axis.full else None
+        place = value / axis.full / self._parameters.load_bin if axis.full else math.inf
+        return place if abs(place) < _FARTHEST else None
 
     def state_at(self, axes: Grown[Axis], point: str, at_ns: int, settle_ns: int) -> str | None:
         """The state in which a point is judged at that time: "" where nobody tells speed or load.

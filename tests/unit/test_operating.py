@@ -132,3 +132,8 @@ def test_the_state_goes_through_a_snapshot() -> None:
     other.now = machine.now
     assert other.state() == "speed -4"
     assert flatten(other.axes) == flatten(machine.axes)
+
+
+def test_a_load_that_no_machine_has_is_in_no_state() -> None:
+    machine = Machine(PUMP, DE)
+    assert [machine.tell("P/load", value, "%") for value in (1e308, 60.0)] == [None, "load 0"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from andon.events import HOUR_NS, MINUTE_NS, Action, Finding, Float64, Origin, Readings
+from andon.events import HOUR_NS, MINUTE_NS, Action, Declaration, Declared, Finding, Float64, Origin, Readings
 from andon.plant import Asset, Point
 from detectors.neighbour_trend import Detector
 from detectors.state import size_bytes
@@ -133,3 +133,20 @@ def test_a_point_costs_five_kilobytes() -> None:
         detector.update(row(k, 1.0))
         most = max(most, size_bytes(detector.snapshot())) if k % 50 == 0 else most
     assert most <= (N + 1) * 6 * 1024
+
+
+def test_a_repaired_bearing_is_learned_anew_and_the_others_are_still_judged() -> None:
+    detector, at_ns = Detector(rig(), Detector.Parameters()), T0 + 300 * PERIOD_NS - 1
+    what = Declaration(at_ns, "R", "bearing_1", Declared.REPAIR, "li.wei", "", None, Origin("e", 0, at_ns))
+
+    def told_from(first: int, last: int, gain: Float64) -> list[Finding]:
+        return [finding for k in range(first, last) for finding in detector.update(row(k, gain))]
+
+    assert told_from(0, 300, one(1, 1.0)) == []
+    assert list(detector.update(what)) == []
+    assert [f.component for f in told_from(300, 400, one(1, 1.3) * one(2, 1.2))] == ["bearing_2"]
+    assert told_from(400, 500, one(1, 1.3) * one(2, 1.2)) == []
+    again = told_from(500, 560, one(1, 2.0) * one(2, 1.2))
+    assert [(f.action, f.component) for f in again] == [(Action.RAISE, "bearing_1")]
+    assert again[0].evidence["baseline"]["version"] == 2
+    assert again[0].evidence["baseline"]["from_ns"] > at_ns

@@ -29,7 +29,7 @@ class Detector:
     """Hourly means of declared scalars against a frozen baseline with the shape of its day or week.
 
     Two weeks are learned from; then it raises when the median of the latest three hours is off the baseline, and off
-    the two days before, by more than five of the baseline's own errors and half again as much as any step of the
+    the two days before, by more than six of the baseline's own errors and twice as much as any step of the
     learning period: a change that came at once, not a season. The onset is the time of the step. Updates when the
     step has doubled, clears when half a day is back below half the limit. Hours in which a channel that always moves
     stood still are not judged: that is a stuck sensor.

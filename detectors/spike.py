@@ -60,7 +60,7 @@ class Detector:
 
     Far is more than ten of the channel's own usual distances, more than six local ones (Hampel), and half again as
     far as the second largest that returned in a learning period of a week: a press whose current jumps with each
-    stroke is not ill. Three such readings in a day are a finding (a loose contact, interference, a broken shield),
+    stroke is not ill. Four such readings in a day are a finding (a loose contact, interference, a broken shield),
     and more where the learning period had some; one is not. What does not return is no spike but a step. Clears after
     two days without.
     DEFAULTS: every class, on all declared scalars.
@@ -92,7 +92,7 @@ class Detector:
             le=20,
             description="Times the second largest distance that returned in the learning period.",
         )
-        count: int = Field(default=3, ge=1, le=32, description="Spikes within the window that raise.")
+        count: int = Field(default=4, ge=1, le=32, description="Spikes within the window that raise.")
         window_s: float = Field(
             default=86_400.0, ge=1, le=30 * 86_400, description="Window in seconds in which they are counted."
         )

@@ -26,13 +26,13 @@ class StepParameters(UsualParameters):
         default=48, ge=6, le=200, description="Spans before them whose median is where the step began."
     )
     least_sigmas: float = Field(
-        default=5.0,
+        default=6.0,
         gt=0,
         le=100,
         description="Smallest step that counts, in units of what the baseline did not foresee.",
     )
     margin: float = Field(
-        default=1.5,
+        default=2.0,
         ge=1,
         le=20,
         description="Times the largest step in the learning period that a step must exceed.",

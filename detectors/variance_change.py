@@ -65,12 +65,6 @@ class Detector:
         clear_spans: int = Field(
             default=3, ge=1, le=1000, description="Latest spans whose median, below half the limit, clears."
         )
-        margin: float = Field(
-            default=2.0,
-            ge=1,
-            le=20,
-            description="Times the largest such change in the learning period that it must exceed.",
-        )
         least_sigmas: float = Field(
             default=4.0,
             gt=0,

@@ -150,10 +150,10 @@ def test_a_coarse_value_may_stand_as_long_as_it_does_and_is_stuck_beyond() -> No
     assert len(raised(told(stuck, detector("stuck_value")))) == 1
 
 
-def test_three_spikes_in_a_day_are_a_finding_one_is_none_and_a_step_is_none() -> None:
+def test_four_spikes_in_a_day_are_a_finding_one_is_none_and_a_step_is_none() -> None:
     one = course(bearing, 9, DAYS, 600.0)
-    at = np.searchsorted(one.t, ONSET * DAY_S) + np.array([3, 40, 77])
-    for places, found in ((at[:1], 0), (at[:2], 0), (at, 1)):
+    at = np.searchsorted(one.t, ONSET * DAY_S) + np.array([3, 40, 77, 90])
+    for places, found in ((at[:1], 0), (at[:3], 0), (at, 1)):
         value = one.value.copy()
         value[places] += 30
         findings = raised(told(replace(one, value=value), detector("spike")))

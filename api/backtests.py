@@ -51,7 +51,8 @@ class Backtests:
             if self._running is not None and self._running[1].poll() is None:
                 raise Occupied(self._running[0])
             self._forget_oldest()
-            name = str(now_ns)
+            newest = max((int(path.name) for path in self._folder.glob("*/")), default=0)
+            name = str(max(now_ns, newest + 1))  # a story's clock may stand still
             place = self._folder / name
             place.mkdir(parents=True)
             (place / "change.toml").write_text(text_of(change), "utf-8")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy import delete as delete_rows
 
 from ticketing.tables import label as labels
-from ticketing.ticket import Closure, Ticket
+from ticketing.ticket import Closure, Outcome, Ticket
 
 
 class What(StrEnum):
@@ -25,10 +25,10 @@ NO_FAULT = frozenset({What.FALSE_ALARM, What.PLANNED, What.OPERATING_CHANGE, Wha
 """A ticket that opens in such a stretch is a false one."""
 
 _OF_OUTCOME = {
-    "fixed": What.FAULT,
-    "false_alarm": What.FALSE_ALARM,
-    "planned": What.PLANNED,
-    "operating_change": What.OPERATING_CHANGE,
+    Outcome.FIXED: What.FAULT,
+    Outcome.FALSE_ALARM: What.FALSE_ALARM,
+    Outcome.PLANNED: What.PLANNED,
+    Outcome.OPERATING_CHANGE: What.OPERATING_CHANGE,
 }
 _OF_CLOSURE = {
     Closure.SIGNED: What.FAULT,
@@ -62,9 +62,8 @@ class Label:
 
 def outcome_of(ticket: Ticket) -> What | None:
     """What a closed ticket turned out to be: by its outcome, or where it has none by the way it was closed."""
-    outcome = getattr(ticket, "outcome", None)
-    if outcome is not None:
-        return _OF_OUTCOME.get(str(outcome))
+    if ticket.outcome is not None:
+        return _OF_OUTCOME.get(ticket.outcome)
     return _OF_CLOSURE.get(ticket.closure) if ticket.closure else None
 
 

@@ -207,15 +207,18 @@ class _Teller:
                 deed = next(deeds, None)
             self._step(batch.number, slices)
             progress(done + 1, len(batches))
-        kinds = {
-            asset.id: list(
-                dict.fromkeys(s.kind for one in self.variants for s in one.plant.detectors_of(asset))
-            )
-            for asset in self.variants[0].plant.assets
-            if asset.id in self.assets
-        }
-        silent = stored.not_judged(kinds) if told_ns < journal_ns else []
+        silent = stored.not_judged(self._kinds()) if told_ns < journal_ns else []
         return Reach(self.assets, told_ns, journal_ns, self.clock(), silent)
+
+    def _kinds(self) -> dict[str, list[str]]:
+        """The kinds of all variants by asset."""
+        kinds: dict[str, dict[str, None]] = {}
+        for variant in self.variants:
+            for asset in variant.plant.assets:
+                if asset.id in self.assets:
+                    watching = variant.plant.detectors_of(asset)
+                    kinds.setdefault(asset.id, {}).update(dict.fromkeys(one.kind for one in watching))
+        return {asset: list(found) for asset, found in kinds.items()}
 
     def _step(self, number: int, slices: tuple[Slice, ...]) -> None:
         self.shared.begin()

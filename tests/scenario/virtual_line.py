@@ -12,7 +12,7 @@ from andon.datadir import open_store
 from andon.engine import OWN
 from andon.events import SECOND_NS, Json, Quality, rfc3339
 from andon.ports import Record, RecordKind
-from ingest.journal import SqliteJournal
+from ingest.journal import ROTATE_BYTES, SqliteJournal
 from simulators.messages import Item, MqttMessage, OpcuaEvent, OpcuaValue
 from simulators.plant import Simulation
 
@@ -23,12 +23,15 @@ SOURCES = ("plant_mqtt", "plant_opcua")
 class VirtualLine:
     """Journals, engine and store of one data directory, fed by the simulation as fast as it goes."""
 
-    def __init__(self, data: Path, simulation: Simulation) -> None:
+    def __init__(self, data: Path, simulation: Simulation, *, rotate_bytes: int = ROTATE_BYTES) -> None:
         self.data = data
         self.simulation = simulation
         self.now = StoryClock(simulation.start_ns)
         self._variables = {node: f"{asset}/{channel}" for node, asset, channel, _ in simulation.variables()}
-        self.journals = {name: SqliteJournal(data / "journal" / name) for name in (OWN, *SOURCES)}
+        self.journals = {
+            name: SqliteJournal(data / "journal" / name, rotate_bytes=rotate_bytes)
+            for name in (OWN, *SOURCES)
+        }
         self.engine = make_engine(data, self.journals, open_store(data), self.now)
         self.repeated = self.engine.recover()
         self.engine.configure(simulation.plant)

@@ -226,6 +226,9 @@ class Detector(Watching[str]):
         watch.revolutions = 0.0
         averaged = Envelope(watch.power, watch.flux, watch.step_order)
         verdict = explain(averaged, self._orders[point.id], nominal_hz, parameters)
+        known = watch.episode.stands and _CONDITION.get(verdict.element) == watch.episode.condition
+        if verdict.order and not known and better_bearings(averaged, self._orders[point.id], nominal_hz):
+            verdict = Verdict("unknown", verdict.z)  # the geometry may be wrong, and with it the name
         return self._decide(point, watch, verdict, waveform, nominal_hz)
 
     def _nominal_hz(self, point: Point, watch: _Watch, speed_hz: float) -> float:

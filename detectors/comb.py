@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from andon.events import Float32, Float64
 from detectors.bearing import FaultOrders
-from detectors.envelope import SIXTHS, Envelope, background, largest_of_three
+from detectors.envelope import SIXTHS, SPEED_REVOLUTIONS, background, largest_of_three
 
 HARMONICS = 4
 NULLS = 150
 SLIP = 0.012
+COARSE_SLIP = 0.016  # of blocks too short to refine the speed they are told with
 CAGE_SLIP = 0.02
 MAINS_HZ = (50.0, 60.0)
 BANDS = 3 + SIXTHS  # of each window: the whole, its halves and its sixths
 _HEIGHT = 4.0  # one line counts no more than e⁴ times its background
 _RELATED = ((1, 1), (1, 2), (2, 1), (3, 2), (2, 3))
-_FAMILIARS = (*_RELATED, (3, 4), (4, 3), (1, 3), (3, 1))
+_FAMILIARS = (*_RELATED, (1, 3), (3, 1))
 _GOLDEN = 0.6180339887498949
 
 
@@ -44,12 +45,6 @@ class _Combs:
     at: NDArray[np.intp]
     inside: Float32
     slips: Float64
-
-
-def strength(envelope: Envelope, orders: FaultOrders, speed_hz: float) -> float:
-    """How well these orders explain the lines: z of the best of the three combs."""
-    height = heights(envelope.power, envelope.step_order, speed_hz)
-    return ranked(scores_of(height, envelope.step_order, orders))[0][1].z
 
 
 def heights(power: Float32, step_order: float, speed_hz: float) -> Float32:
@@ -88,9 +83,9 @@ def scores_of(height: Float32, step_order: float, orders: FaultOrders) -> dict[s
     races = {name: _tall(height, one, whole=name == "outer") for name, one in combs.items()}
     nulls = races["outer"][:, :, :, 1:]
     tall = {name: np.concatenate([some[:, :, :, :1], nulls], axis=3) for name, some in races.items()}
-    tall["outer±1"] = _tall(_sidebands(height, step_order, 1.0, 1), combs["outer"])
-    tall["inner±3"] = _tall(_sidebands(height, step_order, 1.0, 3), combs["inner"])
-    tall["element±2"] = _tall(_sidebands(height, step_order, orders.cage, 2), combs["element"])
+    tall["outer±1"] = _tall(with_sidebands(height, step_order, 1.0, 1), combs["outer"])
+    tall["inner±3"] = _tall(with_sidebands(height, step_order, 1.0, 3), combs["inner"])
+    tall["element±2"] = _tall(with_sidebands(height, step_order, orders.cage, 2), combs["element"])
     scores = _scored(tall, combs["outer"].slips)
     cage = _combs(orders, orders.cage, step_order, lines)
     return scores | _scored({"cage": _tall(height[:, -BANDS:], cage)}, cage.slips)
@@ -103,7 +98,7 @@ def ranked(scores: dict[str, Score]) -> list[tuple[str, Score]]:
     return sorted(better, key=lambda item: -item[1].z)
 
 
-def _sidebands(height: Float32, step_order: float, spacing: float, reach: int) -> Float32:
+def with_sidebands(height: Float32, step_order: float, spacing: float, reach: int) -> Float32:
     """Each line's height averaged with those of its sidebands, as far as they lie on the axis."""
     total, seen, lines = height.copy(), np.ones(height.shape[2], np.float32), height.shape[2]
     for j in range(1, reach + 1):
@@ -162,7 +157,7 @@ def _middle(values: Float32) -> Float32:
 @lru_cache(maxsize=128)
 def _combs(orders: FaultOrders, order: float, step_order: float, lines: int) -> _Combs:
     cage = order == orders.cage
-    reach, finest = (CAGE_SLIP, 2e-3) if cage else (SLIP, 8e-4)
+    reach, finest = (CAGE_SLIP, 2e-3) if cage else (reach_of(step_order), 8e-4)
     each = max(finest, step_order / 25)
     slips: Float64 = np.arange(-round(reach / each), round(reach / each) + 1, dtype=np.float64) * each
     slips = slips[
@@ -210,20 +205,33 @@ def _scattered(low: float, high: float, related: Callable[[float], bool]) -> tup
     return tuple(found)
 
 
+def reach_of(step_order: float) -> float:
+    """How far a comb may lie beside its geometry, relative: its slip and the error of the speed."""
+    return SLIP if step_order <= 1 / SPEED_REVOLUTIONS else COARSE_SLIP
+
+
 def elsewhere(height: Float32, step_order: float, order: float) -> float:
     """The z of the best comb anywhere that is not a relative of this order's, on the scale of all such combs."""
+    q, z = landscape(height, step_order)
+    kin = np.zeros(q.size, np.bool_)
+    for a, b in _FAMILIARS:
+        kin |= np.abs(q * a - order * b) < 0.03 * order * b
+    return float(z[~kin].max(initial=0.1))
+
+
+def landscape(
+    height: Float32, step_order: float, highest: float = 7.6, reach: float | None = None
+) -> tuple[Float64, Float32]:
+    """Orders from 2.2 on that are no multiple of the shaft's, and the z of a comb at each, give or take its slip."""
     each = max(6e-4, step_order / 50)
-    q = 2.2 * np.exp(np.arange(0, np.log(7.6 / 2.2), each))
+    q: Float64 = 2.2 * np.exp(np.arange(0, np.log(highest / 2.2), each))
     at = np.rint(q[:, None] * np.arange(1, HARMONICS + 1) / step_order).astype(np.intp)
     tall = np.take(height, np.minimum(at, height.shape[2] - 1), axis=2).mean(axis=-1)
-    reach = round(SLIP / each)
+    slips = round((reach or reach_of(step_order)) / each)
     slid = np.lib.stride_tricks.sliding_window_view(
-        np.pad(tall, ((0, 0), (0, 0), (reach, reach)), mode="edge"), 2 * reach + 1, axis=2
+        np.pad(tall, ((0, 0), (0, 0), (slips, slips)), mode="edge"), 2 * slips + 1, axis=2
     ).max(axis=-1)
     keep = np.abs(q - np.round(q)) > 0.03
     z = _standard(np.concatenate([slid[..., :1], slid[..., keep]], axis=2), spare=0.05)[..., 1:].max(axis=1)
     z = _standard(np.concatenate([z[..., :1], z], axis=1), spare=0.1)[..., 1:].mean(axis=0)
-    kept, kin = q[keep], np.zeros(int(keep.sum()), np.bool_)
-    for a, b in _FAMILIARS:
-        kin |= np.abs(kept * a - order * b) < 0.03 * order * b
-    return float(z[~kin].max(initial=0.1))
+    return q[keep], z

@@ -15,11 +15,11 @@ from andon.events import Float32
 from detectors.bearing import FaultOrders
 from detectors.comb import (
     HARMONICS,
-    SLIP,
     Score,
     elsewhere,
     heights,
     ranked,
+    reach_of,
     scores_of,
 )
 from detectors.envelope import SIXTHS, SPEED_REVOLUTIONS, Envelope
@@ -150,7 +150,7 @@ def _stands_out(scores: dict[str, Score], step_order: float, p: CombParameters) 
     (best, first), (_, second) = ranked(scores)[:2]
     family = [score for name, score in scores.items() if name.startswith(best)]
     each_axis = min(max(score.axes[i] for score in family) for i in range(len(first.axes)))
-    most = _SLIP_RESOLVED if step_order <= 1 / SPEED_REVOLUTIONS else 0.92 * SLIP
+    most = _SLIP_RESOLVED if step_order <= 1 / SPEED_REVOLUTIONS else 0.92 * reach_of(step_order)
     slips = any(abs(slip) <= most for slip in first.slips)  # else the best fit lies outside: some other line
     over_cage = best != "outer" or first.z >= scores["cage"].z  # whose harmonics lie on the outer race's
     return slips and over_cage and each_axis >= p.each_axis_z and first.z >= p.runner_up * second.z

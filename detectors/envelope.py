@@ -86,23 +86,24 @@ def envelope_of(x: Float32, rate_hz: float, speed_hz: float, nominal_hz: float) 
 
 
 def refined_speed_hz(x: Float32, rate_hz: float, speed_hz: float) -> float:
-    """The shaft speed within ±2 % of the stated one that best fits the 1x-4x lines of a block and its square.
+    """The shaft speed within ±2 % of the stated one that best fits a block's 1x-4x lines, and its square's 1x-8x.
 
     `x` is (axes, n). A block of less than 60 revolutions resolves no better than what was stated, which is given
-    back. Error of long records about 0.05 %: against the shaft's lines in their envelope, up to the 12th.
+    back. Error on records of 150 revolutions: median 0.02 %, 1 in 60 more than 0.15 %.
     """
     n = x.shape[1]
     if n / rate_hz * speed_hz < SPEED_REVOLUTIONS:
         return speed_hz
     step = rate_hz / n / speed_hz
     shift = np.arange(-SPEED_TOLERANCE, SPEED_TOLERANCE + 1e-9, 1e-4)
-    both = np.concatenate([x, x * x])
+    score = np.zeros(shift.size)
     window = np.hanning(n).astype(np.float32)
-    lines = np.abs(fft.rfft((both - both.mean(axis=1, keepdims=True)) * window, axis=1))
-    lines = lines[:, : int(4.5 / step) + 2]
-    height = np.log(lines / background(lines, max(round(0.7 / step), 31))).clip(0, 4.0).sum(axis=0)
-    at = np.arange(1, 5)[:, None] * (1 + shift) / step
-    score = np.interp(at, np.arange(height.size), height).sum(axis=0)
+    for y, highest in ((x, 4), (x * x, 8)):
+        lines = np.abs(fft.rfft((y - y.mean(axis=1, keepdims=True)) * window, axis=1))
+        lines = lines[:, : int((highest + 0.5) / step) + 2]
+        height = np.log(lines / background(lines, max(round(0.7 / step), 31))).clip(0, 4.0).sum(axis=0)
+        at = np.arange(1, highest + 1)[:, None] * (1 + shift) / step
+        score += np.interp(at, np.arange(height.size), height).sum(axis=0)
     return float(speed_hz * (1 + shift[score >= score.max() - 1e-9].mean()))
 
 

@@ -43,12 +43,13 @@ class Setting:
 def settings_of(kind: str, given: Mapping[str, Json]) -> list[Setting]:
     """Every parameter of a kind with its sentence and its range, in the order of its model."""
     model = detector_class(kind).Parameters
+    defaults = model().model_dump(mode="json")
     standing = check(model, dict(given), f"detector {kind}").model_dump(mode="json")
     return [
         Setting(
             name=name,
             value=standing[name],
-            default=_plain(field.get_default(call_default_factory=True)),
+            default=defaults[name],
             changed=name in given,
             description=field.description or "",
             low=_bound(field.metadata, "ge", "gt"),
@@ -61,10 +62,6 @@ def settings_of(kind: str, given: Mapping[str, Json]) -> list[Setting]:
 def _bound(metadata: Sequence[Any], *names: str) -> float | None:
     found = (getattr(rule, name, None) for rule in metadata for name in names)
     return next((value for value in found if value is not None), None)
-
-
-def _plain(value: Any) -> Json:
-    return list(value) if isinstance(value, tuple | frozenset | set) else value
 
 
 def build(asset: Asset, plant: Plant) -> list[Detector]:

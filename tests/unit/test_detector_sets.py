@@ -1,10 +1,13 @@
 """Changes of the plant's detectors: what they touch, what they refuse and how, and versions that go back."""
 
+import json
+
 import pytest
 
 from andon.config import ConfigError
 from andon.detector_sets import changed, differences, next_version, read_change, version_of, with_detectors
 from andon.plant import Plant
+from detectors import kinds, settings_of
 
 PLANT = Plant.model_validate(
     {
@@ -84,6 +87,20 @@ def test_going_back_is_a_new_version_equal_to_the_old() -> None:
     assert differences(PLANT, third) == []
     assert (third.version, third.detector_set.version, third.detector_set.equals) == (3, 3, 1)
     assert version_of([PLANT, second], 4) is None
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_tells_its_parameters_with_sentence_and_default(kind: str) -> None:
+    settings = settings_of(kind, {})
+    assert json.loads(json.dumps([one.value for one in settings])) == [one.default for one in settings]
+    assert all(one.description for one in settings)
+    assert not any(one.changed for one in settings)
+
+
+def test_a_parameter_that_the_plant_gives_is_marked_with_its_range() -> None:
+    (rise,) = [one for one in settings_of("band_energy", {"rise": 0.5}) if one.name == "rise"]
+    assert (rise.value, rise.changed, rise.low, rise.high) == (0.5, True, 0, 5)
+    assert rise.default != 0.5
 
 
 def test_a_sweep_is_one_parameter_and_bounded() -> None:

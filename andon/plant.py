@@ -65,6 +65,9 @@ class Point(_Frozen):
     tacho_axis: int | None = Field(
         default=None, ge=1, le=64, description="which axis of its blocks is the tacho's pulses"
     )
+    axial_axis: int | None = Field(
+        default=None, ge=1, le=64, description="which axis of its blocks lies along the shaft"
+    )
     pulses_per_revolution: int = Field(default=1, ge=1, le=1000, description="of that tacho")
 
 

@@ -15,14 +15,14 @@ from detectors.fault_rules import RULES, fault_of
 from detectors.features import problem_of, spectrum_of
 from detectors.operating import OperatingParameters
 from detectors.pace import Pace
-from detectors.shaft_lines import LINES, shaft_lines_mm_s
+from detectors.shaft_lines import LINES, levels_mm_s, shaft_lines_mm_s
 from detectors.state import Grown
 from detectors.watching import Watching
 
 _SMOOTHING = 0.15
 _FLOOR_MM_S = 0.05  # below it a line is noise: ratios do not grow from nothing
 _SEVERITY = 400
-_SHOWN = {"half": "½x", "x1": "1x", "x2": "2x", "high": "3x-8x", "mains": "2×mains"}
+_SHOWN = {"half": "½x", "x1": "1x", "x2": "2x", "high": "3x-8x", "mains": "2×mains", "axial": "1x-2x axial"}
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class Detector(Watching[str]):
         each = shaft_lines_mm_s(
             spectrum_of(waveform), speed_hz, lines.speed_hz, p.mains_hz, p.speed_tolerance
         )
-        level: Float64 = each.max(axis=0)  # the axis that shakes most
+        level = levels_mm_s(each, _axial(point))
         if not lines.baseline.size:
             self._learn(lines, level, waveform.at_ns)
             return []
@@ -203,7 +203,8 @@ class Detector(Watching[str]):
 
     def _word(self, point: Point, watch: _Watch, fault: str, waveform: Waveform, speed_hz: float) -> Word:
         lines, ratios = watch.lines, watch.lines.ratios
-        lead = max((LINES.index(line) for line in RULES[fault].lead), key=lambda i: ratios[i])
+        leads = [LINES.index(line) for rule in RULES if rule.fault == fault for line in rule.lead]
+        lead = max(leads, key=lambda i: np.nan_to_num(ratios[i]))
         least = max(self._parameters.least_mm_s, self._parameters.ratio * float(lines.baseline[lead]))
         source = self._source(point.component)
         return Word(
@@ -239,3 +240,10 @@ class Detector(Watching[str]):
                 point, watch.lines.from_ns, watch.lines.to_ns, self._parameters.learn_blocks
             ),
         }
+
+
+def _axial(point: Point) -> int | None:
+    """The place of the axis along the shaft once the tacho's has been taken out."""
+    if point.axial_axis is None:
+        return None
+    return point.axial_axis - 1 - int(point.tacho_axis is not None and point.tacho_axis < point.axial_axis)

@@ -1,4 +1,4 @@
-"""How much a block shakes at the orders that machine faults speak at, in mm/s: half orders, 1x, 2x, above, mains."""
+"""How much a block shakes at the orders that machine faults speak at, in mm/s: ½x, 1x, 2x, above, mains, axial."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from detectors.features import STANDARD_GRAVITY, Spectrum
 GROUPS = {"half": (0.5, 1.5, 2.5), "x1": (1.0,), "x2": (2.0,), "high": (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)}
 """Orders of the shaft that are summed; beside them `mains` is twice the line frequency."""
 
-LINES = (*GROUPS, "mains")
+LINES = (*GROUPS, "mains", "axial")
 _AROUND = 0.45  # orders on either side from which the background is taken
 _LOBE = 2  # lines that a Hann window spreads a tone over, on either side
 _MEAN_OF_MEDIAN = 1.44  # of the power of noise: its median is ln 2 of its mean
@@ -19,7 +19,7 @@ _MEAN_OF_MEDIAN = 1.44  # of the power of noise: its median is ln 2 of its mean
 def shaft_lines_mm_s(
     spectrum: Spectrum, speed_hz: float, nominal_hz: float, mains_hz: float, tolerance: float
 ) -> Float64:
-    """Velocity RMS above the background in each of `LINES`, (axes, 5) float64.
+    """Velocity RMS above the background in each of `LINES` but the last, (axes, 5) float64.
 
     Twice the line frequency and a multiple of the shaft speed that the block cannot tell apart are both left
     out; a group of which nothing is left is NaN, and so is what lies above the spectrum.
@@ -43,6 +43,21 @@ def shaft_lines_mm_s(
     clear = all(apart(order) for orders in GROUPS.values() for order in orders)
     found.append(_together(spectrum, [2 * mains_hz] if clear else [], speed_hz, 0.0))
     return np.sqrt(np.stack(found, axis=1))
+
+
+def levels_mm_s(each: Float64, axial: int | None) -> Float64:
+    """One value for each of `LINES`: those across the shaft of the axis that shakes most, and 1x and 2x along it.
+
+    `each` is what `shaft_lines_mm_s` gives; `axial` the place of the axis along the shaft, None or out of reach
+    where there is none: the last is then NaN.
+
+    >>> levels_mm_s(np.array([[0, 1, 2, 0, 0], [0, 3, 4, 0, 0]]), 1)
+    array([0., 1., 2., 0., 0., 5.])
+    """
+    if axial is None or not 0 <= axial < len(each) or len(each) == 1:
+        return np.append(each.max(axis=0), np.nan)
+    across = np.delete(each, axial, axis=0).max(axis=0)
+    return np.append(across, np.hypot(*each[axial, 1:3]))
 
 
 def _together(spectrum: Spectrum, at_hz: Iterable[float], speed_hz: float, tolerance: float) -> Float64:

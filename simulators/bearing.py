@@ -39,6 +39,7 @@ class Fault(StrEnum):
 
     IMBALANCE = "imbalance"
     MISALIGNMENT = "misalignment"
+    ANGULAR_MISALIGNMENT = "angular_misalignment"
     LOOSENESS = "looseness"
     ELECTRICAL = "electrical"
 
@@ -46,12 +47,22 @@ class Fault(StrEnum):
 FAULT_LINES_MM_S: dict[Fault, dict[float, float]] = {
     Fault.IMBALANCE: {1: 5.0, 2: 0.4},
     Fault.MISALIGNMENT: {1: 1.5, 2: 4.0, 3: 1.0, 4: 0.4},
+    Fault.ANGULAR_MISALIGNMENT: {1: 2.2, 2: 0.6},
     Fault.LOOSENESS: {0.5: 1.2, 1: 1.6, 1.5: 0.9, 2: 1.4, 2.5: 0.6, 3: 1.3, 4: 1.0, 5: 0.8, 6: 0.6, 7: 0.4},
     Fault.ELECTRICAL: {2: 2.5},
 }
 """Velocity RMS that a fault of severity 1 adds, by order of the shaft; the electrical one's of the mains.
 
 Shapes after the usual diagnostic charts (ISO 13373-3:2015); each line is as strong as that and a little chance."""
+AXIAL: dict[Fault, float] = {
+    Fault.IMBALANCE: 0.2,
+    Fault.MISALIGNMENT: 0.6,
+    Fault.ANGULAR_MISALIGNMENT: 1.6,
+    Fault.LOOSENESS: 0.4,
+    Fault.ELECTRICAL: 0.3,
+}
+"""How strong a fault's lines are along the shaft, as a part of those across it (same charts)."""
+AXIAL_LINES, AXIAL_IMPACTS = 0.3, 0.5  # of a healthy shaft's lines and of the impacts
 MAINS_HZ = 50.0
 
 
@@ -62,7 +73,7 @@ class Vibration:
     `velocity_mm_s` is the RMS of the shaft's lines (imbalance 1x with its harmonics), `noise_g` the RMS of the
     noise floor, `load` 1 at nominal, `severity` 0 (healthy) to 1 (severe). `resonances_hz` colour the noise
     and ring after each impact. `slip` is the bearing's mean slip, relative to its geometry. `fault` is one of the
-    machine itself, `fault_severity` 0 to 1.
+    machine itself, `fault_severity` 0 to 1. `axial`: along the shaft, not across it.
     """
 
     speed_hz: float
@@ -76,6 +87,7 @@ class Vibration:
     resonances_hz: tuple[float, ...] = (2400.0, 4100.0)
     fault: Fault | None = None
     fault_severity: float = 0.0
+    axial: bool = False
 
 
 def impact_order(bearing: Bearing, element: Element) -> float:
@@ -139,7 +151,8 @@ def _lines(vibration: Vibration, rng: np.random.Generator, n: int, rate_hz: floa
         return total
     turn = np.arange(n, dtype=np.float32) * np.float32(2 * pi * vibration.speed_hz / rate_hz)
     for order, (share, phase) in enumerate(zip(LINE_SHARES, phases, strict=True), start=1):
-        rms_g = 2 * pi * order * vibration.speed_hz * share * vibration.velocity_mm_s / G_MM_S2
+        velocity_mm_s = vibration.velocity_mm_s * (AXIAL_LINES if vibration.axial else 1.0)
+        rms_g = 2 * pi * order * vibration.speed_hz * share * velocity_mm_s / G_MM_S2
         total += np.float32(2**0.5 * rms_g) * np.sin(np.float32(order) * turn + np.float32(phase))
     return total
 
@@ -148,9 +161,10 @@ def _fault_lines(
     vibration: Vibration, fault: Fault, rng: np.random.Generator, n: int, rate_hz: float
 ) -> Float32:
     base_hz = MAINS_HZ if fault is Fault.ELECTRICAL else vibration.speed_hz
+    severity = vibration.fault_severity * (AXIAL[fault] if vibration.axial else 1.0)
     total, after_s = np.zeros(n), np.arange(n) / rate_hz
     for order, velocity_mm_s in FAULT_LINES_MM_S[fault].items():
-        rms_mm_s = velocity_mm_s * vibration.fault_severity * np.exp(0.15 * rng.standard_normal())
+        rms_mm_s = velocity_mm_s * severity * np.exp(0.15 * rng.standard_normal())
         amplitude_g = 2**0.5 * 2 * pi * order * base_hz * rms_mm_s / G_MM_S2
         total += amplitude_g * np.sin(2 * pi * order * base_hz * after_s + rng.uniform(0, 2 * pi))
     return total.astype(np.float32)
@@ -181,7 +195,8 @@ def _strength(
     vibration: Vibration, bearing: Bearing, element: Element, at_s: Float64, rng: np.random.Generator
 ) -> Float64:
     """How hard each impact is: the load where the damage is just then, and a little chance."""
-    strength = IMPACT_G * vibration.severity * vibration.load * np.exp(0.12 * rng.standard_normal(at_s.size))
+    heard = AXIAL_IMPACTS if vibration.axial else 1.0
+    strength = IMPACT_G * vibration.severity * vibration.load * heard * np.exp(0.12 * rng.standard_normal(at_s.size))
     phase = rng.uniform(0, 2 * pi)
     match element:
         case Element.OUTER_RACE:  # stays in the load zone

@@ -26,9 +26,10 @@ CONDITION: dict[Element | Fault | None, str] = {
     Element.INNER_RACE: "bearing_inner_race",
     Element.ROLLING_ELEMENT: "bearing_rolling_element",
     **{fault: fault.value for fault in Fault},
+    Fault.ANGULAR_MISALIGNMENT: "misalignment",
 }
 UNKNOWN = "bearing_unknown"
-SAID = ("none", UNKNOWN, *(condition for truth, condition in CONDITION.items() if truth is not None))
+SAID = tuple(dict.fromkeys(["none", UNKNOWN, *CONDITION.values()]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def tell(chosen: Sequence[Case], jobs: int, step: Callable[[str], None]) -> list
 def told_of(case: Case) -> Told:
     """What the detectors of the product, as they come, say of one case."""
     bearing = Bearing.model_validate(BEARING)
-    point = Point(id="DE", component="bearing_de", kind="waveform", bearing=bearing, speed_hz=SPEED_HZ)
+    point = Point(
+        id="DE", component="bearing_de", kind="waveform", bearing=bearing, speed_hz=SPEED_HZ, axial_axis=2
+    )
     kinds = tuple(DetectorSettings(kind=kind) for kind in KINDS)
     asset = Asset(id="rig", name="rig", asset_class="rig", path="e/s/a/l/c", points=(point,), detectors=kinds)
     detectors = build(asset, Plant(name="rig", assets=(asset,)))
@@ -105,9 +108,12 @@ def _blocks(case: Case, bearing: Bearing) -> Iterator[Waveform]:
             now = replace(now, element=case.truth, severity=case.severity)
         elif k >= HEALTHY_BLOCKS and isinstance(case.truth, Fault):
             now = replace(now, fault=case.truth, fault_severity=case.severity)
-        samples = synthesise(now, np.random.default_rng([who, *seed, k]), n=SAMPLES, rate_hz=RATE_HZ)
+        rng = np.random.default_rng([who, *seed, k])
+        across = synthesise(now, rng, n=SAMPLES, rate_hz=RATE_HZ)
+        along = synthesise(replace(now, axial=True), rng, n=SAMPLES, rate_hz=RATE_HZ)
+        samples = np.stack([across, along], axis=1)
         at_ns, told_hz = (k + 1) * PERIOD_S * SECOND_NS, now.speed_hz * (1 + case.speed_error)
-        yield Waveform("rig", "DE", at_ns, RATE_HZ, samples[:, None], "g", told_hz, Origin("rig", k, at_ns))
+        yield Waveform("rig", "DE", at_ns, RATE_HZ, samples, "g", told_hz, Origin("rig", k, at_ns))
 
 
 def rows(told: Sequence[Told]) -> list[Row]:
@@ -133,5 +139,8 @@ def confusion(told: Sequence[Told]) -> list[list[str]]:
     """A table of truth (down) by what was said (across), with its heads; a dot is nothing."""
     pairs = Counter((CONDITION[one.case.truth], one.said) for one in told)
     shown = [said for said in SAID if any(one.said == said for one in told)]
-    lines = [[truth, *(str(pairs[truth, said] or "·") for said in shown)] for truth in CONDITION.values()]
+    lines = [
+        [truth, *(str(pairs[truth, said] or "·") for said in shown)]
+        for truth in dict.fromkeys(CONDITION.values())
+    ]
     return [["truth", *shown], *lines]

@@ -11,7 +11,12 @@ INNER = Case(Element.INNER_RACE, 0.5, 1.0, 0.0)
 
 @pytest.mark.parametrize(
     ("truth", "said"),
-    [(None, "none"), (Element.OUTER_RACE, "bearing_outer_race"), (Fault.IMBALANCE, "imbalance")],
+    [
+        (None, "none"),
+        (Element.OUTER_RACE, "bearing_outer_race"),
+        (Fault.IMBALANCE, "imbalance"),
+        (Fault.ANGULAR_MISALIGNMENT, "misalignment"),
+    ],
 )
 def test_a_clear_case_is_told_as_what_it_is(truth: Element | Fault | None, said: str) -> None:
     told = quality.told_of(Case(truth, 0.5, 1.0, 0.01))
@@ -32,4 +37,4 @@ def test_only_a_wrong_name_is_a_false_naming() -> None:
 def test_every_truth_is_tried_at_every_severity_noise_and_speed_error() -> None:
     cases = quality.cases()
     assert {case.truth for case in cases} == {None, *Element, *Fault}
-    assert len(set(cases)) == len(cases) == 8 * 3 * 2 * 3
+    assert len(set(cases)) == len(cases) == 9 * 3 * 2 * 3

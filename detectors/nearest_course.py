@@ -1,4 +1,7 @@
-"""How unlike any earlier course the latest six values are: the distance to the nearest one."""
+"""How unlike any earlier course the latest one is, over two lengths: the distance to the nearest.
+
+The distance at every lag is a running sum, so that a reading costs a few additions per lag however long a course.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -7,45 +10,76 @@ import numpy as np
 
 from andon.events import Float32, Float64
 
-LENGTH = 6
-MOST = 256
-_FEWEST = 20
+COUNT = 4
+"""How many distances there are."""
+
+LAGS = 2048  # readings: a week of five minutes
+_MEANS = (3, 3, 12, 12)  # readings whose mean is compared
+LENGTHS = [24, 24, 96, 96]
+"""Readings of a course."""
+
+_LONGEST = 96
+_KEPT = LAGS + _LONGEST
+_FEWEST = 100  # readings before a distance means anything
 
 
 @dataclass(slots=True)
 class Courses:
-    """Earlier courses, as they were and with large values compressed; every `stride`-th is kept, 12 KB in all."""
+    """The readings of late, plain and compressed by asinh, and the squared distance at every lag: 135 KB at most.
 
-    kept: Float32 = field(default_factory=lambda: np.zeros((MOST, 2, LENGTH), np.float32))
-    held: int = 0
-    stride: int = 1
-    count: int = 0
-    past: Float64 = field(default_factory=lambda: np.zeros((2, 2 * LENGTH)))
-
-
-def strangeness(courses: Courses, y: float) -> list[float]:
-    """Mean distance of the latest course to the nearest that does not overlap it, plain and compressed by asinh.
-
-    0 while fewer than 20 are known. When `MOST` are kept, every second one goes and half as many come.
+    `past` (COUNT, n) holds the latest readings from `at` on, newest first, so that none has to move; it grows.
     """
-    courses.past[:, :-1] = courses.past[:, 1:]
-    courses.past[:, -1] = y, math.asinh(y)
+
+    count: int = 0
+    at: int = 0
+    recent: Float64 = field(default_factory=lambda: np.zeros((2, 12)))
+    past: Float32 = field(default_factory=lambda: np.zeros((COUNT, 0), np.float32))
+    squares: Float64 = field(default_factory=lambda: np.zeros((COUNT, 0)))
+
+
+def strangeness(courses: Courses, y: float) -> Float64:
+    """Distance of the latest course to the nearest that does not overlap it (COUNT,), NaN while none is known.
+
+    Over 24 readings, by means of 3, and over 96, by means of 12: plain, then compressed.
+    """
+    now = _enter(courses, y)
+    count, past = courses.count, courses.past[:, courses.at :]
+    known = min(count - 1, LAGS)
+    if known > courses.squares.shape[1]:
+        courses.squares = np.pad(courses.squares, ((0, 0), (0, min(known + _FEWEST, LAGS - known + 1))))
+    squares = courses.squares
+    for k, length in enumerate(LENGTHS):
+        lags = squares[k, :known]
+        lags += np.square(now[k] - past[k, 1 : known + 1], dtype=np.float64)
+        if (leave := min(count - 1 - length, LAGS)) > 0:
+            gone = past[k, length]
+            squares[k, :leave] -= np.square(gone - past[k, length + 1 : length + 1 + leave], dtype=np.float64)
+    if count <= _FEWEST:
+        return np.full(COUNT, np.nan)
+    return np.array([_nearest(squares[k], count, length) for k, length in enumerate(LENGTHS)])
+
+
+def _nearest(squares: Float64, count: int, length: int) -> float:
+    """Of the lags at which the earlier course is whole and ended as the latest began."""
+    whole = min(count - length, LAGS)
+    if whole < length:
+        return math.nan
+    return math.sqrt(max(0.0, float(squares[length - 1 : whole].min())))
+
+
+def _enter(courses: Courses, y: float) -> Float32:
+    """Put the means up to the next reading before all earlier ones."""
+    recent = courses.recent
+    recent[:, :-1] = recent[:, 1:]
+    recent[:, -1] = y, math.asinh(y)
+    if courses.count == 0:
+        recent[:] = recent[:, -1:]
+    if courses.at == 0:
+        kept = courses.past[:, :_KEPT]
+        courses.at = max(_FEWEST, kept.shape[1])
+        courses.past = np.concatenate([np.zeros((COUNT, courses.at), np.float32), kept], axis=1)
+    courses.at -= 1
     courses.count += 1
-    if courses.count < 2 * LENGTH:
-        return [0.0, 0.0]
-    said = [0.0, 0.0]
-    if courses.held > _FEWEST:
-        now = courses.past[:, LENGTH:].astype(np.float32)
-        said = np.abs(courses.kept[: courses.held] - now).sum(axis=2).min(axis=0).tolist()
-    if courses.count % courses.stride == 0:
-        _keep(courses)
-    return said
-
-
-def _keep(courses: Courses) -> None:
-    """Keep the course that ended as the latest began."""
-    if courses.held == MOST:
-        courses.kept[: MOST // 2] = courses.kept[::2].copy()
-        courses.held, courses.stride = MOST // 2, 2 * courses.stride
-    courses.kept[courses.held] = courses.past[:, :LENGTH]
-    courses.held += 1
+    now = np.concatenate([recent[:, -mean:].mean(axis=1) for mean in _MEANS[::2]]).astype(np.float32)
+    courses.past[:, courses.at] = now
+    return now

@@ -3,89 +3,85 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from andon.events import Float64
+from detectors.thinned import Thinned
 
-LEARN = 100
-"""Values from which the first quantiles and tails are taken; from then on a number is judged."""
+LEARN = 150
+"""Readings from which the first quantiles and tails are taken; from then on a number is judged."""
 
 MOST = 30.0  # decades: beyond it all is equally impossible
-_SCALE_FLOOR = 0.02  # of a tail, in units of the number: less is resolution
-_FIT_EACH = 16
+_HIGH = 0.9  # quantile from which a tail is fitted
+_LEVELS = np.linspace(0, _HIGH, 46)[1:]
+_FIT_EACH, _FIT_SHARE = 10, 40  # fitted again after as many, or this part of all so far
+_FEWEST = 20
+_MOST_SHAPE = 0.6
+_FLAT = 0.1  # mean excess where the past has none, in units of the number
+_SPANS_HALF = 2.0  # spans seen from which half of what was said counts
 _LN10 = float(np.log(10.0))
-_HALF = float(-np.log10(0.5))
+_DECADES = np.append(0.0, -np.log10(1 - _LEVELS))
 
 
 @dataclass(slots=True)
 class Past:
-    """The past of a group of numbers that began together: median, 0.9 quantile, and moments of what lay beyond."""
+    """The past of all numbers, NaN where one did not exist: 100 KB; and the quantiles and tails taken from it."""
 
-    count: int = 0
-    first: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
-    middle: Float64 = field(default_factory=lambda: np.zeros(0))
-    high: Float64 = field(default_factory=lambda: np.zeros(0))
-    spread: Float64 = field(default_factory=lambda: np.zeros(0))
-    beyond: Float64 = field(default_factory=lambda: np.zeros((3, 0)))
-    tail: Float64 = field(default_factory=lambda: np.zeros((2, 0)))
+    kept: Thinned = field(default_factory=Thinned)
+    fit_at: int = LEARN
+    seen: Float64 = field(default_factory=lambda: np.zeros(0))
+    levels: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
+    tail: Float64 = field(default_factory=lambda: np.zeros((0, 0)))
 
 
-def decades(past: Past, now: Float64) -> Float64:
-    """Decades of improbability of each number, 0 while there are no more than `LEARN`; then they are learned.
+def decades(past: Past, now: Float64, spans: Float64) -> Float64:
+    """Decades of improbability of each number, NaN before reading `LEARN` and where there is none; then they are learned.
 
-    Up to the 0.9 quantile interpolated between quantiles, beyond it the tail of a generalised Pareto
+    `spans` are the readings that each number is taken over: numbers nearer to each other say much the same, so
+    that a past of a few spans proves little, and its decades count for less.
+
+    Up to the 0.9 quantile by steps between quantiles, beyond it the tail of a generalised Pareto
     distribution fitted by moments, its shape kept within 0 .. 0.6.
     Source: Hosking and Wallis, Technometrics 29 (1987) 339-349.
     """
-    past.count += 1
-    if past.count <= LEARN:
-        past.first = now[None, :] if past.count == 1 else np.vstack([past.first, now])
-        if past.count == LEARN:
-            _begin(past)
-        return np.zeros(now.size)
-    said = _judge(past, now)
-    _learn(past, now)
-    return said
-
-
-def _begin(past: Past) -> None:
-    rows = np.sort(past.first, axis=0)
-    past.middle, past.high = rows[LEARN // 2].copy(), rows[int(0.9 * LEARN)].copy()
-    past.spread = np.abs(rows - past.middle).mean(axis=0)
-    tail = np.maximum(rows[int(0.9 * LEARN) + 1 :] - past.high, 0)
-    number = np.full(past.high.size, float(len(tail)))
-    past.beyond = np.stack([number, tail.sum(axis=0), (tail * tail).sum(axis=0)])
-    past.first = np.zeros((0, 0))
-    _fit(past)
+    count = past.kept.count
+    if count >= past.fit_at:
+        _fit(past)
+        past.fit_at = count + max(_FIT_EACH, count // _FIT_SHARE)
+    said = _judge(past, now) if past.tail.size else np.full(now.size, np.nan)
+    if past.seen.size == 0:
+        past.seen = np.zeros(now.size)
+    past.seen += np.isfinite(now)
+    past.kept.add(now.astype(np.float32))
+    return said * (past.seen / (past.seen + _SPANS_HALF * spans))
 
 
 def _fit(past: Past) -> None:
-    """Shape and scale of the tail, by its moments."""
-    number, total, squares = past.beyond
-    mean = total / number
-    square = mean * mean
-    shape = np.clip(0.5 * (1 - square / np.maximum(squares / number - square, 1e-12)), 1e-4, 0.6)
-    past.tail = np.stack([shape / np.maximum(mean * (1 - shape), _SCALE_FLOOR), shape * _LN10])
+    """Quantiles, and shape and scale of the tail by its moments, of every number that was seen often enough."""
+    rows = np.sort(past.kept.rows[: past.kept.held], axis=0)
+    seen = np.count_nonzero(np.isfinite(rows), axis=0)
+    past.levels = np.full((_LEVELS.size, seen.size), np.nan)
+    past.tail = np.full((2, seen.size), np.nan)
+    for many in set(seen[seen >= _FEWEST].tolist()):
+        of = seen == many
+        _fit_alike(past, of, rows[:many, of].astype(np.float64))
+
+
+def _fit_alike(past: Past, of: NDArray[np.bool_], rows: Float64) -> None:
+    places = (_LEVELS * len(rows)).astype(np.int64)
+    past.levels[:, of] = rows[places]
+    beyond = rows[places[-1] :] - rows[places[-1]]
+    mean, variance = beyond.mean(axis=0), beyond.var(axis=0)
+    flat = mean <= 1e-12
+    mean = np.where(flat, np.maximum(_FLAT, 1e-3 * np.abs(rows[places[-1]])), mean)
+    variance = np.where(flat, mean * mean, np.maximum(variance, 1e-30))
+    shape = np.clip(0.5 * (1 - mean * mean / variance), 1e-6, _MOST_SHAPE)
+    past.tail[:, of] = np.stack([shape, mean * (1 - shape)])
 
 
 def _judge(past: Past, now: Float64) -> Float64:
-    bend, shape = past.tail
-    tail = np.log1p(bend * np.maximum(now - past.high, 0)) / shape
-    upper = np.clip((now - past.middle) / np.maximum(past.high - past.middle, 1e-9), 0, 1)
-    lower = np.clip(now / np.maximum(past.middle, 1e-9), 0, 1)
-    said: Float64 = np.minimum(_HALF * lower + (1 - _HALF) * upper + tail, MOST)
+    shape, scale = past.tail
+    body = _DECADES[np.count_nonzero(past.levels < now, axis=0)]
+    tail = np.log1p(shape * np.maximum(now - past.levels[-1], 0) / scale) / (shape * _LN10)
+    said: Float64 = np.minimum(body + tail, MOST)
     return said
-
-
-def _learn(past: Past, now: Float64) -> None:
-    """Quantiles by stochastic approximation with a gain of the spread over the count."""
-    gain = past.spread * (2.5 / past.count)
-    past.middle += gain * np.where(now > past.middle, 0.5, -0.5)
-    over = now > past.high
-    excess = np.where(over, now - past.high, 0.0)
-    past.high += 3 * gain * np.where(over, 0.9, -0.1)
-    past.beyond[0] += over
-    past.beyond[1] += excess
-    past.beyond[2] += excess * excess
-    if past.count % _FIT_EACH == 0:
-        _fit(past)
-    past.spread += (np.abs(now - past.middle) - past.spread) / past.count

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from andon.events import SECOND_NS, Float64, Int64
-from detectors.nearest_course import Courses, strangeness
+from detectors.nearest_course import COUNT as COURSES
+from detectors.nearest_course import LENGTHS, Courses, strangeness
 
-CORE, DAILY, WEEKLY = 17, 20, 23
-"""How many numbers there are at once, after a day, and after three weeks: the later ones stand behind."""
+COUNT = 14 + COURSES + 6
+"""How many numbers a reading has: level and spread, forecast, courses, day and week."""
+SPANS = np.array([6, 24, 72] * 4 + [12, 24] + LENGTHS + [1, 6, 24] * 2, np.float64)
+"""Readings that each is taken over."""
 
 SETTLE = (
     100  # readings from which a channel's own zero and unit are taken, and before a spread means anything
@@ -27,6 +30,7 @@ _OF = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3])  # which signal each span is of: val
 _LONGEST = 72
 _FLOOR = 1e-3  # spreads below a thousandth of the channel's unit are resolution
 _FAR = 1e3  # beyond so many units all values are alike
+_NONE = (math.nan, math.nan, math.nan)
 
 
 def _zeros(n: int) -> Float64:
@@ -35,17 +39,15 @@ def _zeros(n: int) -> Float64:
 
 @dataclass(slots=True)
 class Season:
-    """What is usual at each phase of a day or week, how often it was seen, and the usual distance from it."""
+    """What is usual at each phase of a day or week, and how often it was seen."""
 
     usual: Float64
     seen: Float64
-    distance: float = 0.0
-    distances: int = 0
 
 
 @dataclass(slots=True)
 class Shape:
-    """What is remembered of one channel: 20 KB, most of it courses."""
+    """What is remembered of one channel, most of it courses."""
 
     settling: int = 0
     count: int = 0
@@ -66,7 +68,7 @@ class Shape:
 
 
 def look(shape: Shape, at_ns: int, value: float) -> list[Float64]:
-    """Take the next value; gives its CORE, DAILY or WEEKLY numbers, each larger the stranger, in no unit.
+    """Take the next value; gives its `COUNT` numbers, each larger the stranger, in no unit; NaN where there is none yet.
 
     The first `SETTLE` values give the channel its zero and its unit: theirs come all at once, with the last
     of them, without those of the first `_YOUNG`, which have no past to be beside.
@@ -86,18 +88,25 @@ def look(shape: Shape, at_ns: int, value: float) -> list[Float64]:
 def _numbers(shape: Shape, at_ns: int, value: float) -> Float64:
     shape.count += 1
     at_s = at_ns // SECOND_NS
+    age_s = at_s - int(shape.first_ns[0]) // SECOND_NS
     y = min(max((value - shape.zero) / shape.unit, -_FAR), _FAR)
-    day, day_unit = _season(shape.day, at_s % _DAY_S * _DAY_BINS // _DAY_S, y)
-    week, week_unit = _season(shape.week, at_s % _WEEK_S * _WEEK_BINS // _WEEK_S, y)
+    day = _season(shape.day, at_s % _DAY_S * _DAY_BINS // _DAY_S, y)
+    week = _season(shape.week, at_s % _WEEK_S * _WEEK_BINS // _WEEK_S, y)
     error = _foresee(shape, y)
     mean, variance = _roll(shape, np.array([y, day, week, error]))
-    age_s, m = at_s - int(shape.first_ns[0]) // SECOND_NS, np.abs(mean[3:]).tolist()
-    more = [abs(error), m[4], math.sqrt(variance[8]), *strangeness(shape.courses, y)]
-    if age_s >= _DAY_S:
-        more += [abs(day) / day_unit, m[0], m[1]]
-    if age_s >= 3 * _WEEK_S:
-        more += [abs(week) / week_unit, m[2], m[3]]
-    return np.concatenate([_beside_past(shape, mean, variance), more])
+    m = np.abs(mean[3:]).tolist()
+    forecast = m[4], math.sqrt(variance[8])
+    daily = abs(day), m[0], m[1]
+    weekly = abs(week), m[2], m[3]
+    return np.concatenate(
+        [
+            _beside_past(shape, mean, variance),
+            forecast,
+            strangeness(shape.courses, y),
+            daily if age_s >= _DAY_S else _NONE,
+            weekly if age_s >= 3 * _WEEK_S else _NONE,
+        ]
+    )
 
 
 def _anchor(shape: Shape) -> None:
@@ -107,16 +116,13 @@ def _anchor(shape: Shape) -> None:
     shape.unit = max(spread, 0.01 * abs(shape.zero), 1e-9)
 
 
-def _season(season: Season, phase: int, y: float) -> tuple[float, float]:
-    """How far a value lies from what is usual at this phase, and the usual distance, before it is learned."""
-    seen, unit = float(season.seen[phase]), season.distance + 0.01
+def _season(season: Season, phase: int, y: float) -> float:
+    """How far a value lies from what is usual at this phase, before it is learned."""
+    seen = float(season.seen[phase])
     distance = y - float(season.usual[phase]) if seen else 0.0
-    if seen:
-        season.distances += 1
-        season.distance += (abs(distance) - season.distance) / season.distances
     season.seen[phase] = seen + 1
     season.usual[phase] += max(0.1, 1 / (seen + 1)) * (y - season.usual[phase])
-    return distance, unit
+    return distance
 
 
 def _foresee(shape: Shape, y: float) -> float:
@@ -158,4 +164,6 @@ def _beside_past(shape: Shape, mean: Float64, variance: Float64) -> Float64:
     deviation = step / (np.sqrt(shape.past_square / max(1, n - 1)) + _FLOOR)
     shape.past_mean += step / n
     shape.past_square += step * (now - shape.past_mean)
+    if n <= _YOUNG:
+        deviation[:] = np.nan
     return np.concatenate([np.maximum(deviation, 0), np.maximum(-deviation, 0)])

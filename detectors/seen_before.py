@@ -10,7 +10,7 @@ MOST = 96
 _BLOCK = 50  # values of which the most surprising is remembered
 _LEAST = 0.4  # less is not remembered: nothing that counts is as small
 _COUNTS_FROM = 0.8
-_ALIKE, _WORTH, _WORTH_ANY = 0.35, 0.4, 0.2
+_ALIKE, _WORTH, _WORTH_ANY = 0.35, 0.4, 0.4
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Memory:
 
 
 def discounted(memory: Memory, parts: Float64, size: float) -> float:
-    """The surprise less 0.4 for each tenfold of times that much the same has been seen, and 0.2 for any as large.
+    """The surprise less 0.4 for each tenfold of times that much the same has been seen, and as much for any as large.
 
     `parts` is what the surprise consists of, `size` their mean. Much the same: at least half as large, and apart
     by no more than 0.35 of its length. The block before counts only once another has passed: an event that

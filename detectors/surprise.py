@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,24 +12,24 @@ from andon.plant import Asset, Point
 from detectors.baseline import cleared, shape
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
-from detectors.operating import RunningParameters
 from detectors.nearest_course import COUNT as COURSES
-from detectors.own_past import Past, decades
+from detectors.operating import RunningParameters
+from detectors.own_past import LEARN, Past, decades
 from detectors.pace import Pace
-from detectors.scalar_shape import COUNT, Shape, look
+from detectors.scalar_shape import COUNT, SPANS, Shape, look
 from detectors.seen_before import Memory, discounted
 from detectors.watching import Watching
 
 _HOLD = 0.85  # of what a part said: parts of one event seldom speak in the same reading
 _WHAT = (
     *("level", "level", "level", "spread", "spread", "spread") * 2,
-    *("forecast",) * 3 + ("course",) * COURSES + ("day",) * 3 + ("week",) * 3,
+    *("forecast",) * 2 + ("course",) * COURSES + ("day",) * 3 + ("week",) * 3,
 )
 
 
 @dataclass(slots=True)
 class _Watch:
-    """One channel: its shape, the past of its numbers, and what was said. 50 KB while it learns, 40 later."""
+    """One channel: its shape, the past of its numbers, and what was said: 250 KB at most."""
 
     last_ns: int = -1
     from_ns: int = 0
@@ -53,15 +54,17 @@ class _State:
 class Detector(Watching[str]):
     """Any declared scalar channel against its own past, at whatever rate it comes.
 
-    Seventeen to twenty-three numbers (level and spread over three spans, errors of a forecast, distance from earlier
-    courses and from the usual day and week) each become decades of improbability beside their own past; their held mean is the surprise, less
-    what such surprises in the past take off. Raises at `limit`, updates when it is surprised again, clears when
-    calm. Silent for the first 150 readings of a channel.
+    Eighteen to twenty-four numbers (level and spread over three spans, errors of a forecast, distance from earlier
+    courses and from the usual day and week) each become decades of improbability beside their own past; their
+    held mean is the surprise, less what such surprises in the past take off. Raises at `limit`, updates when it is surprised again, clears when
+    calm. Silent for the first `learn_count` readings of a channel.
     Source: measured on the Numenta Anomaly Benchmark (Lavin and Ahmad, IEEE ICMLA 2015).
     """
 
     kind = "surprise"
-    version = "1"
+    version = "2"
+    channel_bytes: ClassVar[int] = 256 * 1024
+    """Of state per channel at most: it grows with the first thousand readings, and no further after two thousand."""
 
     class Parameters(RunningParameters):
         """When a scalar is called unusual."""
@@ -71,7 +74,10 @@ class Detector(Watching[str]):
             description="The channels that are judged (point/quantity); left out, all that the plant document declares.",
         )
         limit: float = Field(
-            default=1.2, gt=0.3, le=10, description="Mean decades of improbability that are a finding."
+            default=1.4, gt=0.3, le=10, description="Mean decades of improbability that are a finding."
+        )
+        learn_count: int = Field(
+            default=300, ge=LEARN, le=100_000, description="Readings of a channel before it is judged."
         )
         rest_share: float = Field(
             default=0.05,
@@ -143,6 +149,8 @@ class Detector(Watching[str]):
         p, episode, speaker = self._parameters, watch.episode, self._speakers[channel]
         watch.calm = watch.calm + 1 if watch.surprise < p.limit / 2 else 0
         rest = min(max(p.rest_least, p.rest_share * watch.judged), p.rest_most)
+        if watch.judged <= p.learn_count:
+            return []
         if watch.surprise >= p.limit and (watch.said_at < 0 or watch.judged - watch.said_at >= rest):
             watch.said_at = watch.judged
             word = self._word(channel, watch, value, origin)
@@ -186,7 +194,7 @@ def _judge(watch: _Watch, at_ns: int, value: float) -> None:
 
 
 def _weigh(watch: _Watch, numbers: Float64) -> None:
-    said = decades(watch.past, numbers)
+    said = decades(watch.past, numbers, SPANS)
     active = int(np.count_nonzero(np.isfinite(said)))
     watch.held = np.fmax(_HOLD * watch.held, said)
     if active:

@@ -18,7 +18,7 @@ from andon.plant import Asset, DetectorSettings, Plant, Point
 from detectors import build
 from detectors.surprise import Detector
 
-PARAMETERS: dict[str, Json] = {"surprise": {"limit": 0.8}}
+PARAMETERS: dict[str, Json] = {"surprise": {"limit": 1.0, "learn_count": 150}}
 
 _CHANNEL, _UNIT = "P/value", "1"
 _SPEAKS = 0.5  # the score from which the product itself says something

@@ -75,4 +75,4 @@ def test_undeclared_channels_and_units_are_left_alone() -> None:
 def test_the_state_of_a_channel_is_bounded() -> None:
     own = detector()
     told(np.random.default_rng(6).standard_cauchy(7000), own)
-    assert size_bytes(own.snapshot()) < 48 * 1024
+    assert size_bytes(own.snapshot()) < Detector.channel_bytes

@@ -60,7 +60,6 @@ function start(plot) {
     locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN",
   });
   plot.addEventListener("andon:span", () => markSpan(plot, chart));
-  chart.on("brushEnd", ({ areas }) => fillSpan(plot, areas));
   chart.on("datazoom", () => {
     const { startValue, endValue } = chart.getOption().dataZoom[0];
     drawn.set(plot, { chart, text: null, view: [startValue, endValue] });
@@ -69,21 +68,23 @@ function start(plot) {
   return chart;
 }
 
-// A stretch of time is marked on the plot: its ends go into the form that the plot's figure names.
+// A stretch of time is marked by pressing its two ends on the plot: they go into the form for labels.
 function markSpan(plot, chart) {
-  chart.setOption({ brush: { toolbox: [], xAxisIndex: 0, brushMode: "single" } });
-  chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX" } });
-  plot.scrollIntoView({ block: "center" });
-}
-
-function fillSpan(plot, areas) {
-  const span = areas[0]?.coordRange;
   const form = document.getElementById("label-form");
-  if (!span || !form) return;
-  for (const [name, at] of [["from", span[0]], ["to", span[1]]]) {
-    form.elements[name].value = new Date(at).toISOString().slice(0, 19); // the axis shows plant time as UTC
-  }
-  form.elements.what.focus();
+  const ends = [];
+  const press = ({ offsetX }) => {
+    const at = chart.convertFromPixel({ xAxisIndex: 0 }, offsetX);
+    ends.push(new Date(at).toISOString().slice(0, 19)); // the axis shows plant time as UTC
+    form.elements[ends.length === 1 ? "from" : "to"].value = ends.at(-1);
+    if (ends.length < 2) return;
+    chart.getZr().off("click", press);
+    [form.elements.from.value, form.elements.to.value] = ends.sort();
+    plot.classList.remove("marking");
+    form.elements.what.focus();
+  };
+  plot.classList.add("marking");
+  plot.scrollIntoView({ block: "center" });
+  chart.getZr().on("click", press);
 }
 
 function common(colour) {

@@ -24,6 +24,7 @@ from detectors.watching import MACHINE, Watching
 _MOST = 1e100  # far beyond any reading, so that squares stay finite
 _NEAR = 2.0  # reaches: what is further away is not followed
 _REMEMBERED = 1.5  # times the learned rows: so long a feature's largest distance is remembered
+_BESIDE = 0.5  # of the largest distance of all: what is small beside it is its echo in other channels
 _NAMED = 3  # channels that a finding names
 
 
@@ -89,7 +90,7 @@ class Detector(Watching[int]):
             default=48, ge=8, le=500, description="Rows whose mean is judged; half of them for the unrest."
         )
         limit: float = Field(
-            default=2.5,
+            default=2.6,
             gt=0,
             le=100,
             description="Distance from the baseline, in its own reach, that counts.",
@@ -107,10 +108,11 @@ class Detector(Watching[int]):
             description="Reaches that it may follow in all: a slow fault is seen then.",
         )
         recovered: float = Field(
-            default=0.2,
+            default=0.4,
             ge=0,
             lt=1,
-            description="Part of a feature's largest distance below which it counts as back, though not where it was.",
+            description="Part of a feature's largest distance below which it counts as back, though not where it was; "
+            "half of it for the largest of all features.",
         )
         raise_count: int = Field(
             default=45, ge=1, le=10_000, description="Rows beyond the limit needed to raise."
@@ -231,7 +233,8 @@ class Detector(Watching[int]):
         else:
             distance = distance_of(self._parameters.method, state.together, away)
         state.peak = np.maximum(state.peak * self._fading, distance)
-        distance[distance < self._parameters.recovered * state.peak] = 0.0
+        largest = np.maximum(state.peak, _BESIDE * state.peak.max())
+        distance[distance < self._parameters.recovered * largest] = 0.0
         state.by_channel = distance.reshape(3, -1).max(axis=0)
         state.score = float(state.by_channel.max())
 

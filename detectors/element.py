@@ -36,7 +36,7 @@ class CombParameters(OperatingParameters):
     """When an element is named. z is the number of robust standard deviations above the null."""
 
     name_z: float = Field(
-        default=5.5, gt=0, le=50, description="z that an element's comb must reach to be named."
+        default=5.0, gt=0, le=50, description="z that an element's comb must reach to be named."
     )
     runner_up: float = Field(
         default=1.5, ge=1, le=10, description="Times the next element's z that the named one must reach."

@@ -15,6 +15,7 @@ VERBS = {
     "demo": "a simulated plant at work, everything embedded, console in the browser",
     "run": "the installation that andon.toml describes",
     "replay": "a recording, or an installation's own history, through the same line, as fast as it goes",
+    "explain": "one finding with all that it rests on, as a page in one file",
     "evaluate": "what the detectors make of a recorded data set, as a table and JSON",
     "check": "what is wrong with a configuration or machine, and how to mend it",
     "discover": "listens to a broker or browses an OPC UA server, and proposes the mapping",

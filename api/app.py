@@ -17,6 +17,7 @@ from api.pages import WEB, build_id
 from api.web import (
     asset_pages,
     detector_pages,
+    finding_pages,
     inbox,
     pipeline_page,
     problem_pages,
@@ -71,6 +72,7 @@ def create_app(context: Context) -> FastAPI:
         problem_pages,
         asset_pages,
         detector_pages,
+        finding_pages,
         pipeline_page,
     ):
         app.include_router(page.router, include_in_schema=False)

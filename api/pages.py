@@ -53,7 +53,8 @@ def static(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with what they are filled in by."""
     environment = Environment(
         loader=FileSystemLoader(WEB / "templates"),
         autoescape=True,
@@ -79,7 +80,7 @@ def render(request: Request, visit: Visit, template: str, place: str, **values: 
     words = visit.words
     flash = _flash_of(request, words)
     body = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             t=words,
@@ -135,7 +136,7 @@ def refusal_page(request: HTTPConnection, refusal: Refusal) -> Response:
     words = words_of(negotiate(request.cookies.get(LANGUAGE), request.headers.get("accept-language", "")))
     code = refusal.code if f"refused.{refusal.code}" in words else "broken"
     body = (
-        _environment()
+        environment()
         .get_template("refusal.html")
         .render(
             t=words,

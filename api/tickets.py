@@ -13,7 +13,7 @@ from andon.events import Priority
 from api import steps
 from api.answers import plain
 from api.visit import ContextOf, Visit, VisitOf
-from ticketing import store
+from ticketing import findings, store
 from ticketing.service import By
 from ticketing.ticket import Ticket, TicketState
 
@@ -83,6 +83,16 @@ def occurrences(context: ContextOf, ticket_id: int, limit: Limit = 200, offset: 
         store.ticket(conn, ticket_id, limit=1)
         found = store.occurrences(conn, ticket_id, limit=limit, offset=offset)
     return JSONResponse({"items": plain(found), "limit": limit, "offset": offset})
+
+
+@router.get("/findings/{finding}")
+def finding(context: ContextOf, finding: str) -> Response:
+    """One finding as it was folded: its numbers with their limits, its detector and version, its trace id."""
+    with reading(context.database) as conn:
+        found = findings.finding(conn, finding)
+    if found is None:
+        raise HTTPException(404, "there is no such finding")
+    return JSONResponse(plain(found))
 
 
 @router.get("/findings/{finding}/evidence")

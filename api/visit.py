@@ -47,7 +47,7 @@ def visit_of(request: Request, context: Annotated[Context, Depends(context_of)])
         context=context,
         plant=plant,
         words=words,
-        time=PlantTime(_zone(plant.time_zone), context.now(), words),
+        time=PlantTime(zone_named(plant.time_zone), context.now(), words),
         theme=theme if theme in THEMES else "auto",
         actor=_actor(request, plant),
     )
@@ -73,7 +73,8 @@ def _actor(request: Request, plant: Plant) -> str:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of that name; UTC where there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -116,6 +116,14 @@ def open_gaps(conn: Connection, source: str | None = None) -> list[Gap]:
     return _read(conn, unended if source is None else unended.where(gaps.c.source == source))
 
 
+def between(conn: Connection, asset: str, source: str, from_ns: int, to_ns: int) -> list[Gap]:
+    """Those of an asset, or of all that a source says, that touch this time and were not filled, oldest first."""
+    of_it = (gaps.c.asset == asset) | (gaps.c.asset.is_(None) & (gaps.c.source == source))
+    ended = gaps.c.to_ns.is_(None) | (gaps.c.to_ns > from_ns)
+    wanted = select(gaps).where(of_it, gaps.c.from_ns < to_ns, ended, gaps.c.backfilled.is_(False))
+    return _read(conn, wanted.order_by(gaps.c.from_ns, gaps.c.id))
+
+
 def _row(gap: Gap) -> dict[str, Json]:
     return {
         "source": gap.source,

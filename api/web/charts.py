@@ -11,6 +11,11 @@ from api.web.formats import PlantTime, number, quantity, unit
 MOST_ROWS = 24
 BAND = re.compile(r"band_(\d+)_(\d+)(?:\.\d+)?")
 MOST_PEAKS = 6
+MOST_BARS = 16
+_TERMS = re.compile(r"\b(?:axial|load|mains|speed)\b")
+_STEPS = frozenset({"active", "state", "stops"})
+"""Quantities that stay what they are until the next value: drawn as steps."""
+
 MAIN_MARKER = {
     "bearing_outer_race": "BPFO",
     "bearing_inner_race": "BPFI",
@@ -33,19 +38,32 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-def charts_of(evidence: Mapping[str, Json], condition: str, words: Words, time: PlantTime) -> list[Chart]:
-    """The charts that the evidence holds, the most telling one for that condition first."""
+def charts_of(
+    evidence: Mapping[str, Json], condition: str, words: Words, time: PlantTime, onset_ns: int | None = None
+) -> list[Chart]:
+    """The charts that the evidence holds, the most telling one for that condition first; the trend marks the onset."""
     charts = []
-    for name in ("trend", "trend_beside", "envelope", "spectrum"):
+    for name in ("trend", "trend_beside", "contributions", "envelope", "spectrum"):
         shape = evidence.get(name)
         if not shape or not shape.get("value"):
             continue
-        if name.startswith("trend"):
+        if name == "trend":
+            charts.append(
+                trend({**shape, "onset_ns": onset_ns, "forecast": evidence.get("forecast")}, words, time)
+            )
+        elif name == "trend_beside":
             charts.append(replace(trend(shape, words, time), name=name))
+        elif name == "contributions":
+            charts.append(_contributions(shape, evidence, words))
         else:
             charts.append(_spectrum(name, shape, MAIN_MARKER.get(condition, ""), words))
     first = "envelope" if condition.startswith("bearing_") else "trend"
     return sorted(charts, key=lambda chart: chart.name != first)
+
+
+def term(name: str, words: Words) -> str:
+    """The name of a line or a state with the words in it in the reader's language: `2×mains`, `speed 24.7 Hz`."""
+    return _TERMS.sub(lambda found: words(f"term.{found[0]}"), name)
 
 
 def quantity_name(channel: str, words: Words) -> str:
@@ -55,13 +73,15 @@ def quantity_name(channel: str, words: Words) -> str:
     name = words(key) if key in words else measured
     if (band := BAND.fullmatch(measured)) is not None:
         name = words("chart.band", low=number(float(band[1])), high=number(float(band[2])))
-    return words("chart.channel", name=name, point=point) if point else name
+    place = words(f"place.{point}") if f"place.{point}" in words else point
+    return words("chart.channel", name=name, point=place) if point else name
 
 
 def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     """A value over time, with zones, limit and baseline where it has them.
 
-    `event_ns` marks a moment, and `until_ns` is how far the axis goes then, so that silence shows.
+    `event_ns` marks a moment, and `until_ns` is how far the axis goes then, so that silence shows. `onset_ns` marks
+    where a condition began, and `forecast` draws when a limit is reached, if that can be said.
     """
     at_ns: Sequence[int] = shape["at_ns"]
     value: Sequence[float | None] = shape["value"]
@@ -80,15 +100,57 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
         "baseline": baseline,
         "zones": _with_last_zone(shape.get("zones") or ()),
         "words": said,
+        "steps": shape["channel"].rpartition("/")[2] in _STEPS,
+        "marks": [],
     }
+    if shape.get("onset_ns") is not None and at_ns[0] <= shape["onset_ns"] <= at_ns[-1]:
+        spec["marks"].append({"at_ms": time.shifted_ms(shape["onset_ns"]), "name": words("chart.onset")})
     if shape.get("event_ns"):
-        spec["event"] = {"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")}
+        spec["marks"].append({"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")})
         spec["until_ms"] = time.shifted_ms(shape["until_ns"])
+    spec |= _foretold(shape.get("forecast"), sign, words, time)
     full = _trend_summary(shape, name, words, time)
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
     rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
     label = quantity_name(shape["channel"].rpartition("/")[2], words)
     return Chart("trend", label, words("chart.trend_title", name=name), full, spec, columns, rows)
+
+
+def _foretold(
+    forecast: Mapping[str, Json] | None, sign: str, words: Words, time: PlantTime
+) -> dict[str, Json]:
+    """The forecast's interval for the drawing; nothing where it does not know."""
+    if forecast is None or forecast["at_ns"] == "unknown":
+        return {}
+    at_ns = [forecast["at_ns"][name] for name in ("low", "median", "high")]
+    foretold = {
+        "at_ms": [time.shifted_ms(at) for at in at_ns],
+        "times": [time.at(at) for at in at_ns],
+        "limit": forecast["limit"],
+        "name": words("chart.forecast", value=quantity(forecast["limit"], sign)),
+    }
+    return {"forecast": foretold}
+
+
+def _contributions(shape: Mapping[str, Json], evidence: Mapping[str, Json], words: Words) -> Chart:
+    """How much each channel carries, the largest first."""
+    carried = sorted(zip(shape["channel"], shape["value"], strict=True), key=lambda pair: -abs(pair[1]))
+    named = [(quantity_name(channel, words), value) for channel, value in carried[:MOST_BARS]]
+    trend_of = evidence.get("trend") or {}
+    sign, limit = trend_of.get("unit", ""), trend_of.get("limit")
+    spec = {
+        "kind": "bars",
+        "unit": unit(sign),
+        "name": [name for name, _ in named],
+        "value": [value for _, value in named],
+        "limit": limit,
+        "words": {"limit": words("chart.limit", value=quantity(limit, sign)) if limit is not None else ""},
+    }
+    title = words("chart.contributions_title")
+    summary = words("chart.contributions_summary", name=named[0][0], value=quantity(named[0][1], sign))
+    columns = (words("asset.channel"), words("chart.contribution"))
+    rows = tuple((name, quantity(value, sign)) for name, value in named)
+    return Chart("contributions", title, title, summary, spec, columns, rows)
 
 
 def _trend_summary(shape: Mapping[str, Json], name: str, words: Words, time: PlantTime) -> str:
@@ -112,7 +174,10 @@ def _trend_summary(shape: Mapping[str, Json], name: str, words: Words, time: Pla
 def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> Chart:
     value: Sequence[float] = shape["value"]
     step_hz, sign = shape["dx_hz"], shape["unit"]
-    markers = [{**m, "main": bool(main) and main in m["name"]} for m in shape.get("markers", ())]
+    markers = [
+        {"name": term(m["name"], words), "hz": m["hz"], "main": bool(main) and main in m["name"]}
+        for m in shape.get("markers", ())
+    ]
     spec: dict[str, Json] = {
         "kind": "spectrum",
         "name": words(f"chart.{name}_title"),

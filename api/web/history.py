@@ -32,6 +32,7 @@ class Folded:
     numbers: str
     rule: str
     set_version: int
+    finding: str
 
 
 def folded(one: Occurrence, visit: Visit) -> Folded:
@@ -45,6 +46,7 @@ def folded(one: Occurrence, visit: Visit) -> Folded:
         numbers=shown[0] if shown else "",
         rule=fold_sentence(one.fold, visit.words, visit.time),
         set_version=one.set_version,
+        finding=one.finding,
     )
 
 

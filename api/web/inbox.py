@@ -13,8 +13,9 @@ from api.pages import render
 from api.visit import Visit, VisitOf
 from api.web.charts import Chart, charts_of
 from api.web.evidence import evidence_of
+from api.web.reader import Reader
 from api.web.rows import row_of
-from api.web.surroundings import around
+from api.web.surroundings import around, moment_of
 from api.web.wording import asset_name, limit_sources, person_name, score_text, verdict, why_this_person
 from ticketing import store
 from ticketing.states import OUTCOMES, Step
@@ -89,7 +90,8 @@ def _chosen(conn: Connection, ticket: Ticket, visit: Visit) -> Chosen:
         verdict=verdict(headline, words, visit.time),
         confidence=score_text(headline.confidence),
         sources=limit_sources(headline.numbers, words),
-        charts=charts_of(evidence, headline.condition, words, visit.time) or around(ticket, visit),
+        charts=charts_of(evidence, headline.condition, words, visit.time)
+        or around(moment_of(ticket), Reader.of(visit)),
         suggested=_suggested(ticket, visit),
     )
 

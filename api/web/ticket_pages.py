@@ -15,11 +15,13 @@ from api.visit import ContextOf, Visit, VisitOf
 from api.web import history
 from api.web.charts import charts_of
 from api.web.evidence import evidence_of
+from api.web.explained import forecast_of, grounds, number_row
 from api.web.next_step import suggested_of, what_next
+from api.web.reader import Reader
 from api.web.rows import row_of
-from api.web.surroundings import around
+from api.web.surroundings import around, moment_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
-from ticketing import store
+from ticketing import findings, store
 from ticketing.causes import CAUSES
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
@@ -70,10 +72,13 @@ def ticket(
     with reading(visit.context.database) as conn:
         detail = store.ticket(conn, ticket_id, limit=MOST if everything else SHOWN)
         evidence = evidence_of(conn, detail)
+        head = findings.finding(conn, detail.ticket.headline.finding)
         numbers = history.numbers_of(conn, detail)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
+    reader = Reader.of(visit)
+    rows = [number_row(one, words, visit.time) for one in found.headline.numbers]
     return render(
         request,
         visit,
@@ -87,7 +92,14 @@ def ticket(
         sources=limit_sources(found.headline.numbers, words),
         states=list(TicketState),
         reached=list(TicketState).index(found.state),
-        charts=charts_of(evidence, found.headline.condition, words, visit.time) or around(found, visit),
+        head=head,
+        forecast=forecast_of(evidence, words, visit.time),
+        limits=[row for row in rows if row.limit],
+        grounds=grounds(head, evidence, reader) if head else [],
+        charts=charts_of(
+            evidence, found.headline.condition, words, visit.time, head.onset_ns if head else None
+        )
+        or around(moment_of(found), reader),
         occurrences=[history.folded(one, visit) for one in detail.occurrences],
         occurrences_left=max(0, found.occurrence_count - len(detail.occurrences)),
         activity=history.activity(detail.events, visit),

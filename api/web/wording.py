@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 from andon.events import Number
 from andon.plant import Asset, Plant
 from api.catalogue import Words
+from api.web.charts import quantity_name, term
 from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from detectors.flaws import FLAWS
 from ticketing.errors import Missing
@@ -15,6 +16,12 @@ from ticketing.ticket import Candidate, Fold, Headline, Suggestion
 _COUNTS = frozenset({"harmonics", "severity", "spikes"})
 _NAMES_A_LIMIT = frozenset({"velocity_rms"})
 """Numbers whose limit comes from a standard or the plant; the others' are the detector's own."""
+_CHANNELS = frozenset({"channel", "channels"})
+"""Texts that are channels, to be said in words."""
+
+_TERMED = frozenset({"line", "state"})
+"""Texts with a word of ours among figures and units."""
+
 _MORE = (("better_bearings", "finding.better_bearings"), ("reached_low_s", "finding.reached"))
 """What is said after the sentence, where the finding has something to fill it."""
 _FOLD_NUMBERS = {"apart_s": MISSING, "since_s": MISSING, "late_s": MISSING}
@@ -30,6 +37,11 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     """What is wrong, in one sentence with the numbers that crossed."""
     arguments = finding_arguments(headline.numbers, headline.text, time)
     arguments.setdefault("point", headline.component)
+    for name in _CHANNELS & arguments.keys():
+        named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
+        arguments[name] = words("list.and").join(named)
+    for name in _TERMED & arguments.keys():
+        arguments[name] = term(arguments[name], words)
     if (flaw := FLAWS.get(arguments.get("flaw", ""))) is not None:
         arguments["flaw"] = flaw.zh if words.language == "zh" else flaw.en
     key = f"finding.{headline.condition}.verdict"

@@ -13,6 +13,7 @@ from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
 from api.visit import THEMES
+from api.web import sources
 from api.web.pipeline_page import STAGES
 from ingest.freshness import State
 from ingest.refusal import Reason
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
 
 CONDITIONS = (
-    *("unusual_course", "not_judged", "not_assessable", "velocity_change", "velocity_change"),
+    *("unusual_course", "not_judged", "not_assessable", "velocity_change"),
     *("neighbour_rise", "operating_change"),
     *("level_shift", "drift", "variance_rise", "variance_collapse", "stuck_value", "spikes"),
     *("zone_c", "zone_d", "band_energy_rise", "bearing_outer_race", "bearing_inner_race", "process_change"),
@@ -66,6 +67,15 @@ MACHINE_DEEDS = (
     *("problem_opened", "problem_joined", "comment", "photo"),
 )
 REFUSALS = ("no_token", "wrong_token", "foreign_host", "foreign_origin", "not_found", "broken")
+
+
+def numbers_said() -> set[str]:
+    """The names of the numbers that detectors give, as they stand in their code."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "detectors").glob("*.py")]
+    proposed = {"active", "on_delay", "pause", "off_delay", "activations", "standing_s"}  # of chattering
+    return proposed | {name for text in texts for name in re.findall(r'Number\(\s*"(\w+)"', text)}
+
+
 FAMILIES: dict[str, Iterable[str]] = {
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
@@ -97,10 +107,29 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("person_unknown", "backup_unknown", "master_is_closed", "proposal_answered"),
     ),
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
+    "explain.": (
+        *("onset", "said_at", "baseline", "shape", "operating_state", "ended_by", "masked"),
+        *("detector", "version", "set", "hash", "confidence", "block", "trace", "id"),
+    ),
+    "explain.block_": ("acquisition", "state", "health", "prognosis"),
+    "explain.shape_": ("day", "week"),
+    "explain.state_": ("speed", "load"),
     "false_alarm.": ("planned_work", "sensor_loose", "process_change", "known_noise"),
     "finding.": [f"{condition}.{part}" for condition in CONDITIONS for part in ("name", "verdict")],
-    "flash.": ("assign", "false_alarm", "declared", "done", "refused", "stale", "photo", "not_done", "promoted", "marked"),
+    "flash.": (
+        "assign",
+        "false_alarm",
+        "declared",
+        "done",
+        "refused",
+        "stale",
+        "photo",
+        "not_done",
+        "promoted",
+        "marked",
+    ),
     "fold.": FoldRule,
+    "forecast.": sources.REASONS.values(),
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
@@ -108,9 +137,11 @@ FAMILIES: dict[str, Iterable[str]] = {
     "label.is_": What,
     "letter.": Reason,
     "next.title_": ("assign", "accept", "resolve", "sign", "relearn"),
+    "number.": numbers_said(),
     "outcome.": Outcome,
     "packml.": [state.name for state in PackMLState],
     "pipeline.is_": ("connected", "disconnected", "down", "unknown"),
+    "place.": ("alarm", "machine"),
     "priority.": get_args(Priority),
     "problem_state.": ProblemState,
     "problems.gap_": ("resolved", "activation"),
@@ -126,7 +157,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "shaft_line_ratio",
         ),
         *("neighbour_ratio", "common_ratio", "mean_abs"),
-        *("stops", "active", "delay"),
+        *("stops", "active", "delay", "distance", "voltage"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
     ),
     "relearn.why_": ("repair", "operating_change"),
@@ -152,11 +183,13 @@ FAMILIES: dict[str, Iterable[str]] = {
         "outcome",
         "relearn",
     ),
+    "source.": [key.removeprefix("source.") for _, key in sources.PARTS],
     "stage.": STAGES,
     "state.": TicketState,
     "step.": Step,
     "stop.": (*("message", "category", "state", "reason_value", "point", "component", "detector", "error"),),
     "sub_state.": SubState,
+    "term.": ("axial", "load", "mains", "speed"),
     "theme.next_": THEMES,
     "tick.": ("solved", "no_derived_risk", "no_further_support"),
     "time.": ("day", "hour", "minute"),
@@ -165,7 +198,7 @@ FAMILIES: dict[str, Iterable[str]] = {
 """What a key that is put together at run time can be: its beginning, and every end that the code can give it."""
 
 
-def sources() -> Iterable[str]:
+def files() -> Iterable[str]:
     for pattern in ("**/*.py", "web/templates/*.html", "web/static/*.js"):
         for path in API.glob(pattern):
             if "vendor" not in path.parts:
@@ -176,23 +209,20 @@ def literal_keys() -> set[str]:
     """Keys that stand whole in the code: t("a.b"), words("a.b", …), say(answer, "a.b"), key = "a.b"."""
     known = set(words_of("en"))
     return {
-        key
-        for text in sources()
-        for key in re.findall(r"[\"'](\w+\.\w+(?:\.\w+)*)[\"']", text)
-        if key in known
+        key for text in files() for key in re.findall(r"[\"'](\w+\.\w+(?:\.\w+)*)[\"']", text) if key in known
     }
 
 
 def called_keys() -> set[str]:
     """Keys in the calls that look them up, known or not."""
     calls = r"(?:\bt|\bwords|\.html|\bsay\(\w+,)\(?\s*[\"'](\w+(?:\.\w+)+)[\"'](?! ~)"
-    return {key for text in sources() for key in re.findall(calls, text)}
+    return {key for text in files() for key in re.findall(calls, text)}
 
 
 def beginnings() -> set[str]:
     """Beginnings of keys that are put together: t("state." ~ x) and words(f"state.{x}")."""
     found: set[str] = set()
-    for text in sources():
+    for text in files():
         found |= set(re.findall(r"(?<!\w)t\([\"']([\w.]+)[\"'] ~", text))
         found |= set(re.findall(r"f[\"']([a-z_]+\.[a-z_]*)\{", text))
     return {

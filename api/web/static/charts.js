@@ -1,10 +1,17 @@
 // Draws each figure[data-chart] from the JSON beside it; colours come from the style sheet, words from the page.
 
+import { barsOption } from "./bars.js";
 import { stepsOption, sweepOption } from "./steps.js";
 import { spectrumOption } from "./spectrum.js";
 import { trendOption } from "./trend.js";
 
-const OPTIONS = { trend: trendOption, spectrum: spectrumOption, steps: stepsOption, sweep: sweepOption };
+const OPTIONS = {
+  trend: trendOption,
+  spectrum: spectrumOption,
+  bars: barsOption,
+  steps: stepsOption,
+  sweep: sweepOption,
+};
 const NAMES = [
   "ink", "soft", "line", "edge", "surface", "accent", "accent-soft", "critical",
   "zone-a", "zone-b", "zone-c", "zone-d", "zone-edge",
@@ -22,8 +29,20 @@ export function drawCharts(root) {
   for (const figure of root.querySelectorAll("[data-chart]")) draw(figure);
 }
 
-/** Redraw when the window, the theme or the visible tab changes. */
+/** Redraw when the window, the theme or the visible tab changes; on paper in the light colours. */
 export function watchCharts() {
+  const root = document.documentElement;
+  let theme;
+  window.addEventListener("beforeprint", () => {
+    theme = root.dataset.theme;
+    root.dataset.theme = "light";
+    redraw(true);
+  });
+  window.addEventListener("afterprint", () => {
+    if (theme === undefined) delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    redraw(true);
+  });
   window.addEventListener("resize", () => redraw(false));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(true));
 }

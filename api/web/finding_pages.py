@@ -1,0 +1,25 @@
+"""One finding on a page of its own, whatever ticket it lies on."""
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from andon.database import reading
+from api.pages import render
+from api.visit import VisitOf
+from api.web.explained import explain
+from api.web.reader import Reader
+from ticketing import findings
+
+router = APIRouter()
+
+
+@router.get("/findings/{finding_id}")
+def finding(request: Request, visit: VisitOf, finding_id: str) -> Response:
+    """The finding explained; what `andon explain` writes as a file."""
+    with reading(visit.context.database) as conn:
+        found = findings.finding(conn, finding_id)
+        if found is None:
+            raise HTTPException(404, "there is no such finding")
+        it = explain(conn, found, Reader.of(visit))
+    return render(request, visit, "finding.html", "tickets", it=it, live=True)

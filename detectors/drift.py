@@ -14,7 +14,7 @@ from detectors.baseline import cleared, source_of
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
 from detectors.forecast import ahead, reached
-from detectors.scalar_bins import Bins, Span
+from detectors.scalar_bins import Bins, Span, fill
 from detectors.scalar_bins import take as put
 from detectors.scalar_channels import Channels, Heard
 from detectors.slope import Slope, slope_of
@@ -163,7 +163,7 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the points that a block of readings completes."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn)
+        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
 
     def snapshot(self) -> State:
         """The state as arrays and JSON."""
@@ -211,6 +211,9 @@ class Detector:
         onset_ns = max(watch.over_ns, min(at_ns, round(slope.zero * p.part_spans * p.span_ns)))
         watch.episode.onset_ns = onset_ns
         return [speaker.raises(watch.episode, onset_ns, self._word(channel, watch, slope, at_ns, origin))]
+
+    def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
+        return fill(self._state.channels[channel].bins, at_ns, value, self._parameters.span_ns)
 
     def _relearn(self, channel: str, why: Declaration) -> list[Finding]:
         watch = self._state.channels[channel]

@@ -27,8 +27,8 @@ MOST_LINES = 800
 class Trend:
     """A trend that keeps both the whole life, thinned, and the recent past as it was, in 240 points.
 
-    The life keeps the largest of every `stride` values, and `stride` doubles each time it is full. `short()` does
-    with half the points: 2 KB.
+    The life keeps the largest of every `stride` values, and `stride` doubles each time it is full; `oldest` is where
+    the ring of the recent past begins. `short()` does with half the points: 2 KB.
     """
 
     life_at_ns: Int64 = field(default_factory=lambda: np.zeros(LIFE, np.int64))
@@ -39,6 +39,7 @@ class Trend:
     recent_at_ns: Int64 = field(default_factory=lambda: np.zeros(RECENT, np.int64))
     recent: Float64 = field(default_factory=lambda: np.zeros(RECENT))
     held: int = 0
+    oldest: int = 0
 
     @classmethod
     def short(cls) -> Self:
@@ -53,12 +54,26 @@ class Trend:
 
     def add(self, at_ns: int, value: float) -> None:
         """Take the next value; times must not go back."""
-        if self.held == self.recent.size:
-            self._age(int(self.recent_at_ns[0]), float(self.recent[0]))
-            self.recent_at_ns[:-1], self.recent[:-1] = self.recent_at_ns[1:], self.recent[1:]
-            self.held -= 1
-        self.recent_at_ns[self.held], self.recent[self.held] = at_ns, value
-        self.held += 1
+        if self.held < self.recent.size:
+            at = self.held
+            self.held += 1
+        else:
+            at = self.oldest
+            self._age(int(self.recent_at_ns[at]), float(self.recent[at]))
+            self.oldest = (at + 1) % self.held
+        self.recent_at_ns[at], self.recent[at] = at_ns, value
+
+    def extend(self, at_ns: Int64, value: Float64) -> None:
+        """Take many values, as `add` would one by one; times must not go back."""
+        room, size = self.recent.size - self.held, self.recent.size
+        ring = (self.oldest + np.arange(self.held)) % size
+        times = np.concatenate([self.recent_at_ns[ring], at_ns])
+        values = np.concatenate([self.recent[ring], value])
+        aged = max(0, values.size - size)
+        self._age_all(times[:aged], values[:aged])
+        self.held, self.oldest = values.size - aged, (self.oldest + max(0, at_ns.size - room)) % size
+        ring = (self.oldest + np.arange(self.held)) % size
+        self.recent_at_ns[ring], self.recent[ring] = times[aged:], values[aged:]
 
     def _age(self, at_ns: int, value: float) -> None:
         if self.waiting and value <= self.life[self.lived - 1]:
@@ -71,6 +86,18 @@ class Trend:
             self.life_at_ns[self.lived], self.life[self.lived] = at_ns, value
             self.lived += 1
         self.waiting = (self.waiting + 1) % self.stride
+
+    def _age_all(self, at_ns: Int64, value: Float64) -> None:
+        """Stride by stride, the largest of each; the last one may go on with what ages next."""
+        at = 0
+        while at < value.size:
+            if not self.waiting and self.lived == self.life.size:
+                self._thin()
+            upto = at + self.stride - self.waiting
+            largest = at + int(value[at:upto].argmax())
+            waiting = (self.waiting + value[at:upto].size) % self.stride
+            self._age(int(at_ns[largest]), float(value[largest]))
+            self.waiting, at = waiting, upto
 
     def _thin(self) -> None:
         pairs, half = self.life.reshape(-1, 2), self.life.size // 2
@@ -85,8 +112,9 @@ class Trend:
         return at_ns[later], value[later]
 
     def _points(self) -> tuple[Int64, Float64]:
-        at_ns = np.concatenate([self.life_at_ns[: self.lived], self.recent_at_ns[: self.held]])
-        return at_ns, np.concatenate([self.life[: self.lived], self.recent[: self.held]])
+        ring = (self.oldest + np.arange(self.held)) % self.recent.size
+        at_ns = np.concatenate([self.life_at_ns[: self.lived], self.recent_at_ns[ring]])
+        return at_ns, np.concatenate([self.life[: self.lived], self.recent[ring]])
 
     def shape(
         self,

@@ -55,6 +55,10 @@ class Intake(Generic[Key]):
             if (key := keys[i]) is not None and quality < _NOT_GOOD and isfinite(value)
         ]
 
+    def key(self, readings: Readings, index: int) -> Key | None:
+        """The key of a channel of the block."""
+        return self._table(readings)[0][index]
+
     def _table(self, readings: Readings) -> tuple[list[Key | None], NDArray[np.bool_] | None]:
         """The key of each channel, and which have one; None if none has."""
         names = (readings.channels, readings.units)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from andon.events import Declaration, Event, Finding, Number, Origin
+from andon.events import Declaration, Event, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
 from andon.ports import State
 from detectors.baseline import cleared, source_of
 from detectors.episode import Word
 from detectors.evidence import significant
 from detectors.forecast import ahead, reached
+from detectors.scalar_bins import fill
 from detectors.scalar_bins import take as put
 from detectors.scalar_channels import Channels, Heard
 from detectors.state import flatten, load
@@ -68,7 +69,7 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the spans that a block of readings completes."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn)
+        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
 
     def snapshot(self) -> State:
         """The state as arrays and JSON."""
@@ -86,6 +87,9 @@ class Detector:
             return []
         word = self._word(channel, watch, at_ns, origin)
         return speak(watch, said, self._channels.speakers[channel], word, p)
+
+    def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
+        return fill(self._state.channels[channel].bins, at_ns, value, self._parameters.span_ns)
 
     def _relearn(self, channel: str, why: Declaration) -> list[Finding]:
         watch = self._state.channels[channel]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from andon.events import Declaration, Declared, PackMLState, StopAlarm
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.events import Declaration, Declared, Float64, Int64, PackMLState, StopAlarm
 
 STATE = "state"
 """The channel whose value is the PackML StateCurrent number."""
@@ -34,6 +37,10 @@ class Running:
         if state == PackMLState.EXECUTE and before not in {None, PackMLState.EXECUTE}:
             self.since_ns = at_ns
             self.stops = {reason: ns for reason, ns in self.stops.items() if ns > at_ns}
+
+    def stays(self, value: Float64) -> bool:
+        """Whether all these readings of the state channel say what was said before, so that they change nothing."""
+        return self.state is not None and bool((np.rint(value) == self.state).all())
 
     def take_stop(self, alarm: StopAlarm) -> None:
         """Take a stop alarm or its clearing."""
@@ -73,3 +80,15 @@ class Running:
         if any(stop_ns <= at_ns for stop_ns in self.stops.values()):
             return False
         return self.since_ns is None or at_ns - self.since_ns >= settle_ns
+
+    def judged(self, at_ns: Int64, settle_ns: int) -> NDArray[np.bool_]:
+        """`runs_at` of many times, in the present state."""
+        if self.state not in {None, PackMLState.EXECUTE}:
+            return np.zeros(at_ns.size, np.bool_)
+        ends = [*self.stops.values(), *([] if self.maintained_ns is None else [self.maintained_ns])]
+        runs = np.ones(at_ns.size, np.bool_)
+        if ends:
+            runs &= at_ns < min(ends)
+        if self.since_ns is not None:
+            runs &= at_ns - self.since_ns >= settle_ns
+        return runs

@@ -4,6 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from andon.events import Float64, Int64
+
 _FAR = 3.0  # times the usual root that one move counts for at most
 _SLOW = 0.002  # weight of a move in what is usual
 _SAME = 1e-9  # relative: below it two values are one, whatever arithmetic they went through
@@ -69,6 +73,38 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
     bins.total += value
     bins.last, bins.last_ns = value, at_ns
     return over
+
+
+def fill(bins: Bins, at_ns: Int64, value: Float64, span_ns: int) -> int:
+    """Take the first readings at once, those that lie in the span that is being filled; gives how many."""
+    if not bins.readings or int(at_ns[0]) // span_ns != bins.number:
+        return 0
+    many = int(np.searchsorted(at_ns, (bins.number + 1) * span_ns))
+    value = value[:many]
+    move = np.abs(np.diff(value, prepend=bins.last))
+    move = move[move > _SAME * np.abs(value)]
+    bins.moves += many
+    if move.size:
+        bins.real += move.size
+        bins.finest = min(bins.finest or math.inf, float(move.min()))
+        _add_roots(bins, move)
+    bins.readings += many
+    bins.total = float(np.add.accumulate(np.concatenate(([bins.total], value)))[-1])  # in the order they came
+    bins.last, bins.last_ns = float(value[-1]), int(at_ns[many - 1])
+    return many
+
+
+def _add_roots(bins: Bins, move: Float64) -> None:
+    """`_root` of each, summed up."""
+    usual, moved = bins.usual, bins.moved
+    for root in np.sqrt(move).tolist():
+        if usual:
+            root = min(root, _FAR * usual)
+            usual += (root - usual) * _SLOW
+        else:
+            usual = root
+        moved += root
+    bins.usual, bins.moved = usual, moved
 
 
 def _root(bins: Bins, move: float) -> float:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from andon.events import Declaration, Event, Family, Finding, Origin, Readings, StopAlarm
+from andon.events import Declaration, Event, Family, Finding, Float64, Int64, Origin, Readings, StopAlarm
 from andon.plant import Asset
 from detectors.baseline import RELEARNED
+from detectors.columns import Column, columns, in_order, in_turn, is_long
 from detectors.episode import Speaker, parameters_hash
 from detectors.intake import Intake
 from detectors.running import STATE, Running
@@ -16,6 +19,7 @@ _FAMILIES = {"Cel": Family.TEMPERATURE, "[degF]": Family.TEMPERATURE, "K": Famil
 _FAMILIES |= dict.fromkeys(("A", "mA", "V", "kV", "W", "kW", "Hz"), Family.ELECTRICAL)
 
 Take = Callable[[str, int, float, Origin], Sequence[Finding]]
+Calm = Callable[[str, Int64, Float64], int]
 Relearn = Callable[[str, Declaration], Sequence[Finding]]
 
 
@@ -83,8 +87,16 @@ class Channels:
         }
         self._intake = Intake(self._wanted)
 
-    def follow(self, event: Event, heard: Heard, take: Take, relearn: Relearn) -> list[Finding]:
-        """What `take` says of each value that may be judged, and `relearn` of each channel whose baseline is over."""
+    def follow(self, event: Event, heard: Heard, take: Take, relearn: Relearn, calm: Calm) -> list[Finding]:
+        """What `take` says of each value that may be judged, and `relearn` of each channel whose baseline is over.
+
+        Of a long block `calm` takes at once what says nothing (`detectors/columns.py`).
+        """
+        if isinstance(event, Readings) and event.asset == self._asset and is_long(event):
+            told = [(self._intake.key(event, column.index), column.sound()) for column in columns(event)]
+            wanted = [(channel, column) for channel, column in told if channel and column.row.size]
+            if all(heard.running.stays(column.value) for channel, column in wanted if channel == STATE):
+                return self._at_once(wanted, event.origin, heard, take, calm)
         findings: list[Finding] = []
         if isinstance(event, Declaration):
             for channel in self._over(event):
@@ -107,6 +119,30 @@ class Channels:
                 if heard.running.runs_at(at_ns, self._settle_ns):
                     yield at_ns, channel, value
 
+    def _at_once(
+        self,
+        wanted: Sequence[tuple[str, Column]],
+        origin: Origin,
+        heard: Heard,
+        take: Take,
+        calm: Calm,
+    ) -> list[Finding]:
+        """Channel by channel, since none knows of another, and the machine's state stays what it is."""
+        said: list[tuple[int, Finding]] = []
+        for channel, column in wanted:
+            newest = int(column.at_ns.max())
+            if channel == STATE:
+                heard.running.state_ns = max(heard.running.state_ns, newest)
+                continue
+            last_ns = heard.last_ns.get(channel, -1)
+            before = np.maximum.accumulate(np.concatenate(([last_ns], column.at_ns[:-1])))
+            heard.last_ns[channel] = max(last_ns, newest)
+            judged = heard.running.judged(column.at_ns, self._settle_ns) & (column.at_ns > before)
+            said += in_turn(
+                column.picked(judged), partial(calm, channel), partial(_taken, take, channel, origin)
+            )
+        return in_order(said)
+
     def _over(self, event: Declaration) -> list[str]:
         """Repaired, or of a machine that is run in another way from here on."""
         if event.asset != self._asset or event.what not in RELEARNED:
@@ -119,3 +155,7 @@ class Channels:
 
     def _wanted(self, channel: str, unit: str) -> str | None:
         return channel if channel == STATE or self.units.get(channel) == unit else None
+
+
+def _taken(take: Take, channel: str, origin: Origin, at_ns: int, value: float) -> Sequence[Finding]:
+    return take(channel, at_ns, value, origin)

@@ -111,7 +111,7 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the scalars in a block of readings."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn)
+        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
 
     def snapshot(self) -> State:
         """The state as arrays and JSON."""
@@ -136,6 +136,33 @@ class Detector:
             return []
         return self._speak(channel, watch, spike_ns, at_ns, origin)
 
+    def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
+        """Take the readings up to the one that ends the learning period or that may be a spike."""
+        watch, many = self._state.channels[channel], at_ns.size
+        if watch.ring.size < _RING or watch.waits.size or watch.episode.stands:
+            return 0
+        seen = np.concatenate([watch.ring, value])
+        if watch.frozen_ns < 0:
+            many = self._calm_learning(watch, at_ns, seen)
+        elif np.ptp(seen) > watch.limit:  # else none can be far from any other
+            middle, spread = _middles(seen)
+            far = np.abs(value - middle) > np.maximum(watch.limit, _AWAY * _TO_SIGMA * spread)
+            many = int(far.argmax()) if far.any() else many
+        if many:
+            watch.trend.extend(at_ns[:many], value[:many])
+            watch.ring = seen[many : many + _RING].copy()
+        return many
+
+    def _calm_learning(self, watch: _Watch, at_ns: Int64, seen: Float64) -> int:
+        most = int(np.searchsorted(at_ns, watch.first_ns + self._learn_ns))
+        middle, spread = _middles(seen)
+        off, local = np.abs(seen[_RING:] - middle), _AWAY * _TO_SIGMA * spread
+        for many, (far, least) in enumerate(zip(off[:most].tolist(), local[:most].tolist(), strict=True)):
+            if watch.count >= _RING and far > max(self._least(watch), least):
+                return many
+            _stray(watch, far)
+        return most
+
     def _freeze(self, watch: _Watch, at_ns: int) -> None:
         p, watch.frozen_ns = self._parameters, at_ns
         watch.limit = max(self._least(watch), p.margin * float(watch.largest[1]))
@@ -153,10 +180,7 @@ class Detector:
         local = _AWAY * _TO_SIGMA * sorted(abs(x - middle) for x in ring)[_RING // 2]
         limit = watch.limit if watch.frozen_ns >= 0 else self._least(watch)
         if watch.frozen_ns < 0 and not watch.waits.size:
-            watch.count += 1  # the usual distance: a running median by stochastic approximation
-            gain = max(off, watch.usual) if watch.count < 20 else watch.usual + 1e-3 * off
-            watch.usual += gain * (0.5 if off > watch.usual else -0.5) / min(watch.count, 500)
-            watch.usual = max(watch.usual, 0.0)
+            _stray(watch, off)
         if watch.count > _RING and off > max(limit, local):
             watch.waits_ns = at_ns if not watch.waits.size else watch.waits_ns
             watch.waits = np.append(watch.waits, value)
@@ -230,3 +254,19 @@ class Detector:
             },
             text={"point": channel.partition("/")[0], "channel": channel},
         )
+
+
+def _stray(watch: _Watch, off: float) -> None:
+    """The usual distance: a running median by stochastic approximation."""
+    watch.count += 1
+    gain = max(off, watch.usual) if watch.count < 20 else watch.usual + 1e-3 * off
+    watch.usual += gain * (0.5 if off > watch.usual else -0.5) / min(watch.count, 500)
+    watch.usual = max(watch.usual, 0.0)
+
+
+def _middles(seen: Float64) -> tuple[Float64, Float64]:
+    """Of each reading after the first eleven: the median of the eleven before it, and of their distances from it."""
+    rings = np.lib.stride_tricks.sliding_window_view(seen[:-1], _RING)
+    middle: Float64 = np.sort(rings, axis=1)[:, _RING // 2]
+    spread: Float64 = np.sort(np.abs(rings - middle[:, None]), axis=1)[:, _RING // 2]
+    return middle, spread

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from andon.events import Declaration, Event, Family, Finding, Number, Origin
+from andon.events import Declaration, Event, Family, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
 from andon.ports import State
 from detectors.baseline import cleared, shape, source_of
@@ -106,7 +108,7 @@ class Detector:
 
     def update(self, event: Event) -> Sequence[Finding]:
         """Judge the scalars in a block of readings."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn)
+        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
 
     def snapshot(self) -> State:
         """The state as arrays and JSON."""
@@ -133,6 +135,42 @@ class Detector:
             self._learn(watch, at_ns)
             return []
         return self._speak(channel, watch, at_ns, origin)
+
+    def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
+        """Take the readings up to the one that ends the learning period or that may be stuck."""
+        watch = self._state.channels[channel]
+        learns, many = watch.frozen_ns < 0, at_ns.size
+        if watch.last_ns < 0 or watch.episode.stands:
+            return 0
+        if learns:
+            many = int(np.searchsorted(at_ns, watch.first_ns + self._learn_ns))
+        moved, stood_ns, readings = self._runs(watch, at_ns, value)
+        if not learns and watch.longest_ns <= self._parameters.constant_share * self._learn_ns:
+            long = (stood_ns > self._limit_ns(watch)) & (readings >= self._parameters.minimum_readings)
+            many = int(long.argmax()) if long.any() else many
+        if not many:
+            return 0
+        at_ns, value, moved, last = at_ns[:many], value[:many], moved[:many], many - 1
+        watch.trend.extend(at_ns, value)
+        watch.last, watch.last_ns = float(value[last]), int(at_ns[last])
+        watch.stood_ns, watch.readings = int(stood_ns[last]), int(readings[last])
+        if moved.any():
+            watch.began_ns = int(at_ns[moved][-1])
+            watch.changes += int(moved.sum())
+        if learns:
+            watch.learned += many
+            watch.longest_ns = max(watch.longest_ns, int(stood_ns[:many].max()))
+        return many
+
+    def _runs(self, watch: _Watch, at_ns: Int64, value: Float64) -> tuple[NDArray[np.bool_], Int64, Int64]:
+        """Of each reading: whether the value moved, and how long and for how many readings it has been the same."""
+        moved = np.abs(np.diff(value, prepend=watch.last)) > _SAME * np.abs(value)
+        step_ns = np.minimum(np.diff(at_ns, prepend=watch.last_ns), self._step_ns)
+        place = np.arange(at_ns.size)
+        began = np.maximum.accumulate(np.where(moved, place, -1))  # -1: before the first of these
+        heard_ns = np.cumsum(np.where(moved, 0, step_ns))
+        stood_ns = heard_ns - np.where(began < 0, -watch.stood_ns, heard_ns[began])
+        return moved, stood_ns, np.where(began < 0, watch.readings + place + 1, place - began + 1)
 
     def _learn(self, watch: _Watch, at_ns: int) -> None:
         watch.learned += 1

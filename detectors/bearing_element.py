@@ -9,8 +9,8 @@ from pydantic import Field
 from andon.events import Declaration, Finding, Float32, Json, Number, Waveform
 from andon.plant import Asset, Point
 from detectors.baseline import cleared
-from detectors.bearing import FaultOrders, fault_orders
-from detectors.element import CombParameters, Verdict, explain
+from detectors.bearing import fault_orders
+from detectors.element import LINES, CombParameters, Verdict, explain, markers_of
 from detectors.envelope import HOPS, WINDOW_REVOLUTIONS, Envelope, envelope_of, refined_speed_hz
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant, spectrum_shape
@@ -27,7 +27,6 @@ _CONDITION = {
     "unknown": "bearing_unknown",
 }
 _SEVERITY = {"unknown": 400}  # a named element: 500
-_LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _SHARP_HZ = 1000.0  # damage shows above it; shaft and gear lines lie below
 _SMOOTHING = 0.15
 _MOST_DECISIONS = 16
@@ -346,12 +345,13 @@ class Detector(Watching[str]):
         if better:
             text["better_bearings"] = ", ".join(better)
         if element == verdict.element and verdict.order:
-            text["line"] = _LINES["cage" if verdict.order < 1 else element]
+            text["line"] = LINES[verdict.line]
             numbers = [
                 Number("frequency_hz", significant(verdict.order * speed_hz), "Hz"),
                 Number("ratio", significant(verdict.ratio), "× background", self._parameters.least_ratio),
                 Number("harmonics", float(verdict.harmonics), "1"),
                 Number("order", significant(verdict.order), "× shaft"),
+                Number("slip", significant(100 * verdict.slip), "%"),
                 *numbers,
             ]
         return Word(
@@ -361,11 +361,13 @@ class Detector(Watching[str]):
             origin=waveform.origin,
             confidence=significant(verdict.confidence),
             numbers=tuple(numbers),
-            evidence=self._evidence(point, waveform, speed_hz),
+            evidence=self._evidence(point, verdict, waveform, speed_hz),
             text=text,
         )
 
-    def _evidence(self, point: Point, waveform: Waveform, speed_hz: float) -> dict[str, Json]:
+    def _evidence(
+        self, point: Point, verdict: Verdict, waveform: Waveform, speed_hz: float
+    ) -> dict[str, Json]:
         watch = self._state.points[point.id]
         lines = np.sqrt(watch.power.mean(axis=(0, 1)))
         spectrum = spectrum_of(waveform)
@@ -375,7 +377,7 @@ class Detector(Watching[str]):
                 lines / np.median(lines),
                 watch.step_order * speed_hz,
                 "× background",
-                _markers(self._orders[point.id], speed_hz),
+                markers_of(self._orders[point.id], verdict, speed_hz),
             ),
             "spectrum": spectrum_shape(np.sqrt(spectrum.power.sum(axis=0)), spectrum.step_hz, "g", shaft),
         }
@@ -388,12 +390,3 @@ class Detector(Watching[str]):
                 f"{point.id}/energy_above_1khz_ratio", "1", baseline=1.0, limit=limit
             )
         return shown
-
-
-def _markers(orders: FaultOrders, speed_hz: float) -> list[tuple[str, float]]:
-    markers = [("1x", speed_hz)]
-    for element, name in _LINES.items():
-        order = getattr(orders, element) * speed_hz
-        markers.append((name, order))
-        markers += [(f"{k}×{name}", k * order) for k in (2, 3) if element in {"outer", "inner"}]
-    return markers

@@ -25,6 +25,7 @@ from detectors.comb import (
 from detectors.envelope import SIXTHS, SPEED_REVOLUTIONS, Envelope
 from detectors.operating import OperatingParameters
 
+LINES = {"outer": "BPFO", "inner": "BPFI", "element": "2×BSF", "cage": "FTF"}
 _CAGE_RESOLVED = (
     0.025  # orders: blocks of 40 revolutions; coarser lines do not tell the cage from its neighbours
 )
@@ -98,6 +99,11 @@ class Verdict:
     slip: float = 0.0
     ratio: float = 0.0
     harmonics: int = 0
+
+    @property
+    def line(self) -> str:
+        """Whose comb named it: the element's own or the cage's; "" where nothing is named."""
+        return "" if not self.order else "cage" if self.order < 1 else self.element
 
     @property
     def confidence(self) -> float:
@@ -180,3 +186,19 @@ def _named(element: str, score: Score, order: float, height: Float32, step_order
         ratio=float(np.exp(lines.max())),
         harmonics=int((lines > np.log(1.2)).sum()),
     )
+
+
+def markers_of(orders: FaultOrders, verdict: Verdict, speed_hz: float) -> list[tuple[str, float]]:
+    """Where the geometry has its lines, those of the named element where they were found, with their sidebands."""
+    markers = [("1x", speed_hz)]
+    for element, name in LINES.items():
+        order = verdict.order if element == verdict.line else getattr(orders, element)
+        markers.append((name, order * speed_hz))
+        markers += [(f"{k}×{name}", k * order * speed_hz) for k in (2, 3) if element in {"outer", "inner"}]
+        by = {"inner": ("1x", 1.0), "element": ("FTF", orders.cage)}.get(element)
+        if element == verdict.line and by is not None:
+            markers += [
+                (f"{name}{sign}{by[0]}", (order + way * by[1]) * speed_hz)
+                for sign, way in (("-", -1), ("+", 1))
+            ]
+    return markers

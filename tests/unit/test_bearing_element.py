@@ -69,13 +69,19 @@ def test_the_envelope_is_shown_with_the_orders_of_the_bearing() -> None:
     marked = {marker["name"]: marker["hz"] for marker in shape["markers"]}
     assert marked["BPFO"] == pytest.approx(ORDERS.outer * SPEED_HZ, rel=1e-3)
     assert {"1x", "BPFI", "2×BSF", "FTF", "2×BPFO"} <= marked.keys()
+    assert not {"BPFI-1x", "2×BSF+FTF"} & marked.keys()
     tallest_hz = shape["dx_hz"] * (4 + int(np.argmax(shape["value"][4:])))
     assert tallest_hz == pytest.approx(marked["BPFO"], abs=2 * shape["dx_hz"])
 
 
 def test_damage_that_was_there_from_the_beginning_is_named_as_well() -> None:
-    found = told(make(), 0, 40, lambda k: breathing(k, impact_g=1.0, order=ORDERS.inner))
+    found = told(make(), 0, 40, lambda k: breathing(k, impact_g=1.0, order=1.005 * ORDERS.inner))
     assert [finding.condition for finding in found] == ["bearing_inner_race"]
+    numbers = {number.name: number.value for number in found[0].numbers}
+    assert numbers["slip"] == pytest.approx(0.5, abs=0.5)  # % of 16 revolutions' resolution
+    marked = {marker["name"]: marker["hz"] for marker in found[0].evidence["envelope"]["markers"]}
+    assert marked["BPFI"] == pytest.approx(numbers["frequency_hz"], rel=1e-3)
+    assert marked["BPFI+1x"] - marked["BPFI-1x"] == pytest.approx(2 * SPEED_HZ, rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,6 @@
 """The Numenta Anomaly Benchmark: what the scalar detector finds, and a score per row for the benchmark's own judge.
 
-One limit for all files, the product's own. Beside it, in the same run, river's Gaussian scorer.
+One limit for all files, lower than the one the product ships with: the benchmark weighs a miss nine times a false alarm. Beside it, in the same run, river's Gaussian scorer.
 """
 
 import csv
@@ -18,7 +18,7 @@ from andon.plant import Asset, DetectorSettings, Plant, Point
 from detectors import build
 from detectors.surprise import Detector
 
-PARAMETERS: dict[str, Json] = {"surprise": {"limit": 1.0, "learn_count": 150}}
+PARAMETERS: dict[str, Json] = {"surprise": {"limit": 0.95, "learn_count": 150}}
 
 _CHANNEL, _UNIT = "P/value", "1"
 _SPEAKS = 0.5  # the score from which the product itself says something

@@ -22,6 +22,7 @@ VERBS = {
     "plant": "the plant document: export it, or import a changed one",
     "declare": "what was done to a machine: a repair, an operating change, maintenance; list what was declared",
     "deadletters": "messages that could not be used: list, show one whole, take them anew once it is mended",
+    "outbox": "what is told to people and systems: list, show one with every call, send dead ones again, the topics",
     "gaps": "data that is known to be missing, and why",
     "journal": "what was received, as it was received: how much, whether it is sound, and out of it",
     "device": "credentials for one device: a password shown once, and the lines for andon.toml",

@@ -34,6 +34,9 @@ PLACES = (
 SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.press_enter")
 """The words that our scripts say; see api/web/static/words.js."""
 
+SHEETS = ("tokens", "base", "parts", "pages", "lists", "detectors", "explained", "narrow")
+"""The style sheets of every page, in their order."""
+
 FLASH = "andon_flash"
 
 
@@ -62,7 +65,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["static"] = static
+    environment.globals.update(static=static, sheets=SHEETS)
     environment.filters["json"] = _script_json
     return environment
 

@@ -13,11 +13,10 @@ from markupsafe import Markup
 
 from andon.plant import Plant
 from api.catalogue import Words
-from api.pages import WEB, environment
+from api.pages import SHEETS, WEB, environment
 from api.web.explained import Explanation
 from api.web.formats import PlantTime
 
-SHEETS = ("tokens", "base", "parts", "pages", "lists", "detectors", "narrow")
 LIBRARY = WEB / "vendor" / "echarts.js"
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|const) (\w+))", re.MULTILINE)

@@ -14,7 +14,7 @@ from andon.events import Family, Json, Number
 from andon.plant import Plant
 from api.catalogue import Words
 from api.web.charts import Chart, charts_of, quantity_name
-from api.web.formats import PlantTime, number, quantity, whole
+from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from api.web.masks import masked
 from api.web.reader import Reader
 from api.web.sources import forecast_sentence, limit_source
@@ -213,7 +213,11 @@ def _parameters(one: Occurrence, plant: Plant, words: Words) -> tuple[list[Param
 
 
 def _plain(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_dumped)
+    """A parameter's value as it is, to the last digit: 30.0 reads 30."""
+    if value in ([], {}, None):
+        return MISSING
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_dumped)
+    return text.removesuffix(".0")
 
 
 def _dumped(value: Json) -> Json:

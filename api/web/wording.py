@@ -39,7 +39,7 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     arguments.setdefault("point", headline.component)
     for name in _CHANNELS & arguments.keys():
         named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
-        arguments[name] = words("list.and").join(named)
+        arguments[name] = words("list.channels").join(named)
     for name in _TERMED & arguments.keys():
         arguments[name] = term(arguments[name], words)
     if (flaw := FLAWS.get(arguments.get("flaw", ""))) is not None:

@@ -12,6 +12,7 @@ from andon.events import Action, Declared, GapCause, PackMLState, Priority
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
+from api.telling import TOLD
 from api.visit import THEMES
 from api.web import sources
 from api.web.pipeline_page import STAGES
@@ -60,6 +61,7 @@ CONDITIONS = (
         "repeat_differs",
     ),
     *("id_conflict", "identity_overflow"),
+    *("channel_down", "messages_undelivered", "canary_failed"),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
 )
 MACHINE_DEEDS = (
@@ -77,6 +79,7 @@ def numbers_said() -> set[str]:
 
 
 FAMILIES: dict[str, Iterable[str]] = {
+    "told.": (*TOLD, "title", "digest", "more", "where", "who", "reason"),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
     "actor.": ("detector", "rule"),

@@ -41,7 +41,7 @@ function limit(spec, colour) {
   return {
     xAxis: spec.limit,
     lineStyle: { color: colour.critical, type: "solid", width: 1.75 },
-    label: { formatter: spec.words.limit, position: "end", color: colour.critical, fontSize: 12, fontWeight: 600 },
+    label: { formatter: spec.words.limit, position: "start", color: colour.critical, fontSize: 12, fontWeight: 600 },
   };
 }
 

@@ -3,7 +3,8 @@
 Each channel gives three features: its mean over a window, the log of its rolling standard deviation, and its
 residual, which is what the other channels do not explain. How far a feature may go is learned by forecasting:
 what earlier healthy rows did not foresee of later ones. A feature that wanders by itself, further than its own
-noise would take it, is trusted less again, because it will wander further than it did while it was learned.
+noise would take it, is trusted less again, because it will wander further than it did while it was learned: as a
+random walk does, with the square root of the time since.
 """
 
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Baseline:
     jump: Float64 = field(default_factory=lambda: np.zeros(0))
     centre: Float64 = field(default_factory=lambda: np.zeros(0))
     scale: Float64 = field(default_factory=lambda: np.zeros(0))
+    strays: Float64 = field(default_factory=lambda: np.zeros(0))  # 0: as noise would, 1: a random walk
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ def learned(rows: Float64, length: int) -> tuple[Baseline, Window, Float64]:
     own = np.split(3 * noise / np.sqrt(length), 2)
     own = np.maximum(np.concatenate([own[0], np.full(mean.size, 3 / np.sqrt(length)), own[1]]), _LEAST)
     wander = np.minimum(np.maximum(reach / (_WANDERS * own), 1.0), _MOST_WANDER)
+    baseline.strays = np.minimum(np.maximum(reach / own - 1, 0.0), 1.0)
     heard = np.tile(2 * known.sum(axis=0) >= len(rows), 3)
     baseline.scale = np.where(heard, reach * wander / np.repeat(WEIGHTS, mean.size), _NEVER)
     return baseline, window, series

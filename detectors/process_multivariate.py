@@ -24,6 +24,7 @@ from detectors.watching import MACHINE, Watching
 _MOST = 1e100  # far beyond any reading, so that squares stay finite
 _NEAR = 2.0  # reaches: what is further away is not followed
 _REMEMBERED = 1.5  # times the learned rows: so long a feature's largest distance is remembered
+_OLDEST = 10  # times the learned rows: after that the reach grows no more
 _BESIDE = 0.5  # of the largest distance of all: what is small beside it is its echo in other channels
 _NAMED = 3  # channels that a finding names
 
@@ -39,6 +40,7 @@ class _State:
     to_ns: int = 0
     baseline: Baseline = field(default_factory=Baseline)
     together: Learned = field(default_factory=Learned)
+    judged_rows: int = 0
     moved: Float64 = field(default_factory=lambda: np.zeros(0))  # of the centre, in reaches
     peak: Float64 = field(default_factory=lambda: np.zeros(0))
     window: Window = field(default_factory=Window)
@@ -94,6 +96,12 @@ class Detector(Watching[int]):
             gt=0,
             le=100,
             description="Distance from the baseline, in its own reach, that counts.",
+        )
+        stray: float = Field(
+            default=0.7,
+            ge=0,
+            le=20,
+            description="How fast the reach (squared) of a feature that wanders grows, per `learn_rows` rows: a random walk.",
         )
         creep: float = Field(
             default=2.0,
@@ -225,6 +233,7 @@ class Detector(Watching[int]):
             row = np.where(unknown, state.baseline.mean, row)
         features = take(state.window, state.baseline, row, self._parameters.window_rows)
         away = (features - state.baseline.centre) / state.baseline.scale - state.moved
+        away = away / self._grown()
         self._follow(away)
         if missing:
             away[np.tile(unknown, 3)] = 0.0
@@ -237,6 +246,12 @@ class Detector(Watching[int]):
         distance[distance < self._parameters.recovered * largest] = 0.0
         state.by_channel = distance.reshape(3, -1).max(axis=0)
         state.score = float(state.by_channel.max())
+
+    def _grown(self) -> Float64:
+        """How many times its learned reach each feature has by now: those that wander go further with time."""
+        state, learned_rows = self._state, self._parameters.learn_rows
+        state.judged_rows = min(state.judged_rows + 1, _OLDEST * learned_rows)
+        return np.sqrt(1 + self._parameters.stray * state.judged_rows / learned_rows * state.baseline.strays)
 
     def _follow(self, away: Float64) -> None:
         """Let the baseline creep after features that are near it, slowly and not far."""

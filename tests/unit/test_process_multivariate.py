@@ -82,6 +82,31 @@ def test_channels_that_no_longer_follow_one_another_are_seen_inside_their_own_ra
     assert "pressure/value" in found[0].text["channels"]
 
 
+def test_what_a_large_disturbance_leaves_behind_in_other_channels_is_no_news_beside_it() -> None:
+    def left(k: int) -> Sequence[float]:
+        return (-40 if 500 <= k < 800 else 0, 0, 0.3 if k >= 500 else 0, 0)
+
+    flagged: list[list[bool]] = [[], []]
+    for i, recovered in enumerate((0.4, 0.0)):
+        detector, rng = make(recovered=recovered), np.random.default_rng(3)
+        for k in range(1000):
+            detector.update(block(k, healthy(k, rng) + left(k)))
+            flagged[i].append(detector.flagged)
+    assert all(flagged[0][560:800])
+    assert not any(flagged[0][860:])
+    assert all(flagged[1][860:])
+
+
+def test_a_channel_that_wandered_while_it_was_learned_may_wander_further() -> None:
+    """Flow is a random walk, learned on its first rows; it goes on for ten times as many."""
+    walk = np.cumsum(np.random.default_rng(10).normal(size=2400)) * 0.4
+    said = {stray: told(make(stray=stray), 2400, lambda k: (walk[k], 0, 0, 0)) for stray in (0.0, 0.7)}
+    assert said[0.0]
+    assert said[0.7] == []
+    jumped = told(make(), 2400, lambda k: (walk[k] + (60 if k >= 1500 else 0), 0, 0, 0))
+    assert (jumped[0].onset_ns - T0) / SECOND_NS == pytest.approx(1500, abs=30)
+
+
 def test_what_a_stopped_machine_reads_is_neither_learned_nor_judged() -> None:
     def state(k: int) -> int:
         return 2 if 100 <= k < 150 or 400 <= k < 600 else 6

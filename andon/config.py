@@ -2,16 +2,20 @@
 
 import difflib
 import ipaddress
+import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from andon.events import Priority
+
 T = TypeVar("T", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-PARTS = frozenset({"engine", "influx", "plant", "web"})
+PARTS = frozenset({"engine", "influx", "notify", "plant", "web"})
 """Andon's own parts: a source of such a name would take its journal, log and status."""
 
 
@@ -117,6 +121,116 @@ class Influx(_Frozen):
         return url
 
 
+class Secret(_Frozen):
+    """Where a secret is: never in andon.toml itself, and there is no default."""
+
+    env: str | None = Field(default=None, description="the environment variable that holds it")
+    file: Path | None = Field(
+        default=None, description="or the file, readable by its owner alone (mode 0600)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_in_clear(cls, given: object) -> object:
+        if isinstance(given, str):
+            raise ValueError(  # noqa: TRY004 - pydantic makes an error of the field of it
+                'a secret does not stand in this file; give { env = "NAME" } or { file = "PATH" }'
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give env or file")
+        return self
+
+    def read(self) -> str:
+        """The secret; ConfigError if it is not there, empty, or open to others."""
+        if self.file is None:
+            found, where = os.environ.get(self.env or "", ""), f"the environment variable {self.env}"
+        else:
+            found, where = _read_private(self.file), str(self.file)
+        if not found.strip():
+            raise ConfigError(f"there is no secret in {where}")
+        return found.strip()
+
+
+def _read_private(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            raise ConfigError(f"others can read {path}; run: chmod 600 {path}")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+class Notify(BaseModel):
+    """One channel: `kind` is the file name in ticketing/notify/; what is not listed here is that kind's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: Identifier = Field(description="what it is called in tables, metrics and tickets about it")
+    kind: Identifier = Field(description="the file in ticketing/notify/")
+    topics: tuple[str, ...] = Field(
+        default=(), description="topics of the catalogue, or a beginning with `.*`; none is all"
+    )
+    sites: tuple[str, ...] = Field(default=(), description="only these sites")
+    areas: tuple[str, ...] = Field(default=(), description="only these areas")
+    priorities: tuple[Priority, ...] = Field(default=(), description="only these priorities")
+    conditions: tuple[str, ...] = Field(default=(), description="only these conditions")
+    language: Literal["zh", "en", "both"] = Field(default="en", description="what it speaks")
+    people: dict[str, str] = Field(
+        default_factory=dict, description="id of a person, or `dispatch` -> address on this channel"
+    )
+    recipients: tuple[str, ...] = Field(
+        default=(), description="who of these is told everything, beside those an event names"
+    )
+    group_wait_s: float | None = Field(
+        default=None, ge=0, le=3600, description="s; what happens to one ticket in this time is one message"
+    )
+    digest_over: int | None = Field(
+        default=None, ge=0, description="messages a minute; more become one digest (0: never)"
+    )
+    hours: dict[str, Any] = Field(
+        default_factory=dict, description="a calendar; outside it only what is critical is told"
+    )
+    canary: bool | None = Field(default=None, description="whether a canary is sent each minute")
+    link: str = Field(default="", description="address of the console, for links to tickets")
+    open_after: int = Field(default=5, ge=1, description="failures in a row that open the breaker")
+    probe_s: float = Field(default=30.0, gt=0, description="s until it is tried again, doubling up to 600")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The settings of the kind itself, still unchecked."""
+        return dict(self.model_extra or {})
+
+
+class Store(_Frozen):
+    """Where tickets, findings and the manifest are kept."""
+
+    url: str | None = Field(
+        default=None, description="a PostgreSQL database; without it a SQLite file in `data`"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _without_secret(cls, url: str | None) -> str | None:
+        """The password does not stand in a file that many read, and nothing travels in the clear."""
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"postgresql", "postgresql+psycopg"} or len(parts.path) < 2:
+            raise ValueError("say postgresql://user@host/database")
+        asked = parse_qs(parts.query)
+        if parts.password or "password" in asked:
+            raise ValueError("leave the password out: give it in PGPASSWORD or in ~/.pgpass")
+        host = parts.hostname or asked.get("host", [""])[0]
+        here = not host or host.startswith("/") or is_loopback(host)
+        if not here and not {"require", "verify-ca", "verify-full"}.intersection(asked.get("sslmode", [])):
+            raise ValueError(f"{host} is not this machine: add ?sslmode=verify-full (or require)")
+        return url
+
+
 class Web(_Frozen):
     """The console and API."""
 
@@ -144,6 +258,8 @@ class Config(_Frozen):
     journal: Keeping = Keeping()
     series: Series = Series()
     influx: Influx | None = None
+    notify: tuple[Notify, ...] = ()
+    store: Store = Store()
     web: Web = Web()
 
     @field_validator("sources")
@@ -156,6 +272,16 @@ class Config(_Frozen):
                 f"{', '.join(taken)} is the name of a part of Andon; call the source something else"
             )
         return sources
+
+    @field_validator("notify")
+    @classmethod
+    def _each_once(cls, notify: tuple[Notify, ...]) -> tuple[Notify, ...]:
+        """A channel's name is its own, and `bus` is where all of them hear from."""
+        names = [one.name for one in notify]
+        twice = sorted({name for name in names if names.count(name) > 1 or name == "bus"})
+        if twice:
+            raise ValueError(f"call a channel something else: {', '.join(twice)}")
+        return notify
 
 
 def load_config(path: Path) -> Config:
@@ -190,6 +316,13 @@ def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
     near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
     return f"unknown key {'.'.join(place)!r}; {hint}"
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Says that a name is none of these, and which it may have been."""
+    near = difflib.get_close_matches(name, known := sorted(known), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    return f"{name!r} is not known; {hint}"
 
 
 def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A data directory: one instance at a time, its database, its console's secret."""
+"""A data directory: one instance at a time, where its store is, its console's secret."""
 
 import contextlib
 import fcntl
@@ -9,14 +9,19 @@ from pathlib import Path
 
 from sqlalchemy import Engine as Database
 
-from andon import declarations, manifest, plants
-from andon.database import add_missing_columns, open_database, writing
-from ingest import deadletters, freshness, gaps
-from ticketing import store
+from andon.config import ConfigError
+from andon.database import open_database
+from andon.schema import bring_up
+
+URL_FILE = "store.url"
 
 
 class Busy(Exception):
     """Another instance works on this data directory."""
+
+
+class Elsewhere(ConfigError):
+    """The data directory belongs to another store than the one that is asked for."""
 
 
 @contextlib.contextmanager
@@ -37,22 +42,41 @@ def only_instance(data: Path) -> Iterator[None]:
         yield
 
 
+def store_at(data: Path) -> Path | str:
+    """Where the store of a data directory is: at the URL that it was begun with, else in a file of its own."""
+    with contextlib.suppress(FileNotFoundError):
+        return (data / URL_FILE).read_text("utf-8").strip()
+    return data / "andon.sqlite"
+
+
+def has_store(data: Path) -> bool:
+    """Whether anything was ever installed there."""
+    return (data / URL_FILE).exists() or (data / "andon.sqlite").exists()
+
+
+def place_store(data: Path, url: str | None) -> None:
+    """Bind a new data directory to the store that andon.toml names; Elsewhere if it is bound to another one.
+
+    Journal, snapshots and store tell one story: the store of another installation would not go with them.
+    """
+    wanted: Path | str = url or data / "andon.sqlite"
+    if has_store(data) and store_at(data) != wanted:
+        raise Elsewhere(
+            f"{data} has its store at {store_at(data)}, and [store] url says {url or 'nothing'}: "
+            "give [store] url what it was, or begin with a new data directory"
+        )
+    if url is not None and not (data / URL_FILE).exists():
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = data / f"{URL_FILE}.partial"
+        partial.write_text(url + "\n", "utf-8")
+        partial.rename(data / URL_FILE)
+
+
 def open_store(data: Path) -> Database:
-    """The database of a data directory with all tables in place."""
+    """The database of a data directory with all tables in place, those of an earlier build brought up to date."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = open_database(data / "andon.sqlite")
-    with writing(database) as conn:  # parts start together: the second waits for the first
-        for metadata in (
-            manifest.metadata,
-            plants.metadata,
-            declarations.metadata,
-            deadletters.metadata,
-            gaps.metadata,
-            freshness.metadata,
-            store.metadata,
-        ):
-            metadata.create_all(conn)
-            add_missing_columns(conn, metadata)
+    database = open_database(store_at(data))
+    bring_up(database)
     return database
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import number_past
 from andon.events import Declaration, Declared
 from andon.plant import Plant
 from andon.ports import Record, RecordKind
@@ -166,6 +167,7 @@ def settle(conn: Connection, declared: Sequence[Declaration]) -> None:
             said = {name: getattr(one, name) for name in ("id", "asset", "component", "by", "note", "ticket")}
             said |= {"what": str(one.what), "asked_ns": one.at_ns}
             conn.execute(insert(declarations).values(said | taken))
+            number_past(conn, declarations)
 
 
 def recent(conn: Connection, limit: int, asset: str = "") -> list[Entry]:

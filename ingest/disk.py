@@ -13,6 +13,7 @@ from pathlib import Path
 
 from andon.config import Keeping
 
+POSTGRESQL_FULL = "53100"  # its SQLSTATE for a full disk
 _MARGIN_PERCENT = 1.0
 """A level is left only when so much more is free, so that it does not come and go with each file."""
 _SHARE_FOR_RESERVE = 50
@@ -93,6 +94,8 @@ def says_full(error: BaseException | None) -> bool:
     """Whether an error, or what it was raised from, means that there is no space left."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if getattr(error, "sqlstate", None) == POSTGRESQL_FULL:
             return True
         code: int | None = getattr(error, "sqlite_errorcode", None)
         if isinstance(error, sqlite3.Error) and code is not None and code & 0xFF == sqlite3.SQLITE_FULL:

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores import postgresql, stores
+
+__all__ = ["postgresql", "stores"]
+
 collect_ignore_glob = [
     "*conftest.py"
 ]  # read for their fixtures, not searched for doctests: their names clash

@@ -19,7 +19,7 @@ from andon.backtests.sharing import Building, Listening, Shared
 from andon.clock import StoryClock
 from andon.config import ConfigError
 from andon.database import open_database, reading, writing
-from andon.datadir import open_store
+from andon.datadir import open_store, store_at
 from andon.detector_sets import ChangeSet, changed, differences
 from andon.engine import OWN
 from andon.events import Action, Finding
@@ -109,7 +109,7 @@ def told(
     `assets` are ids or globs; none means every asset that the change touches. ConfigError if the change cannot be
     made, changes nothing or touches none of these assets.
     """
-    live = open_database(data / "andon.sqlite")
+    live = open_database(store_at(data))
     with reading(live) as conn:
         active = plants.latest(conn)
         if active is None:

@@ -16,17 +16,24 @@ from typing import Literal
 
 from cryptography import x509
 from pydantic import BaseModel
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from andon.channels import notifier_of, subscription_of
 from andon.class_defaults import default_kinds
 from andon.clock import Now, wall
 from andon.commands.output import write_json
 from andon.commands.run import read_plant
 from andon.config import Config, ConfigError, load_config
+from andon.database import open_database, reading
+from andon.datadir import has_store, store_at
 from andon.events import SECOND_NS
 from andon.quarantine import Quarantine
+from andon.schema import HEAD, REVISIONS, revision_of
 from andon.sources import parameters_of, rivals
 from ingest.certificates import days_left, fingerprint, load, warned_at
 from ingest.pki import Pki
+from ticketing.subscriptions import Audience
 
 State = Literal["good", "warning", "wrong"]
 MARKS: dict[State, str] = {"good": "✓", "warning": "!", "wrong": "✗"}
@@ -82,10 +89,12 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
         except ConfigError as error:
             yield Verdict("configuration", "wrong", str(error), f"edit {path}")
     yield from _sources(config, now)
+    yield from _channels(config)
     yield from _quarantine(data or config.data)
     yield from _pki((data or config.data) / "pki", now)
     yield from _memory(config)
     yield from _web(config)
+    yield from _store(config, data or config.data)
     yield _python()
     yield _pages()
     yield _time_of_day(now)
@@ -129,6 +138,28 @@ def _sources(config: Config, now: Now) -> Iterator[Verdict]:
         yield from _certificates(place, source.parameters, now)
     for problem in rivals(known):
         yield Verdict("sources", "wrong", problem, "give each its own")
+
+
+def _channels(config: Config) -> Iterator[Verdict]:
+    """Each channel with its rules, settings and secrets; nothing is sent."""
+    for settings in config.notify:
+        place = f"notify {settings.name}"
+        try:
+            rules = subscription_of(settings)
+            notifier_of(settings)
+        except ConfigError as error:
+            yield Verdict(place, "wrong", str(error), f"edit the [[notify]] of {settings.name}")
+            continue
+        canary = "a canary each minute" if rules.canary else "no canary, for it would reach people"
+        text = f"{settings.kind}: {len(rules.types)} topics, {canary}"
+        if rules.audience is Audience.PERSON and not rules.people:
+            yield Verdict(place, "warning", text, "nobody has an address here: fill in people")
+        elif rules.audience is not Audience.SYSTEMS and rules.canary:
+            yield Verdict(
+                place, "warning", text, "people get it: set canary = false, or try a group of your own"
+            )
+        else:
+            yield Verdict(place, "good", text)
 
 
 def _certificates(place: str, parameters: Mapping[str, object], now: Now) -> Iterator[Verdict]:
@@ -204,6 +235,52 @@ def _web(config: Config) -> Iterator[Verdict]:
             )
             return
     yield Verdict("web", "good", f"{config.web.host}:{config.web.port} is free")
+
+
+def _store(config: Config, data: Path) -> Iterator[Verdict]:
+    """Whether the store answers, fits the data directory, and has a schema that this build can work with."""
+    url = config.store.url
+    if has_store(data) and store_at(data) != (url or data / "andon.sqlite"):
+        cure = "give [store] url what it was, or begin with a new data directory"
+        yield Verdict("store", "wrong", f"{data} has its store at {store_at(data)}", cure)
+        return
+    if url is None and not has_store(data):
+        yield Verdict("store", "good", f"SQLite, will be made in {data}")
+        return
+    database = open_database(url or data / "andon.sqlite")
+    try:
+        with reading(database) as conn:
+            yield _schema(conn)
+            yield from _postgresql(conn) if url else ()
+    except DBAPIError as error:
+        cure = "start the server, mend the URL, or give the password in PGPASSWORD or ~/.pgpass"
+        yield Verdict("store", "wrong", f"{url or data}: {str(error.orig).strip()}", cure)
+    finally:
+        database.dispose()
+
+
+def _schema(conn: Connection) -> Verdict:
+    at, version = revision_of(conn), ".".join(map(str, conn.dialect.server_version_info or ()))
+    place = f"{conn.dialect.name} {version}".strip()
+    if at is None:
+        return Verdict("store", "good", f"{place}: empty")
+    if at and at not in REVISIONS:
+        return Verdict("store", "wrong", f"{place}: schema {at} is of a later Andon", "install that one")
+    newer = "" if at == HEAD else f", andon run brings it to {HEAD}"
+    return Verdict("store", "good", f"{place}: schema {at or 'before 0001'}{newer}")
+
+
+def _postgresql(conn: Connection) -> Iterator[Verdict]:
+    """What has to be so on a server of one's own."""
+    say = {name: str(conn.execute(text(f"SHOW {name}")).scalar()) for name in ("server_encoding", "fsync")}
+    if say["server_encoding"] != "UTF8":
+        cure = "make the database with ENCODING 'UTF8' TEMPLATE template0"
+        yield Verdict("store", "wrong", f"its encoding is {say['server_encoding']}", cure)
+    if say["fsync"] != "on":
+        yield Verdict("store", "warning", "fsync is off: a power cut may cost it", "set fsync = on")
+    if not conn.execute(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")).scalar():
+        cure = "make this user the owner of the database"
+        yield Verdict("store", "wrong", "this user may not make tables in it", cure)
 
 
 def _python() -> Verdict:

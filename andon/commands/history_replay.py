@@ -23,7 +23,7 @@ from andon.commands import Refused
 from andon.commands.output import write_json
 from andon.commands.report import all_tickets, balance, ticket_row
 from andon.database import open_database, reading
-from andon.datadir import Busy, only_instance, open_store
+from andon.datadir import Busy, has_store, only_instance, open_store, store_at
 from andon.engine import OWN
 from andon.events import Json
 from andon.pipeline import Slice
@@ -36,10 +36,10 @@ SEED = "replay"
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell it again and say what came of it; 1 if it was comparable and is not identical, else 0."""
-    if not (arguments.journal / "andon.sqlite").exists():
+    if not has_store(arguments.journal):
         raise Refused(f"{arguments.journal} holds no installation")
     data = arguments.data or Path(tempfile.mkdtemp(prefix="andon-"))
-    if (data / "andon.sqlite").exists():
+    if has_store(data):
         raise Refused(f"{data} has been used before; give another --data")
     try:
         with only_instance(data), contextlib.ExitStack() as stack:
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell(arguments: argparse.Namespace, data: Path, stack: contextlib.ExitStack) -> dict[str, Json]:
     origin: Path = arguments.journal
-    there = open_database(origin / "andon.sqlite")
+    there = open_database(store_at(origin))
     order = list(history.recorded(origin, there))
     spans = _spans(arguments, origin, stack)
     in_part = arguments.source or arguments.from_ns is not None or arguments.to_ns is not None

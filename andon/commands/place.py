@@ -8,7 +8,7 @@ from sqlalchemy.exc import DatabaseError
 
 from andon.commands import Refused
 from andon.config import load_config
-from andon.datadir import open_store
+from andon.datadir import has_store, open_store, store_at
 
 
 def place_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +28,9 @@ def data_of(arguments: argparse.Namespace) -> Path:
 def store_of(arguments: argparse.Namespace) -> Database:
     """The database of that data directory; Refused if nothing was ever installed there."""
     data = data_of(arguments)
-    if not (data / "andon.sqlite").exists():
+    if not has_store(data):
         raise Refused(f"{data} holds no installation")
     try:
         return open_store(data)
     except DatabaseError as error:
-        raise Refused(f"{data / 'andon.sqlite'} cannot be used: {error.orig}") from error
+        raise Refused(f"{store_at(data)} cannot be used: {error.orig}") from error

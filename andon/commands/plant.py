@@ -13,7 +13,7 @@ from andon.clock import wall
 from andon.commands import Refused
 from andon.commands.run import read_plant
 from andon.database import reading, writing
-from andon.datadir import Busy, only_instance, open_store
+from andon.datadir import Busy, has_store, only_instance, open_store
 from andon.detector_sets import differences, next_version
 from andon.events import rfc3339
 from andon.plant import Plant
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plant in force to a file, or bring a changed one into force: at once if Andon runs."""
-    if arguments.what == "export" and not (arguments.data / "andon.sqlite").exists():
+    if arguments.what == "export" and not has_store(arguments.data):
         raise Refused(f"{arguments.data} holds no installation yet; start one with andon run or andon demo")
     with reading(open_store(arguments.data)) as conn:
         before = plants.latest(conn)

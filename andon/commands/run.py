@@ -7,13 +7,17 @@ import threading
 import time
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from andon.commands import Refused
 from andon.commands.screen import stop_on_signals
 from andon.config import Config, ConfigError, check, load_config
-from andon.datadir import Busy, only_instance
+from andon.database import open_database
+from andon.datadir import Busy, only_instance, place_store, store_at
 from andon.installation import Installation
 from andon.plant import Plant
 from andon.reload import Reload
+from andon.schema import HEAD, bring_up
 from andon.sources import check_sources
 from andon.supervisor import ChildDied
 
@@ -32,12 +36,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Start everything, watch it, follow andon.toml, stop in order."""
     config = load_config(arguments.config)
     check_sources(config.sources, arguments.config)
+    importlib.import_module("andon.channels").check_channels(config.notify)
     plant = read_plant(arguments.plant) if arguments.plant else None
     try:
         with only_instance(config.data):
+            _open_store(config)
             return _run(arguments.config, config, plant)
     except (Busy, ChildDied, TimeoutError) as error:
         raise Refused(str(error)) from error
+
+
+def _open_store(config: Config) -> None:
+    """Bring the store up to date before any part opens it, and say so."""
+    place_store(config.data, config.store.url)
+    database = open_database(store_at(config.data))
+    try:
+        since = bring_up(database)
+    except DBAPIError as error:
+        raise Refused(f"the store at {store_at(config.data)} cannot be used: {error.orig}") from error
+    finally:
+        database.dispose()
+    if since is not None:
+        print(f"store: brought up from schema {since or 'before 0001'} to {HEAD}")
 
 
 def read_plant(path: Path) -> Plant:
@@ -64,6 +84,7 @@ def _run(path: Path, config: Config, plant: Plant | None) -> int:
         for name, source in config.sources.items():
             installation.start_source(name, source)
         installation.start_influx()
+        installation.start_notify(config.notify)
         installation.start_web(config.web)
         for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")

@@ -137,11 +137,12 @@ class Story:
     plant: Plant = PLANT
 
     @classmethod
-    def begins(cls, folder: Path) -> "Story":
-        """A new database in that folder."""
-        engine = open_database(folder / "andon.db")
-        event.listen(engine, "connect", _without_fsync)
-        metadata.create_all(engine)
+    def begins(cls, folder: Path, engine: Engine | None = None) -> "Story":
+        """In a new store, or in a new database in that folder."""
+        if engine is None:
+            engine = open_database(folder / "andon.db")
+            event.listen(engine, "connect", _without_fsync)
+            metadata.create_all(engine)
         return cls(engine, Tickets(engine, photos=folder / "photos"))
 
     def at(self, clock: str) -> "Moment":

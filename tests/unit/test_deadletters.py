@@ -1,26 +1,22 @@
 """Dead letters and gaps in the store: kept whole, listed newest first, valid for both databases."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from andon.database import add_missing_columns, open_database, reading, writing
+from andon.database import reading, writing
 from andon.events import Gap, Origin
 from andon.ports import DeadLetter
 from ingest import deadletters, gaps
+from tests.stores import Stores
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Engine:
-    engine = open_database(tmp_path / "store.sqlite")
-    with writing(engine) as conn:
-        deadletters.metadata.create_all(conn)
-        gaps.metadata.create_all(conn)
-    return engine
+def store(stores: Stores) -> Engine:
+    return stores.open()
 
 
 def letter(position: int, *, reason: str = "schema", received_ns: int = 0) -> DeadLetter:
@@ -112,21 +108,3 @@ def test_the_tables_hold_64_bit_times_on_postgresql_too() -> None:
         text = str(CreateTable(table).compile(dialect=postgresql.dialect()))
         assert "received_ns BIGINT" in text
         assert "BLOB" not in text
-
-
-def test_the_store_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
-    engine = open_database(tmp_path / "store.sqlite")
-    with writing(engine) as conn:
-        deadletters.metadata.create_all(conn)
-        conn.exec_driver_sql("DROP INDEX dead_letter_asked")
-        for column in ("identified", "asked_ns", "redriven_ns"):
-            conn.exec_driver_sql(f"ALTER TABLE dead_letter DROP COLUMN {column}")
-        conn.exec_driver_sql(
-            "INSERT INTO dead_letter VALUES ('s', 1, 0, x'74', 'schema', 'd', x'68', 1, 'ab')"
-        )
-    for _ in range(2):
-        with writing(engine) as conn:
-            add_missing_columns(conn, deadletters.metadata)
-    with writing(engine) as conn:
-        assert deadletters.ask(conn, deadletters.ALL, 5) == 1
-        assert [found.identified for found in deadletters.asked(conn, 9)] == [False]

@@ -1,14 +1,13 @@
 """Freshness per point: fresh, stale or never seen, by the server's clock and the open gaps."""
 
-from pathlib import Path
-
 import pytest
 
-from andon.database import open_database, reading, writing
+from andon.database import reading, writing
 from andon.events import SECOND_NS, Gap, Origin
 from andon.plant import Asset, Plant, Point
 from ingest import freshness
 from ingest.freshness import Freshness, Heard, State
+from tests.stores import Stores
 
 PLANT = Plant(
     name="works",
@@ -76,10 +75,9 @@ def test_a_point_that_spoke_after_the_gap_opened_is_fresh() -> None:
     assert judged("DE", gap(20, "connection"), DE=at(5)).state is State.FRESH
 
 
-def test_what_was_heard_is_kept_and_replaced(tmp_path: Path) -> None:
-    database = open_database(tmp_path / "store.sqlite")
+def test_what_was_heard_is_kept_and_replaced(stores: Stores) -> None:
+    database = stores.open()
     with writing(database) as conn:
-        freshness.metadata.create_all(conn)
         freshness.save(conn, {("M1", "DE"): (1, "floor"), ("M1", "T"): (2, "floor")})
         freshness.save(conn, {("M1", "DE"): (5, "other")})
         freshness.save(conn, {})

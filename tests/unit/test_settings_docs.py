@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from andon.config import Config, Influx, Keeping, Series, Source, Web, check
+from andon.config import Config, Influx, Keeping, Series, Source, Store, Web, check
 from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
@@ -23,6 +23,7 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("journal", Keeping),
     ("series", Series),
     ("influx", Influx),
+    ("store", Store),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),

@@ -1,17 +1,16 @@
 """The tables and statements are valid on both databases, and their number does not grow with the batch."""
 
 import pytest
-from sqlalchemy import Engine, create_mock_engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
 from andon.events import SECOND_NS
 from tests.scenario.story import Story, stop, time_of
-from ticketing import aftermath, book, intake, moving, outbox, recall, standing, tables
+from ticketing import aftermath, book, fan_out, intake, moving, outbox, recall, standing, tables
 from ticketing.tables import metadata, to_json
 
-MODULES = (aftermath, book, intake, moving, outbox, recall, standing)
+MODULES = (aftermath, book, fan_out, intake, moving, outbox, recall, standing)
 
 
 def statements() -> list[ClauseElement]:
@@ -22,22 +21,6 @@ def statements() -> list[ClauseElement]:
             several = value if isinstance(value, tuple) else (value,)
             found += [one for one in several if isinstance(one, ClauseElement) and hasattr(one, "compile")]
     return found
-
-
-def test_every_table_and_index_can_be_made_on_postgresql():
-    dialect = postgresql.dialect()
-    for table in metadata.sorted_tables:
-        assert CreateTable(table).compile(dialect=dialect)
-        for index in table.indexes:
-            written = str(CreateIndex(index).compile(dialect=dialect))
-            assert written.endswith("WHERE open IS true") == (index.name == "one_open_master_per_key")
-    written_down: list[str] = []
-    engine = create_mock_engine(
-        "postgresql://", lambda sql, *_: written_down.append(str(sql.compile(dialect=dialect)))
-    )
-    metadata.create_all(engine, checkfirst=False)
-    assert len(written_down) == sum(1 + len(table.indexes) for table in metadata.sorted_tables)
-    assert not any("RAISE(ABORT" in sql for sql in written_down)
 
 
 def test_every_statement_compiles_on_postgresql():
@@ -60,8 +43,8 @@ def asked(engine: Engine) -> list[str]:
 
 
 @pytest.mark.parametrize("assets", [1, 20])
-def test_four_hundred_findings_take_no_more_statements_than_twenty(tmp_path, assets):
-    story = Story.begins(tmp_path)
+def test_four_hundred_findings_take_no_more_statements_than_twenty(tmp_path, stores, assets):
+    story = Story.begins(tmp_path, stores.open())
     log = asked(story.engine)
     taken = []
     for round_, size in enumerate((20, 400)):

@@ -1,6 +1,6 @@
 """The wiring: which piece is given to which. The one place where the middle folders meet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
@@ -11,7 +11,7 @@ from andon.config import Keeping
 from andon.engine import TakeAndCommit
 from andon.pipeline import Pipeline
 from andon.plant import Plant
-from andon.ports import Journal, Notifier
+from andon.ports import Journal
 from detectors import build
 from detectors.features import features_of
 from detectors.hearing import heard
@@ -19,14 +19,10 @@ from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.retention import rotate_ns
 from ingest.series import SeriesStore
-from ticketing.notify import log
+from ticketing.book import BUS
 from ticketing.service import Tickets
 
 _KEEPING = Keeping()
-CHANNELS: Mapping[str, Callable[[Path], Notifier]] = {
-    "log": lambda data: log.Notifier(log.Parameters(path=data / "notifications.jsonl")),
-}
-"""The channels that an installation notifies through."""
 
 
 def check_detectors(plant: Plant) -> None:
@@ -36,13 +32,8 @@ def check_detectors(plant: Plant) -> None:
 
 
 def make_tickets(data: Path, database: Database, *, notify: bool) -> Tickets:
-    """The tickets of a data directory; `notify` lets them tell of themselves through the outbox."""
-    return Tickets(database, photos=data / "photos", channels=tuple(CHANNELS) if notify else ())
-
-
-def make_notifiers(data: Path) -> dict[str, Notifier]:
-    """Where the outbox goes, by channel."""
-    return {name: make(data) for name, make in CHANNELS.items()}
+    """The tickets of a data directory; `notify` lets them tell of themselves on the bus."""
+    return Tickets(database, photos=data / "photos", channels=(BUS,) if notify else ())
 
 
 def make_engine(

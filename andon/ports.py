@@ -109,8 +109,21 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a message says to people, in one language (`zh` or `en`): a title, then lines of plain text."""
+
+    language: str
+    title: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One notification: what is said, to whom, about which ticket. `key` makes it idempotent."""
+    """One notification about one ticket: what systems read (`content`), what people read (`said`), where it goes.
+
+    `key` makes it idempotent: it is the same however often it is sent. `addresses` are the channel's own: where it
+    goes, or in a chat whom it calls by name; empty where there is one receiver.
+    """
 
     key: str
     ticket: str
@@ -118,21 +131,28 @@ class Message:
     trace_id: str
     at_ns: int
     content: Mapping[str, Json]
+    said: Sequence[Said] = ()
+    addresses: Sequence[str] = ()
 
 
 class NotifyError(Exception):
-    """A notification was not delivered; trying again makes no sense if `permanent`."""
+    """A notification was not delivered.
 
-    def __init__(self, text: str, *, permanent: bool) -> None:
+    Trying again makes no sense if `permanent`: the message is at fault, not the channel. `wait_s` is how long the
+    receiver asks to be left alone, if it does.
+    """
+
+    def __init__(self, text: str, *, permanent: bool, wait_s: float | None = None) -> None:
         super().__init__(text)
         self.permanent = permanent
+        self.wait_s = wait_s
 
 
 class Notifier(Protocol):
     """A way to reach people or systems."""
 
-    def send(self, message: Message) -> None:
-        """Deliver or raise NotifyError."""
+    def send(self, message: Message, now_ns: int) -> str:
+        """Deliver, and give the head of what was answered; or raise NotifyError."""
 
 
 class SeriesSink(Protocol):

@@ -21,6 +21,9 @@ from ticketing.ticket import Ticket
 MACHINE = "engine"
 """The channel of what no person did."""
 
+BUS = "bus"
+"""The channel that every message goes to first; see ticketing.fan_out."""
+
 _NOT_A_STEP = frozenset({"priority", "condition", "alarm_active"})
 """Changes that a person who is about to take a step need not be stopped for."""
 
@@ -128,31 +131,34 @@ class Book:
         return after
 
     def tell(
-        self, ticket: Ticket, kind: str, recipients: Iterable[str | None], content: Mapping[str, Json]
+        self, ticket: Ticket, kind: str, people: Iterable[str | None], content: Mapping[str, Json]
     ) -> None:
-        """Queue one message per channel and recipient about the ticket's last audit line.
+        """Queue one message about the ticket's last audit line for each channel; `people` are those it names.
 
-        Its key (ticket, step, cycle, channel, recipient) is the same however often the step is computed.
+        Its key (ticket, step, audit line, channel) is the same however often the step is computed, and has no dot:
+        Standard Webhooks put dots around it.
         """
+        named = list(dict.fromkeys(who for who in people if who))
         for channel in self._channels:
-            for recipient in dict.fromkeys(r for r in recipients if r):
-                row: Row = {
-                    "key": f"{ticket.number}/{kind}/{ticket.audit_seq}/{channel}/{recipient}",
-                    "ticket": ticket.id,
-                    "number": ticket.number,
-                    "kind": kind,
-                    "channel": channel,
-                    "recipient": recipient,
-                    "trace_id": ticket.trace_id,
-                    "at_ns": self.now_ns,
-                    "content": to_json({**_summary(ticket), **content}),
-                    "state": "pending",
-                    "attempts": 0,
-                    "next_ns": self.now_ns,
-                    "last_error": "",
-                    "sent_ns": None,
-                }
-                self.add(messages, row)
+            row: Row = {
+                "key": f"{ticket.number}/{kind.partition('.')[2]}/{ticket.audit_seq}/{channel}",
+                "ticket": ticket.id,
+                "number": ticket.number,
+                "kind": kind,
+                "channel": channel,
+                "recipient": "",
+                "trace_id": ticket.trace_id,
+                "at_ns": self.now_ns,
+                "content": to_json({**_summary(ticket), "people": named, **content}),
+                "state": "pending",
+                "attempts": 0,
+                "next_ns": self.now_ns,
+                "last_error": "",
+                "sent_ns": None,
+                "critical": False,
+                "parcel": None,
+            }
+            self.add(messages, row)
 
     def add(self, table: Table, row: Row) -> None:
         """A row to insert."""

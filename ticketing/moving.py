@@ -72,10 +72,10 @@ def merge(
     both = _with_all_of(winner, loser)
     both = replace(both, headline=winner.headline) if as_part else both
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
-    return (
-        said(closed, action=Step.DUPLICATE, evidence=(winner.number,)),
-        said(both, action="merged", evidence=(loser.number,)),
-    )
+    closed = said(closed, action=Step.DUPLICATE, evidence=(winner.number,))
+    both = said(both, action="merged", evidence=(loser.number,))
+    book.tell(closed, "ticket.duplicate", (closed.assignee,), {"reason": winner.number, "actor": actor})
+    return closed, both
 
 
 def split(
@@ -107,6 +107,7 @@ def split(
     new = said(new, action="split", evidence=(ticket.number,))
     old = _with_words(ticket, kept, alarm_active=stands[False])
     old = said(old, action="split_off", evidence=(new.number,))
+    book.tell(new, "ticket.split", (old.assignee or "dispatch",), {"reason": old.number, "actor": actor})
     here = {"_from": ticket.id, "_key": key, "ticket": new.id}
     for statement in (*_MOVE_KEY, _MOVE_KEY_LINKS):
         book.later(statement, here)

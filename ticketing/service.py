@@ -12,7 +12,7 @@ from andon.events import Finding
 from andon.plant import Plant
 from ticketing import intake, moving
 from ticketing.aftermath import other_open_ticket, settle
-from ticketing.book import Book, lock_assets
+from ticketing.book import BUS, Book, lock_assets
 from ticketing.errors import (
     KeyTaken,
     Missing,
@@ -51,10 +51,10 @@ class GivenUp(By):
 
 
 class Tickets:
-    """The tickets of one database. `photos` is the folder for their bytes, `channels` where news goes."""
+    """The tickets of one database. `photos` is the folder for their bytes, `channels` where news goes, mostly to the bus."""
 
     def __init__(
-        self, engine: Engine, *, photos: Path | None = None, channels: Sequence[str] = ("log",)
+        self, engine: Engine, *, photos: Path | None = None, channels: Sequence[str] = (BUS,)
     ) -> None:
         self._engine = engine
         self._photos = photos

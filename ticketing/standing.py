@@ -177,7 +177,7 @@ class Standing:
             ticket, action=action, actor="rule/repeat_72h", numbers=repeat.numbers, evidence=evidence
         )
         if opened:
-            told = {"problem": f"RCA-{number}", **repeat.numbers}
+            told = {"problem": f"RCA-{number}", "repeat": dict(repeat.numbers)}
             self._book.tell(ticket, "problem.opened", (ticket.requester or "dispatch",), told)
         return ticket
 

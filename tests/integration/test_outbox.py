@@ -1,8 +1,9 @@
 """What leaves the house: at least once, in order, and never silently given up."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -10,11 +11,20 @@ from andon.database import reading
 from andon.events import SECOND_NS
 from andon.ports import Message, NotifyError
 from tests.scenario.story import PLANT, Story, time_of
+from ticketing import deliveries
+from ticketing.book import BUS
+from ticketing.breaker import Breaker, Circuit
+from ticketing.cloud_events import cloud_event
+from ticketing.deliveries import Which
+from ticketing.fan_out import fan_out
 from ticketing.notify.log import Notifier, Parameters
-from ticketing.outbox import Retry, deliver
+from ticketing.outbox import Channel, Retry, deliver
+from ticketing.subscriptions import Audience, Subscription
 from ticketing.tables import outbox
+from ticketing.topics import OF_KIND, types_of
 
 NOW = time_of("10:00") + SECOND_NS
+BUSY = NotifyError("busy", permanent=False)
 
 
 @dataclass
@@ -23,144 +33,314 @@ class Phone:
 
     fails: list[Exception] = field(default_factory=list)
     got: list[Message] = field(default_factory=list)
+    kind = "phone"
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, now_ns: int) -> str:
         """Fail or take it."""
         if self.fails:
             raise self.fails.pop(0)
         self.got.append(message)
+        return "taken"
 
 
-@pytest.fixture
-def plant(tmp_path) -> Story:
-    return Story.begins(tmp_path)
+@dataclass
+class Town:
+    """A plant of the stories with channels out of it."""
+
+    story: Story
+    channels: dict[str, Channel]
+
+    def sends(self, now_ns: int, name: str = "erp", **more: object) -> dict[str, int]:
+        """Fan out, then deliver on one channel."""
+        fan_out(self.story.engine, [one.subscription for one in self.channels.values()], PLANT, now_ns)
+        return dict(deliver(self.story.engine, self.channels[name], now_ns, **more))
+
+    def states(self) -> dict[str, int]:
+        """How many messages of the channels are in which state."""
+        with reading(self.story.engine) as conn:
+            chosen = select(outbox.c.state, func.count()).where(outbox.c.channel != BUS)
+            return dict(conn.execute(chosen.group_by(outbox.c.state)).all())
 
 
-def states(plant: Story) -> dict[str, int]:
-    with reading(plant.engine) as conn:
-        return dict(conn.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).all())
+def town(folder, *fails: Exception, **rules: object) -> tuple[Town, Phone]:
+    phone = Phone([*fails])
+    channel = Channel(Subscription(**{"name": "erp", **rules}), phone, Breaker(after=99))
+    return Town(Story.begins(folder), {"erp": channel}), phone
 
 
 def later(seconds: float) -> int:
     return NOW + int(seconds * SECOND_NS)
 
 
-def test_an_opened_ticket_is_told_once_to_the_suggested_person(plant):
-    plant.at("10:00").stops("M7", "E1").stops("M7", "E1")
-    phone = Phone()
-    assert deliver(plant.engine, {"log": phone}, NOW) == {"sent": 1}
-    assert deliver(plant.engine, {"log": phone}, later(1000)) == {}
+def test_an_opened_ticket_is_told_once_and_names_the_suggested_person(tmp_path):
+    plant, phone = town(tmp_path)
+    plant.story.at("10:00").stops("M7", "E1").stops("M7", "E1")
+    assert plant.sends(NOW) == {"sent": 1}
+    assert plant.sends(later(1000)) == {}
     (message,) = phone.got
-    assert message.key == f"A-1/ticket.opened/1/log/{plant.ticket(1).suggestion.person}"
-    assert (message.ticket, message.kind) == ("A-1", "ticket.opened")
-    assert message.trace_id == plant.ticket(1).trace_id
+    assert (message.key, message.ticket, message.kind) == ("A-1/opened/1/erp/", "A-1", "ticket.opened")
+    assert message.trace_id == plant.story.ticket(1).trace_id
+    assert message.content["people"] == [plant.story.ticket(1).suggestion.person]
     assert message.content["condition"] == "stop"
-    assert message.content["numbers"][0]["name"] == "severity"
+    assert (message.content["site"], message.content["area"]) == ("north", "forming")
 
 
-def test_what_fails_is_tried_again_with_doubling_waits_under_the_same_key(plant):
-    plant.at("10:00").stops("M7", "E1")
-    phone = Phone([NotifyError("busy", permanent=False)] * 3)
-    for wait_s in (0, 1, 1 + 2, 1 + 2 + 4):
-        assert deliver(plant.engine, {"log": phone}, later(wait_s) - 1) == {}
-        counts = deliver(plant.engine, {"log": phone}, later(wait_s))
-    assert counts == {"sent": 1}
-    assert states(plant) == {"sent": 1}
+def test_what_fails_is_tried_again_with_growing_waits_under_the_same_key(tmp_path):
+    plant, phone = town(tmp_path, *[BUSY] * 3)
+    plant.story.at("10:00").stops("M7", "E1")
+    now_ns, key = NOW, "A-1/opened/1/erp/"
+    assert plant.sends(now_ns) == {"retried": 1}
+    for attempts in (1, 2, 3):
+        wait_ns = Retry().wait_ns(attempts, key)
+        assert 0 < wait_ns <= 2 ** (attempts - 1) * SECOND_NS
+        assert plant.sends(now_ns + wait_ns - 1) == {}
+        now_ns += wait_ns
+        assert plant.sends(now_ns) == ({"sent": 1} if attempts == 3 else {"retried": 1})
+    assert phone.got[0].key == key
 
 
-def test_a_permanent_refusal_or_too_many_tries_is_dead_and_kept_with_its_reason(plant):
-    plant.at("10:00").stops("M7", "E1").stops("M8", "E1")
-    phone = Phone(
-        [NotifyError("no such number", permanent=True), *[NotifyError("busy", permanent=False)] * 2]
-    )
-    once = Retry(tries=2)
-    assert deliver(plant.engine, {"log": phone}, NOW, retry=once) == {"dead": 1, "retried": 1}
-    assert deliver(plant.engine, {"log": phone}, later(1), retry=once) == {"dead": 1}
-    with reading(plant.engine) as conn:
-        reasons = conn.execute(select(outbox.c.last_error).order_by(outbox.c.id)).scalars().all()
-    assert reasons == ["no such number", "busy"]
-    assert deliver(plant.engine, {"log": phone}, later(9999), retry=once) == {}
+def test_waits_of_many_messages_are_spread_over_the_whole_of_their_limit():
+    waits = [Retry().wait_ns(6, f"A-{n}/opened/1/erp/") / (32 * SECOND_NS) for n in range(200)]
+    assert min(waits) < 0.05 < 0.95 < max(waits) <= 1
+    assert 0.4 < sum(waits) / 200 < 0.6
 
 
-def test_messages_about_one_ticket_never_overtake_each_other_and_others_do_not_wait(plant):
-    plant.at("10:00").stops("M7", "E1", severity=300)
-    plant.at("10:00:01").stops("M7", "E1", severity=900).stops("M8", "E1")
-    phone = Phone([NotifyError("busy", permanent=False)])
-    assert deliver(plant.engine, {"log": phone}, later(1)) == {"retried": 1, "held": 1, "sent": 1}
-    assert deliver(plant.engine, {"log": phone}, later(1.5)) == {}
-    assert deliver(plant.engine, {"log": phone}, later(2)) == {"sent": 2}
+def test_a_permanent_refusal_or_too_many_tries_is_dead_with_its_reason_and_can_be_sent_again(tmp_path):
+    gone = NotifyError("no such number", permanent=True)
+    plant, phone = town(tmp_path, gone, BUSY, BUSY)
+    plant.story.at("10:00").stops("M7", "E1").stops("M8", "E1")
+    twice = Retry(tries=2)
+    assert plant.sends(NOW, retry=twice) == {"dead": 1, "retried": 1}
+    assert plant.sends(later(1), retry=twice) == {"dead": 1}
+    engine = plant.story.engine
+    with reading(engine) as conn:
+        dead = deliveries.recent(conn, Which("dead"), 10)
+        assert deliveries.waiting(conn)["erp"]["dead"] == 2
+        calls = [call.answer for call in deliveries.one(conn, dead[0].id)[2]]
+    assert [one.last_error for one in dead] == ["busy", "no such number"]
+    assert calls == ["busy", "busy"]
+    assert plant.sends(later(9999), retry=twice) == {}
+    assert deliveries.redrive(engine, Which(ids=(dead[1].id,)), later(9999)) == 1
+    assert plant.sends(later(9999)) == {"sent": 1}
+    assert phone.got[0].key == dead[1].key
+    assert deliveries.redrive(engine, Which(channel="nobody"), later(9999)) == 0
+
+
+def test_every_call_is_on_record_with_what_was_answered(tmp_path):
+    plant, _ = town(tmp_path, BUSY)
+    plant.story.at("10:00").stops("M7", "E1")
+    plant.sends(NOW)
+    plant.sends(later(2))
+    with reading(plant.story.engine) as conn:
+        (sent,) = deliveries.recent(conn, Which("sent"), 10)
+        _, content, calls = deliveries.one(conn, sent.id)
+    assert content["number"] == "A-1"
+    assert [(call.at_ns, call.outcome, call.answer) for call in calls] == [
+        (NOW, "retried", "busy"),
+        (later(2), "sent", "taken"),
+    ]
+    assert deliveries.prune(plant.story.engine, later(1)) == 1
+    assert deliveries.prune(plant.story.engine, later(1)) == 0
+
+
+def test_messages_about_one_ticket_never_overtake_each_other_and_others_do_not_wait(tmp_path):
+    plant, phone = town(tmp_path, BUSY)
+    plant.story.at("10:00").stops("M7", "E1", severity=300)
+    plant.story.at("10:00:01").stops("M7", "E1", severity=900).stops("M8", "E1")
+    assert plant.sends(later(1)) == {"retried": 1, "held": 1, "sent": 1}
+    wait_ns = Retry().wait_ns(1, "A-1/opened/1/erp/")
+    assert plant.sends(later(1) + wait_ns - 1) == {}
+    assert plant.sends(later(1) + wait_ns) == {"sent": 2}
     kinds = [message.kind for message in phone.got if message.ticket == "A-1"]
     assert kinds == ["ticket.opened", "ticket.escalated"]
 
 
-def test_a_notifier_that_raises_what_it_should_not_is_tried_again_and_logged(plant, caplog):
-    plant.at("10:00").stops("M7", "E1")
-    phone = Phone([ZeroDivisionError("odd")])
-    assert deliver(plant.engine, {"log": phone}, NOW) == {"retried": 1}
+def test_a_notifier_that_raises_what_it_should_not_is_tried_again_and_logged(tmp_path, caplog):
+    plant, _ = town(tmp_path, ZeroDivisionError("odd"))
+    plant.story.at("10:00").stops("M7", "E1")
+    assert plant.sends(NOW) == {"retried": 1}
     assert "mend it" in caplog.text
-    assert deliver(plant.engine, {"log": phone}, later(1)) == {"sent": 1}
+    assert plant.sends(later(1)) == {"sent": 1}
 
 
-def test_a_deliverer_that_dies_in_mid_send_is_followed_by_one_that_sends_again_under_the_same_key(plant):
-    plant.at("10:00").stops("M7", "E1")
+def test_a_deliverer_that_dies_in_mid_send_is_followed_by_one_that_sends_again_under_the_same_key(tmp_path):
+    plant, second = town(tmp_path)
+    plant.story.at("10:00").stops("M7", "E1")
 
     class Dies(Phone):
-        def send(self, message: Message) -> None:
-            super().send(message)
+        def send(self, message: Message, now_ns: int) -> str:
+            super().send(message, now_ns)
             raise KeyboardInterrupt
 
-    first, second = Dies(), Phone()
+    first, plant.channels["erp"].notifier = Dies(), (second)
+    dying = replace(plant.channels["erp"], notifier=first)
+    fan_out(plant.story.engine, [dying.subscription], PLANT, NOW)
     with pytest.raises(KeyboardInterrupt):
-        deliver(plant.engine, {"log": first}, NOW)
-    assert deliver(plant.engine, {"log": second}, later(119)) == {}
-    assert deliver(plant.engine, {"log": second}, later(120)) == {"sent": 1}
+        deliver(plant.story.engine, dying, NOW)
+    assert plant.sends(later(119)) == {}
+    assert plant.sends(later(120)) == {"sent": 1}
     assert first.got[0].key == second.got[0].key
 
 
-def test_a_channel_without_a_notifier_waits(plant):
-    plant.at("10:00").stops("M7", "E1")
-    assert deliver(plant.engine, {}, NOW) == {}
-    assert deliver(plant.engine, {"wecom": Phone()}, NOW) == {}
-    assert states(plant) == {"pending": 1}
+def test_a_message_that_no_channel_wants_leaves_the_bus_and_a_new_channel_hears_what_comes_after(tmp_path):
+    plant, phone = town(tmp_path)
+    plant.story.at("10:00").stops("M7", "E1")
+    assert fan_out(plant.story.engine, [], PLANT, NOW) == 1
+    plant.story.at("10:20").stops("M8", "E1")
+    assert plant.sends(time_of("10:21")) == {"sent": 1}
+    assert [message.ticket for message in phone.got] == ["A-2"]
 
 
-def test_a_story_without_channels_tells_nobody(plant):
-    plant.tickets = type(plant.tickets)(plant.engine, channels=())
-    plant.at("10:00").stops("M7", "E1")
-    assert states(plant) == {}
+def test_a_story_without_channels_tells_nobody(tmp_path):
+    plant, _ = town(tmp_path)
+    plant.story.tickets = type(plant.story.tickets)(plant.story.engine, channels=())
+    plant.story.at("10:00").stops("M7", "E1")
+    assert plant.sends(NOW) == {}
+    assert plant.states() == {}
 
 
-def test_every_hand_a_ticket_goes_through_is_told(plant):
-    plant.at("10:00").stops("M7", "E1")
-    plant.at("10:30").repairs(1).signs(1)
-    phone = Phone()
-    deliver(plant.engine, {"log": phone}, time_of("11:00"))
-    told = [(message.kind, message.content["recipient"]) for message in phone.got]
-    suggested = plant.ticket(1).suggestion.person
-    assert told == [
-        ("ticket.opened", suggested),
-        ("ticket.assign", "zhang"),
-        ("ticket.assign", "chen"),
-        ("ticket.accept", "chen"),
-        ("ticket.resolve", "chen"),
-        ("ticket.sign", "zhang"),
+def test_every_step_is_on_the_bus_with_whom_it_names_and_each_keeps_to_its_schema(tmp_path):
+    plant, phone = town(tmp_path)
+    plant.story.at("10:00").stops("M7", "E1")
+    plant.story.at("10:30").repairs(1).signs(1)
+    plant.sends(time_of("11:00"))
+    suggested = plant.story.ticket(1).suggestion.person
+    assert [(message.kind, message.content["people"]) for message in phone.got] == [
+        ("ticket.opened", [suggested]),
+        ("ticket.assign", ["zhang", "chen"]),
+        ("ticket.accept", ["chen"]),
+        ("ticket.resolve", ["chen"]),
+        ("ticket.sign", ["zhang"]),
     ]
+    for message in phone.got:
+        event = cloud_event(message)
+        assert event["type"] == OF_KIND[message.kind].name
+        msgspec.convert(event["data"], OF_KIND[message.kind].data)  # raises what does not fit
+        assert {"specversion", "id", "source", "type"} <= event.keys()
+        assert (event["subject"], event["source"]) == ("A-1", "urn:andon:Story")
+    assert len({cloud_event(message)["traceparent"].split("-")[1] for message in phone.got}) == 1
 
 
-def test_the_log_holds_a_line_for_every_message(plant, tmp_path):
-    plant.at("10:00").stops("M7", "E1", text={"message": "液压泄漏"}).stops("M8", "E1")
+def test_a_second_failure_in_72_hours_is_told_with_its_numbers_and_keeps_to_its_schema(tmp_path):
+    plant, phone = town(tmp_path, types=types_of("andon.problem.*"))
+    story = plant.story
+    story.at("10:00").stops("M7", "E1")
+    story.at("10:30").repairs(1).signs(1)
+    story.at("Tue 10:00").stops("M7", "E1")
+    plant.sends(time_of("Tue 10:01"))
+    (message,) = phone.got
+    msgspec.convert(cloud_event(message)["data"], OF_KIND["problem.opened"].data)
+    assert message.content["problem"] == "RCA-1"
+
+
+@pytest.mark.parametrize(
+    ("rules", "heard"),
+    [
+        ({"sites": frozenset({"north"})}, 2),
+        ({"sites": frozenset({"south"})}, 0),
+        ({"areas": frozenset({"forming"}), "conditions": frozenset({"stop"})}, 2),
+        ({"conditions": frozenset({"zone_d"})}, 0),
+        ({"priorities": frozenset({"high"})}, 1),
+        ({"types": types_of("andon.ticket.assigned.v1")}, 0),
+    ],
+)
+def test_a_subscription_hears_what_it_asked_for_and_nothing_else(tmp_path, rules, heard):
+    plant, phone = town(tmp_path, **rules)
+    plant.story.at("10:00").stops("M7", "E1", severity=300).stops("M8", "E1", severity=800)
+    plant.sends(NOW)
+    assert len(phone.got) == heard
+
+
+def test_persons_are_told_one_by_one_at_their_own_address_and_nobody_without_one(tmp_path):
+    people = {"zhang": "zhang@plant.example", "chen": "chen@plant.example", "boss": "boss@plant.example"}
+    plant, phone = town(tmp_path, audience=Audience.PERSON, people=people, recipients=("boss",))
+    plant.story.at("10:00").stops("M7", "E1").repairs(1)
+    plant.sends(time_of("10:01"))
+    told = [(message.kind, *message.addresses) for message in phone.got if message.kind == "ticket.assign"]
+    assert sorted(told) == [("ticket.assign", people[who]) for who in ("boss", "chen", "zhang")]
+    assert len({message.key for message in phone.got}) == len(phone.got)
+
+
+def test_what_happens_to_a_ticket_inside_the_wait_is_one_message_that_stays_the_same_when_it_is_tried_again(
+    tmp_path,
+):
+    plant, phone = town(tmp_path, BUSY, group_wait_s=30.0)
+    plant.story.at("10:00").stops("M7", "E1", severity=300)
+    assert plant.sends(NOW) == {}
+    plant.story.at("10:00:10").repairs(1)
+    assert plant.sends(time_of("10:00:15")) == {}
+    assert plant.sends(later(30)) == {"retried": 4}
+    plant.story.at("10:00:32").signs(1)
+    assert plant.sends(later(31)) == {"sent": 4}
+    assert plant.sends(later(90)) == {"sent": 1}
+    first, second = phone.got
+    assert (first.kind, first.key) == ("digest", "A-1/opened/1/erp/")
+    assert [event["type"].split(".")[2] for event in first.content["events"]] == [
+        *("opened", "assigned", "accepted", "resolved"),
+    ]
+    assert second.kind == "ticket.sign"
+    msgspec.convert(cloud_event(first)["data"], OF_KIND["digest"].data)
+
+
+def test_a_flood_is_one_digest_that_names_the_tickets_and_a_critical_one_goes_beside_it(tmp_path):
+    plant, phone = town(tmp_path, digest_over=5)
+    for n in range(1, 13):
+        plant.story.at("10:00").stops(f"M{n}", "E1", severity=300)
+    plant.story.at("10:00").stops("M13", "E1", text={"category": "safety"})
+    critical = PLANT.model_copy(update={"priorities": {"safety": "critical"}})
+    plant.story.plant = critical
+    assert plant.sends(NOW)["sent"] == 13
+    digest = next(message for message in phone.got if message.kind == "digest")
+    assert digest.content["tickets"] == [f"A-{n}" for n in range(1, len(digest.content["tickets"]) + 1)]
+    assert len(digest.content["tickets"]) >= 12
+
+
+def test_a_breaker_leaves_a_dead_channel_alone_and_probes_it_with_one_message(tmp_path):
+    plant, phone = town(tmp_path, *[BUSY] * 4)
+    plant.channels["erp"].breaker = breaker = Breaker(after=3, probe_s=30)
+    for n in range(1, 7):
+        plant.story.at("10:00").stops(f"M{n}", "E1")
+    assert plant.sends(NOW) == {"retried": 3, "held": 3}
+    assert breaker.at(NOW) is Circuit.OPEN
+    assert plant.sends(later(29)) == {}
+    assert plant.sends(later(30)) == {"retried": 1}
+    assert plant.sends(later(89)) == {}
+    assert plant.sends(later(90)) == {"sent": 1}
+    assert breaker.at(later(90)) is Circuit.CLOSED
+    assert plant.sends(later(90)) == {"sent": 5}
+    assert {message.ticket for message in phone.got} == {f"A-{n}" for n in range(1, 7)}
+
+
+def test_a_receiver_that_asks_for_a_pause_gets_it_and_the_breaker_stays_closed(tmp_path):
+    slow = NotifyError("too fast", permanent=False, wait_s=60)
+    plant, _ = town(tmp_path, slow)
+    plant.channels["erp"].breaker = breaker = Breaker(after=1)
+    plant.story.at("10:00").stops("M7", "E1").stops("M8", "E1")
+    assert plant.sends(NOW) == {"retried": 1, "held": 1}
+    assert breaker.at(NOW) is Circuit.CLOSED
+    assert plant.sends(later(59)) == {}
+    assert plant.sends(later(60)) == {"sent": 2}
+
+
+def test_the_log_holds_a_cloud_event_for_every_message(tmp_path):
+    plant, _ = town(tmp_path)
+    plant.story.at("10:00").stops("M7", "E1", text={"message": "液压泄漏"}).stops("M8", "E1")
     path = tmp_path / "out" / "notifications.jsonl"
-    assert deliver(plant.engine, {"log": Notifier(Parameters(path=path))}, NOW) == {"sent": 2}
+    plant.channels["erp"].notifier = Notifier(Parameters(path=path))
+    assert plant.sends(NOW) == {"sent": 2}
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    assert [line["ticket"] for line in lines] == ["A-1", "A-2"]
-    assert lines[0]["content"]["text"] == {"message": "液压泄漏"}
+    assert [(line["subject"], line["type"]) for line in lines] == [
+        ("A-1", "andon.ticket.opened.v1"),
+        ("A-2", "andon.ticket.opened.v1"),
+    ]
+    assert lines[0]["data"]["text"] == {"message": "液压泄漏"}
 
 
 def test_a_disk_that_refuses_the_log_means_try_again(tmp_path):
     (tmp_path / "file").write_text("")
     notifier = Notifier(Parameters(path=tmp_path / "file" / "log.jsonl"))
     with pytest.raises(NotifyError) as refused:
-        notifier.send(Message("k", "A-1", "ticket.opened", "t", 0, {}))
+        notifier.send(Message("k", "A-1", "ticket.opened", "t", 0, {}), 0)
     assert not refused.value.permanent
 
 

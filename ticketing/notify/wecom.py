@@ -1,0 +1,37 @@
+"""A robot in a WeCom (企业微信) group: markdown, with the people that a message names called by their user id.
+
+20 messages a minute for each robot (45009 beyond that), 4096 bytes of markdown.
+Source: developer.work.weixin.qq.com, 群机器人配置说明 (path 91770) and 全局错误码.
+"""
+
+from andon.ports import Message
+from ticketing.robots import Codes, Robot, address, markdown, tell
+from ticketing.subscriptions import Audience
+
+CODES = Codes(
+    ("errcode",),
+    too_fast=frozenset({45009, 45033, -1}),  # called too often; too many at once; the system is busy
+    bad=frozenset({40058, 44004, 45002}),  # a wrong parameter, empty or too long content
+)
+LIMIT = 4096
+
+
+class Parameters(Robot):
+    """The robot's address; `people` holds WeCom user ids."""
+
+
+class Notifier:
+    """One message into the group."""
+
+    kind = "wecom"
+    audience = Audience.GROUP
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._robot, self._url = parameters, address(parameters)
+
+    def send(self, message: Message, now_ns: int) -> str:  # noqa: ARG002 - nothing of it is signed
+        """Post it; the answer's errcode decides."""
+        mentions = "".join(f"<@{who}>" for who in message.addresses)
+        text = markdown(message, self._robot.keyword, LIMIT, f"\n{mentions}" if mentions else "")
+        document = {"msgtype": "markdown", "markdown": {"content": text}}
+        return tell(self._robot, self._url, document, CODES)

@@ -1,0 +1,111 @@
+"""Who hears what, and when: the rules of one `[[notify]]`, decided on values.
+
+Systems hear each event at once; groups and people hear what happened to one ticket within `group_wait_s` in one
+message, outside their `hours` only what is critical, and a digest when more than `digest_over` a minute would come.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from andon.config import ConfigError, Notify, check, unknown
+from andon.events import SECOND_NS, Json, Priority
+from ticketing.calendars import Calendar
+from ticketing.topics import OF_KIND, UnknownTopic, types_of
+
+T = TypeVar("T", bool, int, float)
+CRITICAL: Priority = "critical"
+
+
+class Audience(StrEnum):
+    """Whom a kind of channel reaches: programs, a chat that many read, or one person per message."""
+
+    SYSTEMS = "systems"
+    GROUP = "group"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One channel's rules; a default one hears everything, at once."""
+
+    name: str
+    audience: Audience = Audience.SYSTEMS
+    types: frozenset[str] = types_of("andon.*")
+    sites: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
+    priorities: frozenset[str] = frozenset()
+    conditions: frozenset[str] = frozenset()
+    languages: tuple[str, ...] = ("en",)
+    people: Mapping[str, str] = field(default_factory=dict)
+    recipients: tuple[str, ...] = ()
+    group_wait_s: float = 0.0
+    digest_over: int | None = None
+    hours: Calendar | None = None
+    canary: bool = True
+    link: str = ""
+
+    def wants(self, kind: str, content: Mapping[str, Json]) -> bool:
+        """Whether an event is for this channel; an empty filter lets everything through."""
+        asked = (
+            (self.sites, content["site"]),
+            (self.areas, content["area"]),
+            (self.priorities, content["priority"]),
+            (self.conditions, content["condition"]),
+        )
+        return OF_KIND[kind].name in self.types and all(not only or is_ in only for only, is_ in asked)
+
+    def told(self, named: Sequence[str]) -> Sequence[str]:
+        """A recipient for each message: persons one by one, everybody else together ("")."""
+        if self.audience is not Audience.PERSON:
+            return ("",)
+        return tuple(dict.fromkeys([*(who for who in named if who in self.people), *self.recipients]))
+
+    def addresses(self, recipient: str, named: Sequence[str]) -> tuple[str, ...]:
+        """Where a message goes on this channel; for a group, whom it calls by name."""
+        who = (recipient,) if recipient else (*named, *self.recipients)
+        return tuple(dict.fromkeys(self.people[one] for one in who if one in self.people))
+
+    def from_ns(self, at_ns: int, *, critical: bool) -> int:
+        """From when on the message may leave: after `group_wait_s`, inside the hours; critical at once."""
+        if critical:
+            return at_ns
+        ready_ns = at_ns + int(self.group_wait_s * SECOND_NS)
+        if self.hours is None or self.hours.works_at(ready_ns):
+            return ready_ns
+        return next(start_ns for start_ns, _ in self.hours.spans(ready_ns))
+
+
+def subscription(settings: Notify, audience: Audience) -> Subscription:
+    """The rules of a `[[notify]]`; ConfigError says what to change."""
+    here = f"notify {settings.name}"
+    try:
+        chosen = [types_of(topic) for topic in settings.topics or ("andon.*",)]
+    except UnknownTopic as error:
+        raise ConfigError(f"{here}: {error}") from error
+    for who in settings.recipients:
+        if who not in settings.people:
+            raise ConfigError(f"{here}: recipients: {unknown(who, settings.people)} under people")
+    reaches_people = audience is not Audience.SYSTEMS
+    return Subscription(
+        name=settings.name,
+        audience=audience,
+        types=frozenset().union(*chosen),
+        sites=frozenset(settings.sites),
+        areas=frozenset(settings.areas),
+        priorities=frozenset(settings.priorities),
+        conditions=frozenset(settings.conditions),
+        languages=("zh", "en") if settings.language == "both" else (settings.language,),
+        people=settings.people,
+        recipients=settings.recipients,
+        group_wait_s=_or(settings.group_wait_s, 30.0 if reaches_people else 0.0),
+        digest_over=_or(settings.digest_over, 10 if reaches_people else 0) or None,
+        hours=check(Calendar, settings.hours, f"{here}: hours") if settings.hours else None,
+        canary=_or(settings.canary, not reaches_people),
+        link=settings.link.rstrip("/"),
+    )
+
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given

@@ -1,0 +1,140 @@
+"""The catalogue of the bus: every topic with its version and the schema of what it says. Nothing else is ever sent.
+
+A subscription names topics of this table, or a beginning of them that ends in `.*`; an unknown one is refused with
+the nearest that there is, so that nobody listens to a topic that no one speaks on.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+
+from andon.events import Json, Number
+
+
+class Said(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every message says about its ticket: where it stands, what is wrong, who is named."""
+
+    number: str
+    asset: str
+    line: str
+    priority: str
+    state: str
+    family: str
+    component: str
+    condition: str
+    numbers: list[Number]
+    text: dict[str, str]
+    assignee: str | None
+    backup: str | None
+    people: list[str]
+    plant: str
+    site: str
+    area: str
+    asset_name: str
+    asset_name_zh: str
+
+
+class ByFinding(Said, kw_only=True):
+    """A machine said it: `finding` is the id of what was found."""
+
+    finding: str
+
+
+class ByPerson(Said, kw_only=True):
+    """A person did it, and said why."""
+
+    actor: str
+    reason: str
+
+
+class OfProblem(Said, kw_only=True):
+    """A root-cause task was opened beside the ticket: its number, and the numbers of the repetition."""
+
+    problem: str
+    repeat: dict[str, float]
+
+
+class Digest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Several messages in one: the CloudEvents that it stands for, and the tickets that they are about."""
+
+    plant: str
+    tickets: list[str]
+    events: list[dict[str, Json]]
+
+
+class Canary(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Proof that a message would arrive. No ticket, no work: whoever receives it throws it away."""
+
+    plant: str
+    canary: bool
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the catalogue: `kind` is what ticketing calls it, `name` what the world does, with its version."""
+
+    kind: str
+    name: str
+    data: type[msgspec.Struct]
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """The JSON Schema of its `data`."""
+        return msgspec.json.schema(self.data)
+
+
+DIGEST, CANARY = "digest", "canary"
+TOPICS: Sequence[Topic] = (
+    Topic("ticket.opened", "andon.ticket.opened.v1", ByFinding),
+    Topic("ticket.escalated", "andon.ticket.escalated.v1", ByFinding),
+    Topic("ticket.reopened", "andon.ticket.failed-again.v1", ByFinding),
+    Topic("ticket.assign", "andon.ticket.assigned.v1", ByPerson),
+    Topic("ticket.transfer", "andon.ticket.transferred.v1", ByPerson),
+    Topic("ticket.decline", "andon.ticket.declined.v1", ByPerson),
+    Topic("ticket.accept", "andon.ticket.accepted.v1", ByPerson),
+    Topic("ticket.substate", "andon.ticket.progressed.v1", ByPerson),
+    Topic("ticket.resolve", "andon.ticket.resolved.v1", ByPerson),
+    Topic("ticket.sign", "andon.ticket.signed.v1", ByPerson),
+    Topic("ticket.reject", "andon.ticket.rejected.v1", ByPerson),
+    Topic("ticket.close_unsigned", "andon.ticket.closed-unsigned.v1", ByPerson),
+    Topic("ticket.cancel", "andon.ticket.cancelled.v1", ByPerson),
+    Topic("ticket.false_alarm", "andon.ticket.found-false.v1", ByPerson),
+    Topic("ticket.reopen", "andon.ticket.reopened.v1", ByPerson),
+    Topic("ticket.relearn", "andon.ticket.relearning-accepted.v1", ByPerson),
+    Topic("ticket.keep_baseline", "andon.ticket.baseline-kept.v1", ByPerson),
+    Topic("ticket.duplicate", "andon.ticket.merged.v1", ByPerson),
+    Topic("ticket.split", "andon.ticket.split.v1", ByPerson),
+    Topic("problem.opened", "andon.problem.opened.v1", OfProblem),
+    Topic(DIGEST, "andon.digest.v1", Digest),
+    Topic(CANARY, "andon.canary.v1", Canary),
+)
+OF_KIND: Mapping[str, Topic] = {topic.kind: topic for topic in TOPICS}
+_TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY})
+"""What can be subscribed to: a digest stands for what was, and canaries are switched on or off per channel."""
+
+
+class UnknownTopic(ValueError):
+    """No topic of the catalogue is called that; the text names the nearest."""
+
+
+@cache
+def types_of(wanted: str) -> frozenset[str]:
+    """The topics that a word of a subscription stands for; UnknownTopic if there are none.
+
+    >>> sorted(types_of("andon.problem.*"))
+    ['andon.problem.opened.v1']
+    >>> types_of("andon.ticket.assign.v1")
+    Traceback (most recent call last):
+    ticketing.topics.UnknownTopic: there is no topic 'andon.ticket.assign.v1'; did you mean 'andon.ticket.assigned.v1'?
+    """
+    start = wanted.removesuffix("*")
+    found = {name for name in _TYPES if name == wanted or (wanted.endswith(".*") and name.startswith(start))}
+    if not found:
+        near = difflib.get_close_matches(wanted, _TYPES, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "see: andon outbox topics"
+        raise UnknownTopic(f"there is no topic {wanted!r}; {hint}")
+    return frozenset(found)

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -20,10 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from andon.database import append_only
 from andon.events import Json
 
 metadata = MetaData()
@@ -275,12 +274,7 @@ ticket_event = Table(
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
 )
-for _deed in ("UPDATE", "DELETE"):
-    _refuse = DDL(  # type: ignore[no-untyped-call]
-        f"CREATE TRIGGER ticket_event_no_{_deed.lower()} BEFORE {_deed} ON ticket_event "
-        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
-    )
-    event.listen(ticket_event, "after_create", _refuse.execute_if(dialect="sqlite"))
+append_only(ticket_event)
 
 photo = Table(
     "photo",
@@ -315,10 +309,29 @@ outbox = Table(
     Column("next_ns", BigInteger, nullable=False),
     Column("last_error", Text, nullable=False),
     Column("sent_ns", BigInteger),
+    Column("critical", Boolean, nullable=False, server_default="0"),
+    Column("parcel", BigInteger),
     UniqueConstraint("key", name="outbox_once"),
 )
+"""Messages, first to the bus, then one for each channel and recipient; `parcel` is the first of those it left with."""
 Index("outbox_due", outbox.c.state, outbox.c.next_ns)
 Index("outbox_in_order", outbox.c.ticket, outbox.c.channel, outbox.c.state)
+Index("outbox_of_channel", outbox.c.channel, outbox.c.state, outbox.c.sent_ns)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("message", BigInteger, nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("answer", Text, nullable=False),
+)
+"""Each call to the outside: the first message of what was sent, what became of it, the head of the answer (rule 84)."""
+Index("delivery_by_message", delivery.c.message)
+Index("delivery_by_time", delivery.c.at_ns)
 
 label = Table(
     "label",

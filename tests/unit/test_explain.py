@@ -94,7 +94,7 @@ def test_a_tickets_number_explains_its_headline(
 
 def test_the_parameters_are_those_of_the_set_that_made_the_finding(data: Path, tmp_path: Path) -> None:
     page = explained(data, "A-2", tmp_path)
-    assert "<code>[1.4, 2.8, 4.5]</code>" in page
+    assert "<code>[1.4, 2.8, 4.5]\N{NO-BREAK SPACE}mm/s</code>" in page
     assert "[9.0, 10.0, 11.0]" not in page
 
 

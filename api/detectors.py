@@ -25,6 +25,7 @@ from api.assets import asset_of
 from api.backtests import Backtests, Occupied
 from api.context import Context
 from api.visit import ContextOf, Visit, VisitOf
+from api.web.parameters import kind_name, said
 from detectors import build, settings_of
 from ticketing import labels, store
 from ticketing.labels import Label, LabelRefused, What
@@ -64,11 +65,16 @@ class Mark(_Given):
 
 
 @router.get("/detectors")
-def detectors(context: ContextOf) -> Response:
-    """The version in force, and every detector of every machine with its parameters."""
-    plant = context.plant()
+def detectors(visit: VisitOf) -> Response:
+    """The version in force, and every detector of every machine with its parameters, told in the asker's language."""
+    plant, words = visit.plant, visit.words
     items = [
-        {"asset": asset.id, "kind": s.kind, "parameters": plain(settings_of(s.kind, s.parameters))}
+        {
+            "asset": asset.id,
+            "kind": s.kind,
+            "name": kind_name(s.kind, words),
+            "parameters": plain([said(s.kind, one, words) for one in settings_of(s.kind, s.parameters)]),
+        }
         for asset in plant.assets
         for s in plant.detectors_of(asset)
     ]

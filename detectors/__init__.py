@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from andon.config import ConfigError, check
 from andon.events import Json
@@ -29,7 +29,10 @@ def detector_class(kind: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One parameter of a detector as it stands: `changed` says that the plant document gives it."""
+    """One parameter of a detector as it stands: `changed` says that the plant document gives it.
+
+    `choices` is all that it can be, where these are words; `title` is for those who name it in another language.
+    """
 
     name: str
     value: Json
@@ -38,6 +41,8 @@ class Setting:
     description: str
     low: float | None
     high: float | None
+    choices: tuple[str, ...] = ()
+    title: str = ""
 
 
 def settings_of(kind: str, given: Mapping[str, Json]) -> list[Setting]:
@@ -54,6 +59,7 @@ def settings_of(kind: str, given: Mapping[str, Json]) -> list[Setting]:
             description=field.description or "",
             low=_bound(field.metadata, "ge", "gt"),
             high=_bound(field.metadata, "le", "lt"),
+            choices=get_args(field.annotation) if get_origin(field.annotation) is Literal else (),
         )
         for name, field in model.model_fields.items()
     ]

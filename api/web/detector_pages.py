@@ -24,6 +24,7 @@ from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.backtest_charts import sweep_chart, tickets_chart
 from api.web.formats import number, quantity
+from api.web.parameters import choice_name, kind_name, said
 from api.web.ticket_steps import Form
 from api.web.wording import asset_name, person_name
 from detectors import Setting, settings_of
@@ -33,6 +34,7 @@ router = APIRouter()
 PLACE = "/detectors"
 SHOWN = 100
 SWEPT = 5  # values of a sweep
+_KINDS = {int: "number", float: "number", bool: "bool"}
 SPREAD = 4.0  # a slider goes from a quarter of the value in force to four times as much
 
 
@@ -51,6 +53,7 @@ class Field:
     """One parameter as it is shown: `low` to `high` is where its slider goes, None where it has none."""
 
     name: str
+    title: str
     value: str
     default: str
     changed: bool
@@ -60,6 +63,7 @@ class Field:
     low: str
     high: str
     step: str
+    choices: Sequence[tuple[str, str]]
 
 
 @router.get(PLACE)
@@ -76,7 +80,8 @@ def page(
     if chosen is not None:
         kind = kind if kind in chosen.kinds else next(iter(chosen.kinds), "")
         setting = next((s for s in _settings(visit.plant, chosen.whose) if s.kind == kind), None)
-        fields = [_field(one) for one in settings_of(kind, setting.parameters)] if setting else []
+        settings = settings_of(kind, setting.parameters) if setting else []
+        fields = [_field(said(kind, one, visit.words), visit.words) for one in settings]
     return render(
         request,
         visit,
@@ -85,6 +90,7 @@ def page(
         watched=watched,
         chosen=chosen,
         kind=kind,
+        kind_name=lambda kind: kind_name(kind, visit.words),
         fields=fields,
         set=visit.plant.detector_set,
         versions=[_version(row, visit.plant) for row in versions_of(visit.context)],
@@ -196,7 +202,7 @@ def _settings(plant: Plant, whose: str) -> Sequence[DetectorSettings]:
     return plant.detectors_of(Asset(id="any", name="", asset_class=name, path=""))
 
 
-def _field(one: Setting) -> Field:
+def _field(one: Setting, words: Words) -> Field:
     numeric = isinstance(one.value, int | float) and not isinstance(one.value, bool)
     low, high = _slider(one) if numeric else (None, None)
     whole = isinstance(one.value, int)
@@ -204,15 +210,17 @@ def _field(one: Setting) -> Field:
     bounds = [number(bound) for bound in (one.low, one.high) if bound is not None]
     return Field(
         name=one.name,
+        title=one.title,
         value=_text(one.value),
         default=_text(one.default),
         changed=one.changed,
         description=one.description,
-        kind="number" if numeric else "bool" if isinstance(one.value, bool) else "text",
+        kind=_KINDS.get(type(one.value), "text"),
         range=" – ".join(bounds) if numeric else "",
         low="" if low is None else f"{low:g}",
         high="" if high is None else f"{high:g}",
         step="1" if whole else f"{span / 200:.1g}" if span else "any",
+        choices=[(choice, choice_name(choice, words)) for choice in one.choices],
     )
 
 
@@ -308,7 +316,9 @@ def _job_row(job: Job, visit: Visit) -> dict[str, Json]:
         "percent": job.percent,
         "at_ns": int(job.id),
         "note": job.change.note,
-        "what": visit.words("backtest.of", kind=one.kind, whose=one.asset or one.asset_class or ""),
+        "what": visit.words(
+            "backtest.of", kind=kind_name(one.kind, visit.words), whose=one.asset or one.asset_class or ""
+        ),
         "active": job.facts["active"]["tickets"] if job.facts else None,
         "changed": job.facts["changed"]["tickets"] if job.facts else None,
     }
@@ -326,7 +336,7 @@ def _span(facts: Mapping[str, Json], visit: Visit) -> dict[str, str]:
         "hours": visit.time.span(warm["hours"] * 3600),
         "series": visit.time.span(warm["from_series_hours"] * 3600) if warm["from_series_hours"] else "",
         "silent": visit.words("list.and").join(
-            f"{one['asset']} {one['kind']}" for one in warm["not_judged_in_series"]
+            f"{one['asset']} {kind_name(one['kind'], visit.words)}" for one in warm["not_judged_in_series"]
         ),
     }
 
@@ -340,9 +350,7 @@ _ROWS = (
 def _sides(facts: Mapping[str, Json], visit: Visit) -> list[tuple[str, str, str]]:
     """Both variants in numbers, row by row."""
     both = facts["active"], facts["changed"]
-    rows = [
-        (visit.words(f"backtest.{name}"), number(both[0][name]), number(both[1][name])) for name in _ROWS
-    ]
+    rows = [(visit.words(f"backtest.{name}"), number(both[0][name]), number(both[1][name])) for name in _ROWS]
     leads = ["–" if side["lead_s"] is None else visit.time.span(side["lead_s"]["median"]) for side in both]
     costs = [quantity(side["cost"]["seconds"], "s") for side in both]
     return [

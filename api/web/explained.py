@@ -16,6 +16,7 @@ from api.catalogue import Words
 from api.web.charts import Chart, charts_of, quantity_name
 from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from api.web.masks import masked
+from api.web.parameters import kind_name, said
 from api.web.reader import Reader
 from api.web.sources import forecast_sentence, limit_source
 from api.web.surroundings import Moment, around
@@ -46,8 +47,8 @@ class ParameterRow:
     """One parameter of the detector as it stood; `of_plant` if the plant document gave it."""
 
     name: str
+    title: str
     value: str
-    unit: str
     sentence: str
     default: str
     of_plant: bool
@@ -58,6 +59,7 @@ class Explanation:
     """All of it in the reader's words. `facts` are under keys of the catalogue, `doubt` is what the parameters lack."""
 
     finding: Occurrence
+    kind: str
     what: str
     verdict: Markup
     asset_name: str
@@ -84,6 +86,7 @@ def explain(conn: Connection, one: Occurrence, reader: Reader) -> Explanation:
     moment = Moment(one.asset, one.text.get("point", ""), one.at_ns)
     return Explanation(
         finding=one,
+        kind=kind_name(one.detector, words),
         what=condition_name(one.condition, words),
         verdict=verdict(headline_of(one), words, time),
         asset_name=asset_name(asset, one.asset, words),
@@ -206,23 +209,27 @@ def _parameters(one: Occurrence, plant: Plant, words: Words) -> tuple[list[Param
     if parameters_hash(standing) != one.parameters_hash:
         return [], words("explain.other_parameters")
     rows = [
-        ParameterRow(s.name, _plain(s.value), _unit(s.name), s.description, _plain(s.default), s.changed)
-        for s in settings_of(one.detector, given)
+        ParameterRow(
+            s.name,
+            s.title,
+            _with_unit(s.name, s.value),
+            s.description,
+            _with_unit(s.name, s.default),
+            s.changed,
+        )
+        for s in (said(one.detector, setting, words) for setting in settings_of(one.detector, given))
     ]
     return rows, ""
 
 
-def _plain(value: Json) -> str:
-    """A parameter's value as it is, to the last digit: 30.0 reads 30."""
-    if value in ([], {}, None):
+def _with_unit(name: str, value: Json) -> str:
+    """A parameter's value as it is, to the last digit, with the unit that its name ends with."""
+    if value in ([], {}, None, ""):
         return MISSING
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_dumped)
-    return text.removesuffix(".0")
+    sign = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+    return f"{text.removesuffix('.0')}\N{NO-BREAK SPACE}{sign}" if sign else text.removesuffix(".0")
 
 
 def _dumped(value: Json) -> Json:
     return value.model_dump(mode="json")
-
-
-def _unit(name: str) -> str:
-    return next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")

@@ -89,12 +89,11 @@ def explained(floor: ShopFloor, finding_id: str, language: Language) -> tuple[Ex
 
 
 def seen_words(page: str) -> str:
-    """What a person reads of a page: no scripts, no styles, no tags, no names in code type, no English passages."""
+    """What a person reads of a page: no scripts, no styles, no tags, no names in code type."""
     for hidden in (
         r"<(script|style)\b.*?</\1>",
         r'<(dd|span) class="mono">.*?</\1>',
         r"<code>.*?</code>",
-        r'<p lang="en">.*?</p>',
         r"<[^>]+>",
     ):
         page = re.sub(hidden, " ", page, flags=re.DOTALL)

@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
@@ -15,7 +16,9 @@ from api.pages import PLACES, SCRIPT_WORDS
 from api.telling import TOLD
 from api.visit import THEMES
 from api.web import sources
+from api.web.parameters import said
 from api.web.pipeline_page import STAGES
+from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
 from ticketing import routing
@@ -97,6 +100,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "changed.": (*AUDITED, "condition"),
     "chart.": (*("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),),
     "chart.trend_": ("limit", "baseline"),
+    "choice.": {choice for kind in kinds() for one in settings_of(kind, {}) for choice in one.choices},
     "closure.": Closure,
     "declaration.": Declared,
     "counted.": (
@@ -137,6 +141,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
     "help.key_": ("j", "k", "a", "n", "o", "help"),
+    "kind.": kinds(),
     "label.is_": What,
     "letter.": Reason,
     "next.title_": ("assign", "accept", "resolve", "sign", "relearn"),
@@ -256,7 +261,34 @@ def test_every_key_that_is_used_exists(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_key_is_left_over(language: str) -> None:
     words = words_of(language)  # type: ignore[arg-type]
-    assert sorted(set(words) - used()) == []
+    assert sorted(set(words) - used() - parameter_keys(words)) == []
+
+
+def parameter_keys(words: Words) -> set[str]:
+    """The keys under which parameters of detectors are told."""
+    return {key for key in words if key.startswith("parameter.")}
+
+
+def test_every_parameter_of_every_kind_is_told_in_chinese_and_no_other() -> None:
+    zh, found, shared = words_of("zh"), set(), defaultdict(set)
+    for kind in kinds():
+        for one in settings_of(kind, {}):
+            own, common = f"parameter.{kind}.{one.name}", f"parameter.common.{one.name}"
+            found.add(own if own in zh else common)
+            if own not in zh:
+                shared[common].add(one.description)
+    assert found == parameter_keys(zh)
+    assert {key: said for key, said in shared.items() if len(said) > 1} == {}  # one text is of one meaning
+
+
+def test_a_parameter_reads_as_a_name_and_a_sentence() -> None:
+    zh = words_of("zh")
+    form = re.compile(r"[^：。]{2,14}：[^：]+。")
+    assert [key for key in parameter_keys(zh) if not form.fullmatch(zh(key))] == []
+    (setting,) = [one for one in settings_of("band_energy", {}) if one.name == "rise"]
+    told = said("band_energy", setting, zh)
+    assert (told.title, told.description[:10]) == ("上升限值", "两个主导频带相对基线")
+    assert said("band_energy", setting, words_of("en")) == setting
 
 
 def test_every_beginning_of_a_key_is_known_with_its_ends() -> None:

@@ -72,6 +72,5 @@ _ON_BUS = (
     .where(outbox.c.channel == BUS, outbox.c.state == "pending")
     .order_by(outbox.c.id)
     .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
 )
 _TAKEN = update(outbox).where(outbox.c.id == bindparam("_id")).values(state="sent", attempts=1)

@@ -232,7 +232,6 @@ _PENDING = (
     .where(*_OF_CHANNEL)
     .order_by(outbox.c.critical.desc(), outbox.c.id)
     .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
 )
 _RECENT = (
     select(outbox.c.parcel, outbox.c.sent_ns, func.count(outbox.c.ticket.distinct()).label("tickets"))

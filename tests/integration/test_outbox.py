@@ -11,6 +11,7 @@ from andon.database import reading
 from andon.events import SECOND_NS
 from andon.ports import Message, NotifyError
 from tests.scenario.story import PLANT, Story, time_of
+from tests.stores import Stores
 from ticketing import deliveries
 from ticketing.book import BUS
 from ticketing.breaker import Breaker, Circuit
@@ -62,18 +63,18 @@ class Town:
             return dict(conn.execute(chosen.group_by(outbox.c.state)).all())
 
 
-def town(folder, *fails: Exception, **rules: object) -> tuple[Town, Phone]:
+def town(stores: Stores, *fails: Exception, **rules: object) -> tuple[Town, Phone]:
     phone = Phone([*fails])
     channel = Channel(Subscription(**{"name": "erp", **rules}), phone, Breaker(after=99))
-    return Town(Story.begins(folder), {"erp": channel}), phone
+    return Town(Story.begins(stores.folder, stores.open()), {"erp": channel}), phone
 
 
 def later(seconds: float) -> int:
     return NOW + int(seconds * SECOND_NS)
 
 
-def test_an_opened_ticket_is_told_once_and_names_the_suggested_person(tmp_path):
-    plant, phone = town(tmp_path)
+def test_an_opened_ticket_is_told_once_and_names_the_suggested_person(stores):
+    plant, phone = town(stores)
     plant.story.at("10:00").stops("M7", "E1").stops("M7", "E1")
     assert plant.sends(NOW) == {"sent": 1}
     assert plant.sends(later(1000)) == {}
@@ -85,8 +86,8 @@ def test_an_opened_ticket_is_told_once_and_names_the_suggested_person(tmp_path):
     assert (message.content["site"], message.content["area"]) == ("north", "forming")
 
 
-def test_what_fails_is_tried_again_with_growing_waits_under_the_same_key(tmp_path):
-    plant, phone = town(tmp_path, *[BUSY] * 3)
+def test_what_fails_is_tried_again_with_growing_waits_under_the_same_key(stores):
+    plant, phone = town(stores, *[BUSY] * 3)
     plant.story.at("10:00").stops("M7", "E1")
     now_ns, key = NOW, "A-1/opened/1/erp/"
     assert plant.sends(now_ns) == {"retried": 1}
@@ -105,9 +106,9 @@ def test_waits_of_many_messages_are_spread_over_the_whole_of_their_limit():
     assert 0.4 < sum(waits) / 200 < 0.6
 
 
-def test_a_permanent_refusal_or_too_many_tries_is_dead_with_its_reason_and_can_be_sent_again(tmp_path):
+def test_a_permanent_refusal_or_too_many_tries_is_dead_with_its_reason_and_can_be_sent_again(stores):
     gone = NotifyError("no such number", permanent=True)
-    plant, phone = town(tmp_path, gone, BUSY, BUSY)
+    plant, phone = town(stores, gone, BUSY, BUSY)
     plant.story.at("10:00").stops("M7", "E1").stops("M8", "E1")
     twice = Retry(tries=2)
     assert plant.sends(NOW, retry=twice) == {"dead": 1, "retried": 1}
@@ -126,8 +127,8 @@ def test_a_permanent_refusal_or_too_many_tries_is_dead_with_its_reason_and_can_b
     assert deliveries.redrive(engine, Which(channel="nobody"), later(9999)) == 0
 
 
-def test_every_call_is_on_record_with_what_was_answered(tmp_path):
-    plant, _ = town(tmp_path, BUSY)
+def test_every_call_is_on_record_with_what_was_answered(stores):
+    plant, _ = town(stores, BUSY)
     plant.story.at("10:00").stops("M7", "E1")
     plant.sends(NOW)
     plant.sends(later(2))
@@ -143,8 +144,8 @@ def test_every_call_is_on_record_with_what_was_answered(tmp_path):
     assert deliveries.prune(plant.story.engine, later(1)) == 0
 
 
-def test_messages_about_one_ticket_never_overtake_each_other_and_others_do_not_wait(tmp_path):
-    plant, phone = town(tmp_path, BUSY)
+def test_messages_about_one_ticket_never_overtake_each_other_and_others_do_not_wait(stores):
+    plant, phone = town(stores, BUSY)
     plant.story.at("10:00").stops("M7", "E1", severity=300)
     plant.story.at("10:00:01").stops("M7", "E1", severity=900).stops("M8", "E1")
     assert plant.sends(later(1)) == {"retried": 1, "held": 1, "sent": 1}
@@ -155,16 +156,16 @@ def test_messages_about_one_ticket_never_overtake_each_other_and_others_do_not_w
     assert kinds == ["ticket.opened", "ticket.escalated"]
 
 
-def test_a_notifier_that_raises_what_it_should_not_is_tried_again_and_logged(tmp_path, caplog):
-    plant, _ = town(tmp_path, ZeroDivisionError("odd"))
+def test_a_notifier_that_raises_what_it_should_not_is_tried_again_and_logged(stores, caplog):
+    plant, _ = town(stores, ZeroDivisionError("odd"))
     plant.story.at("10:00").stops("M7", "E1")
     assert plant.sends(NOW) == {"retried": 1}
     assert "mend it" in caplog.text
     assert plant.sends(later(1)) == {"sent": 1}
 
 
-def test_a_deliverer_that_dies_in_mid_send_is_followed_by_one_that_sends_again_under_the_same_key(tmp_path):
-    plant, second = town(tmp_path)
+def test_a_deliverer_that_dies_in_mid_send_is_followed_by_one_that_sends_again_under_the_same_key(stores):
+    plant, second = town(stores)
     plant.story.at("10:00").stops("M7", "E1")
 
     class Dies(Phone):
@@ -182,8 +183,8 @@ def test_a_deliverer_that_dies_in_mid_send_is_followed_by_one_that_sends_again_u
     assert first.got[0].key == second.got[0].key
 
 
-def test_a_message_that_no_channel_wants_leaves_the_bus_and_a_new_channel_hears_what_comes_after(tmp_path):
-    plant, phone = town(tmp_path)
+def test_a_message_that_no_channel_wants_leaves_the_bus_and_a_new_channel_hears_what_comes_after(stores):
+    plant, phone = town(stores)
     plant.story.at("10:00").stops("M7", "E1")
     assert fan_out(plant.story.engine, [], PLANT, NOW) == 1
     plant.story.at("10:20").stops("M8", "E1")
@@ -191,16 +192,16 @@ def test_a_message_that_no_channel_wants_leaves_the_bus_and_a_new_channel_hears_
     assert [message.ticket for message in phone.got] == ["A-2"]
 
 
-def test_a_story_without_channels_tells_nobody(tmp_path):
-    plant, _ = town(tmp_path)
+def test_a_story_without_channels_tells_nobody(stores):
+    plant, _ = town(stores)
     plant.story.tickets = type(plant.story.tickets)(plant.story.engine, channels=())
     plant.story.at("10:00").stops("M7", "E1")
     assert plant.sends(NOW) == {}
     assert plant.states() == {}
 
 
-def test_every_step_is_on_the_bus_with_whom_it_names_and_each_keeps_to_its_schema(tmp_path):
-    plant, phone = town(tmp_path)
+def test_every_step_is_on_the_bus_with_whom_it_names_and_each_keeps_to_its_schema(stores):
+    plant, phone = town(stores)
     plant.story.at("10:00").stops("M7", "E1")
     plant.story.at("10:30").repairs(1).signs(1)
     plant.sends(time_of("11:00"))
@@ -221,8 +222,8 @@ def test_every_step_is_on_the_bus_with_whom_it_names_and_each_keeps_to_its_schem
     assert len({cloud_event(message)["traceparent"].split("-")[1] for message in phone.got}) == 1
 
 
-def test_a_second_failure_in_72_hours_is_told_with_its_numbers_and_keeps_to_its_schema(tmp_path):
-    plant, phone = town(tmp_path, types=types_of("andon.problem.*"))
+def test_a_second_failure_in_72_hours_is_told_with_its_numbers_and_keeps_to_its_schema(stores):
+    plant, phone = town(stores, types=types_of("andon.problem.*"))
     story = plant.story
     story.at("10:00").stops("M7", "E1")
     story.at("10:30").repairs(1).signs(1)
@@ -244,16 +245,16 @@ def test_a_second_failure_in_72_hours_is_told_with_its_numbers_and_keeps_to_its_
         ({"types": types_of("andon.ticket.assigned.v1")}, 0),
     ],
 )
-def test_a_subscription_hears_what_it_asked_for_and_nothing_else(tmp_path, rules, heard):
-    plant, phone = town(tmp_path, **rules)
+def test_a_subscription_hears_what_it_asked_for_and_nothing_else(stores, rules, heard):
+    plant, phone = town(stores, **rules)
     plant.story.at("10:00").stops("M7", "E1", severity=300).stops("M8", "E1", severity=800)
     plant.sends(NOW)
     assert len(phone.got) == heard
 
 
-def test_persons_are_told_one_by_one_at_their_own_address_and_nobody_without_one(tmp_path):
+def test_persons_are_told_one_by_one_at_their_own_address_and_nobody_without_one(stores):
     people = {"zhang": "zhang@plant.example", "chen": "chen@plant.example", "boss": "boss@plant.example"}
-    plant, phone = town(tmp_path, audience=Audience.PERSON, people=people, recipients=("boss",))
+    plant, phone = town(stores, audience=Audience.PERSON, people=people, recipients=("boss",))
     plant.story.at("10:00").stops("M7", "E1").repairs(1)
     plant.sends(time_of("10:01"))
     told = [(message.kind, *message.addresses) for message in phone.got if message.kind == "ticket.assign"]
@@ -262,9 +263,9 @@ def test_persons_are_told_one_by_one_at_their_own_address_and_nobody_without_one
 
 
 def test_what_happens_to_a_ticket_inside_the_wait_is_one_message_that_stays_the_same_when_it_is_tried_again(
-    tmp_path,
+    stores,
 ):
-    plant, phone = town(tmp_path, BUSY, group_wait_s=30.0)
+    plant, phone = town(stores, BUSY, group_wait_s=30.0)
     plant.story.at("10:00").stops("M7", "E1", severity=300)
     assert plant.sends(NOW) == {}
     plant.story.at("10:00:10").repairs(1)
@@ -282,8 +283,8 @@ def test_what_happens_to_a_ticket_inside_the_wait_is_one_message_that_stays_the_
     msgspec.convert(cloud_event(first)["data"], OF_KIND["digest"].data)
 
 
-def test_a_flood_is_one_digest_that_names_the_tickets_and_a_critical_one_goes_beside_it(tmp_path):
-    plant, phone = town(tmp_path, digest_over=5)
+def test_a_flood_is_one_digest_that_names_the_tickets_and_a_critical_one_goes_beside_it(stores):
+    plant, phone = town(stores, digest_over=5)
     for n in range(1, 13):
         plant.story.at("10:00").stops(f"M{n}", "E1", severity=300)
     plant.story.at("10:00").stops("M13", "E1", text={"category": "safety"})
@@ -295,8 +296,8 @@ def test_a_flood_is_one_digest_that_names_the_tickets_and_a_critical_one_goes_be
     assert len(digest.content["tickets"]) >= 12
 
 
-def test_a_breaker_leaves_a_dead_channel_alone_and_probes_it_with_one_message(tmp_path):
-    plant, phone = town(tmp_path, *[BUSY] * 4)
+def test_a_breaker_leaves_a_dead_channel_alone_and_probes_it_with_one_message(stores):
+    plant, phone = town(stores, *[BUSY] * 4)
     plant.channels["erp"].breaker = breaker = Breaker(after=3, probe_s=30)
     for n in range(1, 7):
         plant.story.at("10:00").stops(f"M{n}", "E1")
@@ -311,9 +312,9 @@ def test_a_breaker_leaves_a_dead_channel_alone_and_probes_it_with_one_message(tm
     assert {message.ticket for message in phone.got} == {f"A-{n}" for n in range(1, 7)}
 
 
-def test_a_receiver_that_asks_for_a_pause_gets_it_and_the_breaker_stays_closed(tmp_path):
+def test_a_receiver_that_asks_for_a_pause_gets_it_and_the_breaker_stays_closed(stores):
     slow = NotifyError("too fast", permanent=False, wait_s=60)
-    plant, _ = town(tmp_path, slow)
+    plant, _ = town(stores, slow)
     plant.channels["erp"].breaker = breaker = Breaker(after=1)
     plant.story.at("10:00").stops("M7", "E1").stops("M8", "E1")
     assert plant.sends(NOW) == {"retried": 1, "held": 1}
@@ -322,10 +323,10 @@ def test_a_receiver_that_asks_for_a_pause_gets_it_and_the_breaker_stays_closed(t
     assert plant.sends(later(60)) == {"sent": 2}
 
 
-def test_the_log_holds_a_cloud_event_for_every_message(tmp_path):
-    plant, _ = town(tmp_path)
+def test_the_log_holds_a_cloud_event_for_every_message(stores):
+    plant, _ = town(stores)
     plant.story.at("10:00").stops("M7", "E1", text={"message": "液压泄漏"}).stops("M8", "E1")
-    path = tmp_path / "out" / "notifications.jsonl"
+    path = stores.folder / "out" / "notifications.jsonl"
     plant.channels["erp"].notifier = Notifier(Parameters(path=path))
     assert plant.sends(NOW) == {"sent": 2}
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]

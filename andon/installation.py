@@ -4,13 +4,13 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from andon.away import Away
 from andon.clock import SharedStory, wall
-from andon.config import Influx, Keeping, Series, Source, Web
+from andon.config import Influx, Keeping, Notify, Series, Source, Web
 from andon.datadir import token_of
 from andon.events import Json
 from andon.quarantine import Quarantine
@@ -18,7 +18,7 @@ from andon.sealing import Sealing
 from andon.supervisor import Supervisor
 
 QUARANTINED, REFUSED = "source_quarantined", "configuration_refused"
-AFTER_SOURCES = {"plant", "engine", "influx", "web"}
+AFTER_SOURCES = {"plant", "engine", "influx", "notify", "web"}
 NOT_SEALED, AWAY = "series_not_sealed", "source_away"
 SEVERITY = {QUARANTINED: 950, REFUSED: 500, NOT_SEALED: 500, AWAY: 800}
 
@@ -94,6 +94,11 @@ class Installation:
         if self.influx is not None:
             self.supervisor.start("influx", self._job("influx", influx=self.influx.model_dump(mode="json")))
 
+    def start_notify(self, notify: Sequence[Notify]) -> None:
+        """Start the notifier; it takes what the engine puts on the bus."""
+        through = [settings.model_dump(mode="json") for settings in notify]
+        self.supervisor.start("notify", self._job("notify", notify_through=through))
+
     def start_plant(self, **job: Json) -> None:
         """Start the simulated plant."""
         self.supervisor.start("plant", self._job("plant", **job))
@@ -129,7 +134,7 @@ class Installation:
     def stop(self) -> None:
         """Stop in the order of the flow, so that what was received is also worked on."""
         names = [name for name in self.supervisor.children if name not in AFTER_SOURCES]
-        for name in ["plant", *names, "engine", "influx", "web"]:
+        for name in ["plant", *names, "engine", "notify", "influx", "web"]:
             self.supervisor.stop(name)
         self.sealing.stop()
 

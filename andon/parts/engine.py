@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from andon import history
-from andon.app import make_engine, make_notifiers
+from andon.app import make_engine
 from andon.clock import Now
 from andon.config import Keeping
 from andon.datadir import open_store
@@ -26,7 +26,6 @@ from ingest.disk import Level, says_full
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.own_records import notice
 from ingest.retention import enforce, rotate_bytes, rotate_ns
-from ticketing import outbox
 
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
@@ -65,7 +64,6 @@ class LiveEngine:
         self._noted: set[tuple[str, str]] = set()
         self._database = open_store(self._data)
         self._now = now
-        self._notifiers = make_notifiers(self._data) if job["notify"] else {}
         self._engine = make_engine(
             self._data, self._journals, self._database, now, notify=job["notify"], keeping=keeping
         )
@@ -120,8 +118,6 @@ class LiveEngine:
             journal.close()
 
     def _each_second(self, disk: DiskWatch) -> None:
-        if self._notifiers:
-            self._unless_full(lambda: outbox.deliver(self._database, self._notifiers, self._now()))
         self._disk = disk.look()
         self._engine.take_asked()
         status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})

@@ -21,6 +21,7 @@ from andon.plant import Plant
 from api.app import Context, create_app
 from api.backtests import Backtests
 from ingest.series import SeriesStore
+from ticketing.book import BUS
 from ticketing.service import Tickets
 
 
@@ -50,7 +51,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
     context = Context(
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
-        tickets=Tickets(database, photos=data / "photos", channels=("log",) if job["notify"] else ()),
+        tickets=Tickets(database, photos=data / "photos", channels=(BUS,) if job["notify"] else ()),
         plant=plant,
         now=now,
         status=status,

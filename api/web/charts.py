@@ -52,7 +52,8 @@ def charts_of(
                 trend({**shape, "onset_ns": onset_ns, "forecast": evidence.get("forecast")}, words, time)
             )
         elif name == "trend_beside":
-            charts.append(replace(trend(shape, words, time), name=name))
+            beside = trend({**shape, "forecast": evidence.get("forecast_beside")}, words, time)
+            charts.append(replace(beside, name=name))
         elif name == "contributions":
             charts.append(_contributions(shape, evidence, words))
         else:

@@ -18,7 +18,7 @@ from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from api.web.masks import masked
 from api.web.parameters import kind_name, said
 from api.web.reader import Reader
-from api.web.sources import forecast_sentence, limit_source
+from api.web.sources import forecast_of, limit_source
 from api.web.surroundings import Moment, around
 from api.web.wording import asset_name, condition_name, person_name, score_text, verdict
 from detectors import detector_class, kinds, settings_of
@@ -118,13 +118,6 @@ def headline_of(one: Occurrence) -> Headline:
     )
 
 
-def forecast_of(evidence: Mapping[str, Json], words: Words, time: PlantTime) -> str:
-    """What the evidence foretells, in a sentence."""
-    return forecast_sentence(
-        evidence.get("forecast"), (evidence.get("trend") or {}).get("unit", ""), words, time
-    )
-
-
 def number_row(one: Number, words: Words, time: PlantTime) -> NumberRow:
     """A number as it reads; a channel that carries a finding is named by what it measures."""
     key = f"number.{one.name}"
@@ -192,7 +185,7 @@ def _blocks(one: Occurrence, evidence: Mapping[str, Json]) -> list[str]:
     if one.family is Family.DATA_QUALITY:
         return ["acquisition"]
     diagnosed = one.condition.startswith("bearing_") or one.condition in _DIAGNOSES
-    foretold = evidence.get("forecast", {}).get("at_ns", "unknown") != "unknown"
+    foretold = (evidence.get("forecast") or {}).get("at_ns", "unknown") != "unknown"
     return ["health" if diagnosed else "state", *(["prognosis"] if foretold else [])]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from andon.events import Json
 from api.catalogue import Words
+from api.web.charts import quantity_name
 from api.web.formats import PlantTime, quantity
 
 _SIGMAS = r"(?P<sigmas>[\d.e+]+) sigma and (?P<margin>[\d.e+]+) x "
@@ -70,15 +71,23 @@ def _part(part: str, words: Words, time: PlantTime) -> str:
     return part
 
 
-def forecast_sentence(forecast: Mapping[str, Json] | None, sign: str, words: Words, time: PlantTime) -> str:
-    """When the limit is reached, or why that cannot be said; nothing where the detector foretells nothing."""
-    if forecast is None:
-        return ""
-    limit, at_ns = quantity(forecast["limit"], sign), forecast["at_ns"]
+def forecast_of(evidence: Mapping[str, Json], words: Words, time: PlantTime) -> str:
+    """When each trend that is shown reaches its limit, or why that cannot be said; nothing where nothing is foretold."""
+    pairs = (("forecast", "trend"), ("forecast_beside", "trend_beside"))
+    said = [
+        _foretold(evidence[forecast], evidence[trend], words, time)
+        for forecast, trend in pairs
+        if evidence.get(forecast) and evidence.get(trend)
+    ]
+    return " ".join(said)
+
+
+def _foretold(forecast: Mapping[str, Json], trend: Mapping[str, Json], words: Words, time: PlantTime) -> str:
+    name, at_ns = quantity_name(trend["channel"], words), forecast["at_ns"]
     if at_ns == "unknown":
         key = REASONS.get(forecast["reason"])
         reason = words(f"forecast.{key}") if key else forecast["reason"]
-        return words("explain.no_forecast", reason=reason)
-    times = {name: time.at(at_ns[name]) for name in ("low", "median", "high")}
-    share = f"{100 * forecast['confidence']:.0f} %"
-    return words("explain.forecast_sentence", limit=limit, share=share, **times)
+        return words("explain.no_forecast", name=name, reason=reason)
+    times = {moment: time.at(at_ns[moment]) for moment in ("low", "median", "high")}
+    limit, share = quantity(forecast["limit"], trend["unit"]), f"{100 * forecast['confidence']:.0f} %"
+    return words("explain.forecast_sentence", name=name, limit=limit, share=share, **times)

@@ -15,10 +15,11 @@ from api.visit import ContextOf, Visit, VisitOf
 from api.web import history
 from api.web.charts import charts_of
 from api.web.evidence import evidence_of
-from api.web.explained import forecast_of, grounds, number_row
+from api.web.explained import grounds, number_row
 from api.web.next_step import suggested_of, what_next
 from api.web.reader import Reader
 from api.web.rows import row_of
+from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
 from ticketing import findings, store
@@ -73,6 +74,7 @@ def ticket(
         detail = store.ticket(conn, ticket_id, limit=MOST if everything else SHOWN)
         evidence = evidence_of(conn, detail)
         head = findings.finding(conn, detail.ticket.headline.finding)
+        own = store.evidence(conn, detail.ticket.headline.finding) or {}
         numbers = history.numbers_of(conn, detail)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
@@ -95,7 +97,7 @@ def ticket(
         head=head,
         forecast=forecast_of(evidence, words, visit.time),
         limits=[row for row in rows if row.limit],
-        grounds=grounds(head, evidence, reader) if head else [],
+        grounds=grounds(head, own, reader) if head else [],
         charts=charts_of(
             evidence, found.headline.condition, words, visit.time, head.onset_ns if head else None
         )

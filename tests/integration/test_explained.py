@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -33,15 +34,17 @@ from api.visit import zone_named
 from api.web import sources
 from api.web.alone import page_of
 from api.web.charts import charts_of
-from api.web.explained import Explanation, explain, forecast_of
+from api.web.evidence import evidence_of
+from api.web.explained import Explanation, explain
 from api.web.formats import PlantTime
 from api.web.reader import Reader
+from api.web.sources import forecast_of
 from detectors import detector_class, kinds
 from detectors.forecast import forecast
 from ingest import gaps
 from tests.conformance.detector_laws import ASSET, T0, run, story
 from tests.shop_floor import BASE, TOKEN, ShopFloor
-from ticketing import findings
+from ticketing import findings, store
 
 KINDS = kinds()
 ENGLISH = re.compile(r"(?<![\w/])[a-z]{3,}(?:[ _][a-z]+)*")
@@ -190,6 +193,27 @@ def test_a_forecast_is_a_sentence_and_where_it_knows_a_fan(
         assert all(moment in said for moment in chart.spec["forecast"]["times"])
     else:
         assert words("forecast.no_rise") in said
+
+
+def test_a_forecast_stays_with_the_trend_that_it_was_made_of(tmp_path: Path) -> None:
+    floor = ShopFloor(tmp_path)
+    bearing = floor.finding("L2-CMP-01", "bearing_outer_race", ago_s=90)
+    energy = {"channel": "DE/band_energy_ratio", "unit": "1", "at_ns": HOURS.tolist(), "value": [1.0] * 48}
+    foretold = forecast(HOURS, 1 + np.arange(48) / 48, 3.0)
+    rising = {
+        "id": "rise-1-raise",
+        "evidence": {"trend": energy, "forecast": foretold},
+        "detector": "band_energy",
+    }
+    floor.hears(bearing, floor.finding("L2-CMP-01", "band_energy_rise", **rising))
+    with reading(floor.database) as conn:
+        detail = store.ticket(conn, 1)
+        shown = evidence_of(conn, detail)
+    assert detail.ticket.headline.condition == "bearing_outer_race"
+    assert shown["trend"]["channel"] == "DE/velocity_rms"
+    assert shown.get("forecast") is None
+    assert shown["trend_beside"] == energy
+    assert shown["forecast_beside"] == foretold
 
 
 def test_every_reason_of_a_forecast_has_its_words() -> None:

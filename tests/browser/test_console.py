@@ -14,8 +14,16 @@ import uvicorn
 from PIL import Image
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
+from andon.database import reading
 from api.app import create_app
+from api.catalogue import words_of
+from api.visit import zone_named
+from api.web.alone import page_of
+from api.web.explained import explain
+from api.web.formats import PlantTime
+from api.web.reader import Reader
 from tests.shop_floor import TOKEN, ShopFloor, a_busy_day
+from ticketing import findings
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -347,4 +355,28 @@ async def test_without_the_link_there_is_a_page_that_says_where_it_is(
     assert answer is not None
     assert answer.status == 401
     assert "printed in its terminal" in await page.locator("main").inner_text()
+    await context.close()
+
+
+async def test_an_explained_finding_is_one_file_that_draws_and_prints_without_asking_anybody(
+    chromium: Browser, seen: Served, tmp_path: Path
+) -> None:
+    floor, words = seen.floor, words_of("zh")
+    with reading(floor.database) as conn:
+        found = next(one for one in findings.beginning(conn, "L2-CMP-01-bearing_outer_race"))
+        time = PlantTime(zone_named(floor.plant.time_zone), floor.clock(), words)
+        it = explain(conn, found, Reader(floor.plant, floor.series, words, time))
+    path = tmp_path / "finding.html"
+    path.write_text(page_of(it, floor.plant, words, time), "utf-8")
+    context = await chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    visitor = Visitor(await context.new_page(), path.as_uri())
+    await visitor.page.goto(path.as_uri())
+    for chart in ("envelope", "trend", "spectrum"):
+        await drawn(visitor.page, f"#chart-{chart}")
+    assert await visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await visitor.page.emulate_media(media="print", color_scheme="dark")
+    await visitor.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    paper = "getComputedStyle(document.body).backgroundColor + getComputedStyle(document.body).color"
+    assert await visitor.page.evaluate(paper) == "rgba(0, 0, 0, 0)rgb(21, 32, 43)"
+    assert (visitor.complaints, visitor.asked_elsewhere) == ([], [])
     await context.close()

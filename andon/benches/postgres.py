@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 MISSING = "postgresql is not installed"
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 WAIT_S = 120.0
-_UNTIL_WE_END = 'program="$1"; shift; "$program" "$@" & read -r _; kill -INT $!; wait $!'
+_UNTIL_WE_END = 'program="$1"; shift; "$program" "$@" & read -r _; kill -QUIT $!; wait $!'
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """Without these a power cut costs nothing; with them a test of rules does not wait for the disk."""
 

@@ -32,7 +32,8 @@ class VirtualLine:
             name: SqliteJournal(data / "journal" / name, rotate_bytes=rotate_bytes)
             for name in (OWN, *SOURCES)
         }
-        self.engine = make_engine(data, self.journals, open_store(data), self.now)
+        self.database = open_store(data)
+        self.engine = make_engine(data, self.journals, self.database, self.now)
         self.repeated = self.engine.recover()
         self.engine.configure(simulation.plant)
 
@@ -56,6 +57,7 @@ class VirtualLine:
         """Let go of the files without saving any state: what a kill leaves."""
         for journal in self.journals.values():
             journal.close()
+        self.database.dispose()
 
     def report(self, end_minute: float) -> dict[str, Json]:
         """Tickets, problems, counters and truth."""

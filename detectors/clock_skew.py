@@ -22,6 +22,7 @@ from andon.events import (
 )
 from andon.plant import Asset, Point
 from andon.ports import State
+from detectors.columns import columns, is_long
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.state import flatten, load
@@ -128,6 +129,14 @@ class Detector:
 
     def _readings(self, event: Readings) -> list[Finding]:
         found: list[Finding] = []
+        if is_long(event) and not _any_at_once(event):
+            for column in columns(event):
+                point_id = event.channels[column.index].partition("/")[0]
+                found += self._take(point_id, int(column.at_ns[0]), event.origin)
+                self._take(
+                    point_id, int(column.at_ns.max()), event.origin
+                )  # received with it: no other minute
+            return found
         for at_ns, index in zip(event.at_ns.tolist(), event.channel.tolist(), strict=True):
             found += self._take(event.channels[index].partition("/")[0], at_ns, event.origin)
         return found
@@ -268,6 +277,12 @@ class Detector:
     def _speaker(self, component: str) -> Speaker:
         asset = self._asset.id
         return Speaker(self.kind, self.version, self._hash, asset, Family.DATA_QUALITY, component, "skew")
+
+
+def _any_at_once(event: Readings) -> bool:
+    """Whether a stamp without any delay comes before each channel has spoken."""
+    first = np.flatnonzero(event.at_ns == event.origin.received_ns)
+    return bool(first.size) and int(first[0]) <= max(int(column.row[0]) for column in columns(event))
 
 
 def _zone_s(seconds: float) -> int:

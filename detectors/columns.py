@@ -47,8 +47,9 @@ class Column:
 
 
 def is_long(readings: Readings) -> bool:
-    """Whether there is enough of each channel to be taken at once."""
-    return len(readings.at_ns) > FEW * len(readings.channels)
+    """Whether there is enough of each channel to be taken at once, and each is named once."""
+    many = len(readings.channels)
+    return len(readings.at_ns) > FEW * many and len(set(readings.channels)) == many
 
 
 @lru_cache(maxsize=2)
@@ -66,6 +67,13 @@ def columns(readings: Readings) -> tuple[Column, ...]:
         found.append(Column(int(channel[first]), order[part], at_ns[part], value[part], mask))
         first = end
     return tuple(sorted(found, key=lambda column: int(column.row[0])))
+
+
+def speaking(readings: Readings) -> list[int]:
+    """The channels of a block that have a reading in it, in the order in which they first speak."""
+    if is_long(readings):
+        return [column.index for column in columns(readings)]
+    return list(dict.fromkeys(readings.channel.tolist()))
 
 
 def in_turn(column: Column, calm: Calm, take: Take) -> list[tuple[int, Finding]]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, isfinite
 from statistics import median
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from andon.events import (
@@ -12,7 +14,9 @@ from andon.events import (
     Event,
     Family,
     Finding,
+    Float64,
     Gap,
+    Int64,
     Number,
     Origin,
     Readings,
@@ -22,6 +26,7 @@ from andon.events import (
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.baseline import RELEARNED, cleared
+from detectors.columns import Column, columns, in_order, in_turn, is_long
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.running import STATE, Running
@@ -43,7 +48,7 @@ class _Watch:
 
     leader: str = ""
     last_ns: int = -1
-    last_value: float = 0.0
+    last_value: float | None = None  # None: not a number
     learned: list[float] = field(default_factory=list)
     period_s: float = 0.0
     habit: list[float] = field(default_factory=list)  # usual shares of each fault
@@ -132,6 +137,13 @@ class Detector:
         load(self._state, state)
 
     def _readings(self, event: Readings) -> list[Finding]:
+        if is_long(event):
+            named = [(event.channels[column.index], column) for column in columns(event)]
+            finite = [
+                column.picked(np.isfinite(column.value)) for channel, column in named if channel == STATE
+            ]
+            if all(self._state.running.stays(column.value) for column in finite) and self._are_led(named):
+                return self._at_once(named, event.origin)
         found: list[Finding] = []
         for at_ns, index, value in zip(
             event.at_ns.tolist(), event.channel.tolist(), event.value.tolist(), strict=True
@@ -144,11 +156,52 @@ class Detector:
                 found += self._stamp(channel.partition("/")[0], channel, at_ns, value, event.origin)
         return found
 
+    def _at_once(self, named: Sequence[tuple[str, Column]], origin: Origin) -> list[Finding]:
+        """Channel by channel, since only the first of each point counts, and the machine's state stays what it is."""
+        said: list[tuple[int, Finding]] = []
+        for channel, column in named:
+            point_id = channel.partition("/")[0]
+            watch = self._state.points.get(point_id)
+            if channel == STATE:
+                finite = column.picked(np.isfinite(column.value))
+                newest_ns = int(finite.at_ns.max()) if finite.row.size else -1
+                self._state.running.state_ns = max(self._state.running.state_ns, newest_ns)
+            elif watch is not None and channel == watch.leader:
+                take = partial(self._told, point_id, channel, origin)
+                said += in_turn(column, partial(self._calm, watch), take)
+        return in_order(said)
+
+    def _are_led(self, named: Sequence[tuple[str, Column]]) -> bool:
+        """Whether each of these points has a channel that stands for it."""
+        watches = (self._state.points.get(channel.partition("/")[0]) for channel, _ in named)
+        return all(watch is None or _is_led(watch) for watch in watches)
+
+    def _told(self, point_id: str, channel: str, origin: Origin, at_ns: int, value: float) -> list[Finding]:
+        return self._stamp(point_id, channel, at_ns, value, origin)
+
+    def _calm(self, watch: _Watch, at_ns: Int64, value: Float64) -> int:
+        """Take the readings up to the first whose interval is not a regular one, once the habit is known."""
+        excused = watch.episode.stands or any(watch.votes) or not watch.habit or watch.last_ns < 0
+        if excused or watch.habit[_OFF] > _HABIT_OFF or not self._state.running.judged(at_ns, 0).all():
+            return 0
+        interval_s = np.diff(at_ns, prepend=watch.last_ns) / 1e9
+        ratio = interval_s / watch.period_s
+        usual = (
+            (np.abs(ratio - np.rint(ratio)) <= self._parameters.off) & (ratio >= _SHORT) & (ratio <= _LONG)
+        )
+        usual &= interval_s <= max(_SILENT_PERIODS * watch.period_s, _SILENT_S)
+        many = at_ns.size if usual.all() else int(usual.argmin())
+        if many:
+            watch.recent = [*watch.recent, *interval_s[:many][-self._shortest :].tolist()][-self._shortest :]
+            watch.seen = min(watch.seen + many, self._parameters.intervals)
+            watch.last_ns, watch.last_value = int(at_ns[many - 1]), _finite(float(value[many - 1]))
+        return many
+
     def _stamp(self, point_id: str, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch = self._state.points.get(point_id)
         if watch is None:
             return []
-        if watch.last_ns < 0 and not watch.learned and not watch.habit:
+        if not _is_led(watch):
             watch.leader = channel  # the first channel that speaks stands for its point
         if channel != watch.leader or at_ns < watch.last_ns:
             return []
@@ -156,8 +209,8 @@ class Detector:
             watch.last_ns = -1
             return []
         last_ns, last_value = watch.last_ns, watch.last_value
-        watch.last_ns, watch.last_value = at_ns, value
-        if last_ns < 0 or (at_ns == last_ns and not _differ(value, last_value)):
+        watch.last_ns, watch.last_value = at_ns, _finite(value)
+        if last_ns < 0 or (at_ns == last_ns and watch.last_value == last_value):
             return []
         return self._interval(self._points[point_id], watch, (at_ns - last_ns) / 1e9, origin)
 
@@ -260,6 +313,10 @@ class Detector:
         return Speaker(self.kind, self.version, self._hash, asset, Family.DATA_QUALITY, point.id, "stamps")
 
 
-def _differ(value: float, other: float) -> bool:
-    """Whether two values are different; NaN is not different from NaN."""
-    return value != other and (isfinite(value) or isfinite(other))
+def _is_led(watch: _Watch) -> bool:
+    return watch.last_ns >= 0 or bool(watch.learned or watch.habit)
+
+
+def _finite(value: float) -> float | None:
+    """NaN is not different from NaN, and a state has no word for it."""
+    return value if isfinite(value) else None

@@ -1,9 +1,10 @@
 """Not assessable: a measuring point that speaks, but for long nothing that could be judged. That is not health either."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from andon.events import (
@@ -20,6 +21,7 @@ from andon.events import (
 )
 from andon.plant import Asset
 from andon.ports import State
+from detectors.columns import columns, is_long
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.running import STATE, Running
@@ -119,6 +121,8 @@ class Detector:
             watch.flaw = problem[0]
 
     def _readings(self, event: Readings) -> list[Finding]:
+        if is_long(event):
+            event = self._without_good(event)
         points = [channel.partition("/")[0] for channel in event.channels]
         found: list[Finding] = []
         for at_ns, i, value, quality in zip(
@@ -139,6 +143,26 @@ class Detector:
                     else self._bad(points[i], watch, at_ns, event.origin)
                 )
         return found
+
+    def _without_good(self, event: Readings) -> Readings:
+        """What is left of a block when points that say nothing but good have been noted."""
+        named = [(event.channels[column.index].partition("/")[0], column) for column in columns(event)]
+        other = {point for point, column in named if column.good is not None} | {STATE}
+        left = []
+        for point, column in named:
+            watch = self._state.points.get(point)
+            if point in other or (watch is not None and watch.episode.stands):
+                left.append(column.row)
+            elif watch is not None and (newest_ns := int(column.at_ns.max())) >= watch.last_ns:
+                self._good(point, watch, newest_ns, event.origin)
+        rows = np.sort(np.concatenate(left)) if left else np.zeros(0, np.int64)
+        return replace(
+            event,
+            at_ns=event.at_ns[rows],
+            channel=event.channel[rows],
+            value=event.value[rows],
+            quality=event.quality[rows],
+        )
 
     def _good(self, point: str, watch: _Watch, at_ns: int, origin: Origin) -> list[Finding]:
         watch.last_ns = watch.good_ns = at_ns

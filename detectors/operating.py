@@ -1,8 +1,8 @@
 """Which operating state a machine is in: the bin of its speed and load, since like is compared with like only."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -151,6 +151,26 @@ class Operating:
             place = self._load_place(axis, value, unit)
         axis.source, axis.unit, axis.value = source, unit, value
         axis.take(at_ns, place, self._parameters.bin_hysteresis)
+
+    def stays(
+        self,
+        axes: Mapping[str, Axis],
+        channel: tuple[str, str],
+        values: Iterable[tuple[int, float]],
+        source: str,
+    ) -> tuple[str, Axis | None]:
+        """The name of such a channel's axis, and what it is after all these; None if another operating state begins."""
+        (point, _, quantity), after = channel[0].partition("/"), Grown(Axis)
+        name = _axis(quantity, point)
+        before = axes.get(name)
+        if before is None or before.middle is None or before.place is None:
+            return name, None
+        after[name] = axis = replace(before)
+        for at_ns, value in values:
+            self.take(after, channel, at_ns, value, source)
+            if axis.place is None or axis.cell != before.cell or axis.since_ns != before.since_ns:
+                return name, None
+        return name, axis
 
     def _speed_place(self, value: float) -> float | None:
         return math.log(value) / math.log1p(self._parameters.speed_bin) if value > 0 else None

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from andon.events import Int64
+
 _PAUSE = 10  # times the usual interval
 
 
@@ -27,3 +31,15 @@ class Pace:
             self.usual_ns, interval_ns // (_PAUSE - 2)
         )  # a daily reading is no pause the next day
         return True
+
+    def goes_on(self, at_ns: Int64, least_s: float) -> int:
+        """How many of these come before there is a pause; they are taken."""
+        if self.last_ns < 0:
+            return 0
+        interval_ns = np.diff(at_ns, prepend=self.last_ns)
+        usual_ns = np.concatenate(([self.usual_ns], interval_ns[:-1]))
+        pauses = interval_ns > np.maximum(int(least_s * 1e9), _PAUSE * usual_ns)
+        many = int(pauses.argmax()) if pauses.any() else at_ns.size
+        if many:
+            self.last_ns, self.usual_ns = int(at_ns[many - 1]), int(interval_ns[many - 1])
+        return many

@@ -18,8 +18,8 @@ class Span(NamedTuple):
     """What was read in one span of time, by its number since 1970.
 
     `level` is the mean; `moves` how often a reading was another than the one before; `move` the typical move, the
-    square of the mean root of all, where no jump counts for more than nine usual ones; `finest` the least, infinite
-    without any.
+    square of the mean root of all, where no jump counts for more than nine usual ones (0 if it was not asked for);
+    `finest` the least, infinite without any.
     """
 
     number: int
@@ -46,17 +46,17 @@ class Bins:
     last_ns: int = -1
 
 
-def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
-    """Take the next reading; gives the span before it, once that is over.
+def take(bins: Bins, at_ns: int, value: float, span_ns: int, *, typical: bool = False) -> Span | None:
+    """Take the next reading; gives the span before it, once that is over. `typical`: with its typical move.
 
     >>> bins = Bins()
-    >>> [take(bins, at, x, 10) for at, x in [(1, 2.0), (4, 5.0), (7, 2.0), (12, 2.0), (25, 2.0)]][3:]
+    >>> [take(bins, at, x, 10, typical=True) for at, x in [(1, 2.0), (4, 5.0), (7, 2.0), (12, 2.0), (25, 2.0)]][3:]
     [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True), Span(number=1, level=2.0, moves=0, move=0.0, finest=inf, moved=False)]
     """
     number, over = at_ns // span_ns, None
     if number != bins.number and bins.readings:
         move = (bins.moved / max(1, bins.moves)) ** 2
-        moved = bins.moved > 0 or not bins.moves
+        moved = bins.real > 0 or not bins.moves
         finest = bins.finest or math.inf
         over = Span(bins.number, bins.total / bins.readings, bins.real, move, finest, moved)
     if number != bins.number:
@@ -67,7 +67,8 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
         bins.moves += 1
         if move > _SAME * abs(value):
             bins.real += 1
-            bins.moved += _root(bins, move)
+            if typical:
+                _add_roots(bins, [math.sqrt(move)])
             bins.finest = min(bins.finest or move, move)
     bins.readings += 1
     bins.total += value
@@ -75,7 +76,7 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int) -> Span | None:
     return over
 
 
-def fill(bins: Bins, at_ns: Int64, value: Float64, span_ns: int) -> int:
+def fill(bins: Bins, at_ns: Int64, value: Float64, span_ns: int, *, typical: bool = False) -> int:
     """Take the first readings at once, those that lie in the span that is being filled; gives how many."""
     if not bins.readings or int(at_ns[0]) // span_ns != bins.number:
         return 0
@@ -87,30 +88,19 @@ def fill(bins: Bins, at_ns: Int64, value: Float64, span_ns: int) -> int:
     if move.size:
         bins.real += move.size
         bins.finest = min(bins.finest or math.inf, float(move.min()))
-        _add_roots(bins, move)
+        if typical:
+            _add_roots(bins, np.sqrt(move).tolist())
     bins.readings += many
     bins.total = float(np.add.accumulate(np.concatenate(([bins.total], value)))[-1])  # in the order they came
     bins.last, bins.last_ns = float(value[-1]), int(at_ns[many - 1])
     return many
 
 
-def _add_roots(bins: Bins, move: Float64) -> None:
-    """`_root` of each, summed up."""
+def _add_roots(bins: Bins, roots: list[float]) -> None:
+    """The roots of moves, each bounded by what is usual so far."""
     usual, moved = bins.usual, bins.moved
-    for root in np.sqrt(move).tolist():
-        if usual:
-            root = min(root, _FAR * usual)
-            usual += (root - usual) * _SLOW
-        else:
-            usual = root
+    for each in roots:
+        root = min(each, _FAR * usual) if usual else each
+        usual += (root - usual) * (_SLOW if usual else 1.0)
         moved += root
     bins.usual, bins.moved = usual, moved
-
-
-def _root(bins: Bins, move: float) -> float:
-    """The root of a move, bounded by what is usual so far."""
-    root = math.sqrt(move)
-    if bins.usual:
-        root = min(root, _FAR * bins.usual)
-    bins.usual += (root - bins.usual) * (_SLOW if bins.usual else 1.0)
-    return root

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from andon.events import Event, Family, Finding, Gap, Number, Readings, Tick, Waveform
 from andon.plant import Asset, Point
 from andon.ports import State
+from detectors.columns import speaking
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.evidence import significant
 from detectors.state import flatten, load
@@ -80,7 +81,7 @@ class Detector:
         if isinstance(event, Tick):
             return self._tick(event)
         if isinstance(event, Readings) and event.asset == self._asset.id:
-            spoken = [event.channels[i] for i in dict.fromkeys(event.channel.tolist())]
+            spoken = [event.channels[i] for i in speaking(event)]
             points = dict.fromkeys(channel.partition("/")[0] for channel in spoken)
             return [f for point_id in points for f in self._heard(point_id, event)]
         if isinstance(event, Waveform) and event.asset == self._asset.id:

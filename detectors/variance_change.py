@@ -102,7 +102,7 @@ class Detector:
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch, p = self._state.channels[channel], self._parameters
-        span = put(watch.bins, at_ns, value, p.span_ns)
+        span = put(watch.bins, at_ns, value, p.span_ns, typical=True)
         if span is None or span.moves < p.fewest_moves or not span.move:
             return []
         said = take(watch, span, math.log(span.move), p)
@@ -112,7 +112,7 @@ class Detector:
         return speak(watch, said, self._channels.speakers[channel], word, p)
 
     def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
-        return fill(self._state.channels[channel].bins, at_ns, value, self._parameters.span_ns)
+        return fill(self._state.channels[channel].bins, at_ns, value, self._parameters.span_ns, typical=True)
 
     def _relearn(self, channel: str, why: Declaration) -> list[Finding]:
         watch = self._state.channels[channel]

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Finding, Number, Origin
+from andon.events import Declaration, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset, Point
 from detectors.baseline import cleared
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
 from detectors.operating import OperatingParameters
 from detectors.state import Grown
-from detectors.votes import cast, count
+from detectors.votes import cast, cast_no, count
 from detectors.watching import Watching
 from detectors.zone_tables import (
     CHANGE_SHARE,
@@ -65,6 +66,7 @@ class Detector(Watching[tuple[str, float]]):
 
     kind = "velocity_change"
     version = "1"
+    apart = True
 
     class Parameters(OperatingParameters):
         """When a velocity has changed."""
@@ -122,6 +124,29 @@ class Detector(Watching[tuple[str, float]]):
             self._learn(baseline, at_ns, velocity)
             return []
         return self._judge(point, baseline, at_ns, velocity, origin)
+
+    def _calm(self, key: tuple[str, float], at_ns: Int64, value: Float64) -> int:
+        """Take the values before the first that is not back, while nothing stands."""
+        point, watch, p = self._points[key[0]], self._state.points[key[0]], self._parameters
+        rises = at_ns[0] > watch.last_ns and bool((np.diff(at_ns) > 0).all())
+        if watch.episode.stands or not rises:
+            return 0
+        state = self._state_through(watch.bins, point, at_ns)
+        usual = None if state is None else watch.bins[state].mm_s
+        if usual is None:
+            return 0
+        velocity = value * key[1]
+        away = np.abs(velocity - usual) > CHANGE_SHARE * self._limits[point.id][1] * (1 - p.hysteresis)
+        many = int(away.argmax()) if away.any() else at_ns.size
+        if many:
+            watch.last_ns = int(at_ns[many - 1])
+            watch.trend.extend(at_ns[:many], velocity[:many])
+            watch.away, watch.back = cast_no(watch.away, many, p.enter_of), watch.back + many
+            watch.onset_ns = watch.onset_ns if watch.away else 0
+        return many
+
+    def _is_settled(self, key: tuple[str, float], at_ns: Int64) -> bool:
+        return self._state_through(self._state.points[key[0]].bins, self._points[key[0]], at_ns) is not None
 
     def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
         found: list[Finding] = []

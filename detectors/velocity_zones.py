@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from andon.events import Declaration, Finding, Number, Origin
+from andon.events import Declaration, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset, Point
 from detectors.baseline import cleared
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
 from detectors.operating import RunningParameters
 from detectors.pace import Pace
-from detectors.votes import cast, count
+from detectors.votes import cast, cast_no, count
 from detectors.watching import Watching
 from detectors.zone_tables import IN_MM_S, ISO_10816_3_2009, ZoneTable, beyond, limits_at
 
@@ -50,6 +51,7 @@ class Detector(Watching[tuple[str, float]]):
 
     kind = "velocity_zones"
     version = "1"
+    apart = True
 
     class Parameters(RunningParameters):
         """When a machine's vibration is called unsatisfactory."""
@@ -123,6 +125,23 @@ class Detector(Watching[tuple[str, float]]):
         if watch.pace.pauses(at_ns, self._parameters.gap_s):
             watch.above, watch.below = [0, 0], [0, 0]
         return self._judge(point, at_ns, value * key[1], origin)
+
+    def _calm(self, key: tuple[str, float], at_ns: Int64, value: Float64) -> int:
+        """Take the values before the first that is not well below B/C, while nothing stands."""
+        point, watch, p = self._points[key[0]], self._state.points[key[0]], self._parameters
+        rises = at_ns[0] > watch.last_ns and bool((np.diff(at_ns) > 0).all())
+        if watch.zone or not rises or not self._runs_through(point.component, at_ns):
+            return 0
+        velocity = value * key[1]
+        high = velocity >= self._limits[point.id][1] * (1 - p.hysteresis)
+        many = watch.pace.goes_on(at_ns[: int(high.argmax())] if high.any() else at_ns, p.gap_s)
+        if many:
+            watch.last_ns = int(at_ns[many - 1])
+            watch.trend.extend(at_ns[:many], velocity[:many])
+            watch.above = [cast_no(votes, many, p.enter_of) for votes in watch.above]
+            watch.below = [low + many for low in watch.below]
+            watch.onset_ns = watch.onset_ns if watch.above[0] else 0
+        return many
 
     def _learn_anew(self, points: Sequence[Point], why: Declaration) -> list[Finding]:
         """Limits stay what they are; what stood is over, and has to be seen anew."""

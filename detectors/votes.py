@@ -10,6 +10,15 @@ def cast(votes: int, yes: bool, of: int) -> int:
     return (votes << 1 | yes) & ((1 << of) - 1)
 
 
+def cast_no(votes: int, times: int, of: int) -> int:
+    """The votes with so many more that say no.
+
+    >>> bin(cast_no(0b101, 1, 3))
+    '0b10'
+    """
+    return (votes << times) & ((1 << of) - 1) if times < of else 0
+
+
 def count(votes: int) -> int:
     """How many said yes.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isfinite, nan
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -10,7 +11,9 @@ from andon.events import (
     Event,
     Family,
     Finding,
+    Float64,
     Gap,
+    Int64,
     Json,
     Number,
     Origin,
@@ -21,6 +24,7 @@ from andon.events import (
 from andon.plant import Asset, Point
 from andon.ports import State
 from detectors.baseline import RELEARNED, Versions, shape, source_of
+from detectors.columns import Column, columns, in_order, in_turn, is_long
 from detectors.episode import Episode, Speaker, Word, parameters_hash
 from detectors.intake import Intake
 from detectors.operating import SPEED, Axis, Operating, OperatingParameters, RunningParameters, forget
@@ -55,11 +59,13 @@ class Machine:
 class Watching(Generic[Key]):
     """Hands a kind the values and blocks of its asset, and tells it in which operating state they are judged.
 
-    A kind gives what it wants of `_wanted`, `_value`, `_block` and `_learn_anew`.
+    A kind gives what it wants of `_wanted`, `_value`, `_block` and `_learn_anew`. One whose keys know nothing of each
+    other says so by `apart`, and takes at once by `_calm` what of a long block says nothing (`detectors/columns.py`).
     """
 
     kind: ClassVar[str]
     version: ClassVar[str]
+    apart: ClassVar[bool] = False
 
     def __init__(self, asset: Asset, parameters: RunningParameters, state: Json) -> None:
         self._asset = asset
@@ -109,6 +115,16 @@ class Watching(Generic[Key]):
         """Take one good, finite value."""
         raise NotImplementedError
 
+    def _calm(self, key: Key, at_ns: Int64, value: Float64) -> int:
+        """Take the first of these values at once, as many as surely say nothing; gives how many."""
+        del key, at_ns, value
+        return 0
+
+    def _is_settled(self, key: Key, at_ns: Int64) -> bool:
+        """Whether the key is in one operating state, that is known, at all these times, if the machine stays as it is."""
+        del key, at_ns
+        return True
+
     def _block(self, waveform: Waveform) -> list[Finding]:
         """Take a block, good or bad."""
         del waveform
@@ -124,6 +140,11 @@ class Watching(Generic[Key]):
         return (told, unit, key) if told or key is not None else None
 
     def _readings(self, event: Readings) -> list[Finding]:
+        if self.apart and is_long(event):
+            heard = [(self._intake.key(event, column.index), column.sound()) for column in columns(event)]
+            wanted = [(key, column) for key, column in heard if key is not None and column.row.size]
+            if self._hears_nothing_new(wanted, event.origin.source):
+                return self._at_once(wanted, event.origin)
         found: list[Finding] = []
         for at_ns, (told, unit, key), value in self._intake.rows(event):
             if told == STATE:
@@ -131,8 +152,46 @@ class Watching(Generic[Key]):
             elif told:
                 self._operating.take(self._machine.axes, (told, unit), at_ns, value, event.origin.source)
             if key is not None:
-                found += self._with_aside(self._value(at_ns, key, value, event.origin))
+                found += self._judged(key, event.origin, at_ns, value)
         return found
+
+    def _hears_nothing_new(
+        self, wanted: Sequence[tuple[tuple[str, str, Key | None], Column]], source: str
+    ) -> bool:
+        """Take what is told of the machine if it stays as it is; else nothing is taken."""
+        running = self._machine.running
+        axes: dict[str, Axis] = {}
+        for (told, unit, _), column in wanted:
+            if told == STATE and not running.stays(column.value):
+                return False
+            if told and told != STATE:
+                values = zip(column.at_ns.tolist(), column.value.tolist(), strict=True)
+                name, axis = self._operating.stays(
+                    {**self._machine.axes, **axes}, (told, unit), values, source
+                )
+                if axis is None:
+                    return False
+                axes[name] = axis
+        if axes and not all(self._is_settled(key, c.at_ns) for (_, _, key), c in wanted if key is not None):
+            return False
+        self._machine.axes.update(axes)
+        for (told, _, _), column in wanted:
+            if told == STATE:
+                running.state_ns = max(running.state_ns, int(column.at_ns.max()))
+        return True
+
+    def _at_once(
+        self, wanted: Sequence[tuple[tuple[str, str, Key | None], Column]], origin: Origin
+    ) -> list[Finding]:
+        """Key by key, while the machine stays as it is."""
+        said: list[tuple[int, Finding]] = []
+        for (_, _, key), column in wanted:
+            if key is not None:
+                said += in_turn(column, partial(self._calm, key), partial(self._judged, key, origin))
+        return in_order(said)
+
+    def _judged(self, key: Key, origin: Origin, at_ns: int, value: float) -> list[Finding]:
+        return self._with_aside(self._value(at_ns, key, value, origin))
 
     def _waveform(self, event: Waveform) -> list[Finding]:
         speed_hz = _speed_hz(event)
@@ -151,6 +210,18 @@ class Watching(Generic[Key]):
         """Whether the machine runs, undisturbed, and the reading is of the time since the latest declaration."""
         running, versions = self._machine.running, self._machine.versions
         return versions.holds_at(component, at_ns) and running.runs_at(at_ns, self._settle_ns)
+
+    def _runs_through(self, component: str, at_ns: Int64) -> bool:
+        """Whether it does at all these times."""
+        holds = self._machine.versions.holds_at(component, int(at_ns.min()))
+        return holds and bool(self._machine.running.judged(at_ns, self._settle_ns).all())
+
+    def _state_through(self, bins: Grown[Any], point: Point, at_ns: Int64) -> str | None:
+        """The operating state that is known and judged at all these times; None if it is not so simple."""
+        if point.id in self._machine.outside or not self._runs_through(point.component, at_ns):
+            return None
+        name = self._operating.state_at(self._machine.axes, point.id, int(at_ns.min()), self._settle_ns)
+        return name if name in bins else None
 
     def _state_of(self, bins: Grown[Any], point: Point | None, at_ns: int, origin: Origin) -> str | None:
         """The operating state in which a point (None: the machine) is judged at that time; None: it is not.

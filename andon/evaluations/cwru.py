@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from andon.evaluations import records
-from andon.events import Json
+from andon.evaluations.reading import reading
+from andon.events import Float32, Json
 from andon.plant import Bearing
 
 RATE_HZ = 12_000.0
@@ -42,10 +43,8 @@ def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise ValueError(f"{path.name}: wanted is <rpm>_<fault>*.npz")
-    with np.load(path, allow_pickle=False) as record:
-        sensors = [np.asarray(record[key], np.float32) for key in SENSORS if key in record.files]
-    if not sensors:
-        raise ValueError(f"{path} holds neither of {', '.join(SENSORS)}")
+    with reading(path):
+        sensors = _read(path)
     n = min(sensor.size for sensor in sensors)
     samples = np.stack([sensor[:n] for sensor in sensors], axis=1)
     said = records.diagnosis(samples, RATE_HZ, float(match[1]) / 60, BEARING)
@@ -59,6 +58,18 @@ def summary(rows: Sequence[dict[str, Json]]) -> dict[str, Json]:
     each = {f"right_{kind}": records.counts(some, _truth)["right"] for kind, some in apart.items()}
     each.pop("right_none", None)
     return records.counts(rows, _truth) | each
+
+
+def _read(path: Path) -> list[Float32]:
+    """The samples of each sensor that the record holds."""
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise TypeError("it is one array, not an archive of them")
+        sensors = [np.asarray(archive[key], np.float32).ravel() for key in SENSORS if key in archive.files]
+    if not any(sensor.size for sensor in sensors):
+        raise ValueError(f"it holds no samples of {' or '.join(SENSORS)}")
+    return sensors
 
 
 def _truth(file: str) -> str:

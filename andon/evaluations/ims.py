@@ -4,6 +4,7 @@ A file holds the mean absolute acceleration of each channel, one row every ten m
 bearing are called `Bearing 1-A` and `Bearing 1-B`, and no neighbours of each other.
 """
 
+import contextlib
 import csv
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from andon.evaluations.line import Line
-from andon.events import SECOND_NS, Action, Finding, Json, Origin, Readings
+from andon.evaluations.reading import reading
+from andon.events import SECOND_NS, Action, Finding, Float64, Json, Origin, Readings
 from andon.plant import Asset, DetectorSettings, Plant, Point
 from ticketing.ticket import Ticket
 
@@ -33,22 +35,15 @@ def files(folder: Path) -> list[Path]:
 def rate(path: Path, folder: Path, scores: Path | None) -> list[dict[str, Json]]:
     """One test from its first row to its last: a row for each channel."""
     del scores
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        names = [name for name in header if name.startswith("Bearing")]
-        if not names or "Datetime" not in header:
-            raise ValueError(f"{path}: wanted are the columns Datetime and Bearing 1, Bearing 2 …")
-        asset = _rig(path.stem, names)
-        end_ns = 0
-        with Line(asset, Plant(name="IMS", assets=(asset,))) as line:
-            for number, row in enumerate(rows):
-                event = _readings(asset, dict(zip(header, row, strict=False)), names, number)
-                if event is not None:
-                    line.take(event)
-                    end_ns = max(end_ns, event.origin.received_ns)
-            tickets = list(line.tickets())
-        return [_row(str(path.relative_to(folder)), name, line.findings, tickets, end_ns) for name in names]
+    with reading(path):
+        names, rows = _read(path)
+    asset = _rig(path.stem, names)
+    with Line(asset, Plant(name="IMS", assets=(asset,))) as line:
+        for number, (at_ns, values) in enumerate(rows):
+            line.take(_readings(asset, at_ns, values, number))
+        tickets = list(line.tickets())
+    end_ns = max(at_ns for at_ns, _ in rows)
+    return [_row(str(path.relative_to(folder)), name, line.findings, tickets, end_ns) for name in names]
 
 
 def summary(rows: Sequence[dict[str, Json]]) -> dict[str, Json]:
@@ -78,14 +73,28 @@ def _rig(name: str, channels: Sequence[str]) -> Asset:
     )
 
 
-def _readings(asset: Asset, row: dict[str, str], names: Sequence[str], number: int) -> Readings | None:
-    """A row of the file as its sensors would have sent it; None for a row without a time."""
-    at_ns = _at_ns(row["Datetime"])
-    if at_ns is None:
-        return None
-    values = np.array([_value(row.get(name, "")) for name in names])
-    channels = tuple(f"{_id(name)}/{QUANTITY}" for name in names)
-    n = len(names)
+def _read(path: Path) -> tuple[list[str], list[tuple[int, Float64]]]:
+    """The channels, and time and values of each row that has a time."""
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.reader(file)
+        header = next(table, [])
+        names = [name for name in header if name.startswith("Bearing")]
+        if not names or "Datetime" not in header:
+            raise ValueError("wanted are the columns Datetime and Bearing 1, Bearing 2 …")
+        rows = [dict(zip(header, row, strict=False)) for row in table]
+    timed = [row for row in rows if row.get("Datetime", "").strip()]
+    if not timed:
+        raise ValueError("no row has a time")
+    return names, [
+        (_at_ns(row["Datetime"].strip()), np.array([_value(row.get(name, "")) for name in names]))
+        for row in timed
+    ]
+
+
+def _readings(asset: Asset, at_ns: int, values: Float64, number: int) -> Readings:
+    """A row of the file as its sensors would have sent it."""
+    channels = tuple(f"{point.id}/{QUANTITY}" for point in asset.points)
+    n = len(channels)
     origin = Origin("recording", number, at_ns)
     index, good = np.arange(n, dtype=np.int32), np.zeros(n, np.uint32)
     return Readings(asset.id, channels, (UNIT,) * n, np.full(n, at_ns), index, values, good, origin)
@@ -111,14 +120,11 @@ def _row(
     }
 
 
-def _at_ns(text: str) -> int | None:
+def _at_ns(text: str) -> int:
     for stamp in _STAMPS:
-        try:
-            moment = datetime.strptime(text.strip(), stamp).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        return round(moment.timestamp()) * SECOND_NS
-    return None
+        with contextlib.suppress(ValueError):
+            return round(datetime.strptime(text, stamp).replace(tzinfo=UTC).timestamp()) * SECOND_NS
+    raise ValueError(f"{text!r} is no time like {' or '.join(_STAMPS)}")
 
 
 def _stamp(at_ns: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from andon.evaluations import records
+from andon.evaluations.reading import reading
 from andon.events import Json
 from andon.plant import Bearing
 
@@ -32,12 +33,12 @@ def files(folder: Path) -> list[Path]:
 def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
     """What is said of one record; its sampling rate stands in it."""
     del scores
-    try:
+    with reading(path):
         record = loadmat(path, squeeze_me=True)["bearing"]
         samples = np.asarray(record["gs"].item(), np.float32).reshape(-1, 1)
         rate_hz = float(record["sr"])
-    except (KeyError, TypeError, IndexError, NotImplementedError) as error:
-        raise ValueError(f"{path} cannot be read as a record of this rig: {error!r}") from error
+        if not (samples.size and 0 < rate_hz < np.inf):
+            raise ValueError(f"{samples.size} samples at {rate_hz:g} Hz")
     said = records.diagnosis(samples, rate_hz, SHAFT_HZ, BEARING)
     return {"file": str(path.relative_to(folder)), **said}
 

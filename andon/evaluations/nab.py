@@ -13,6 +13,7 @@ import numpy as np
 
 from andon.evaluations.nab_scoring import PROFILES, Judged, at_threshold, best, summed_up
 from andon.evaluations.naive import gaussian_scores
+from andon.evaluations.reading import reading
 from andon.events import SECOND_NS, Action, Float64, Int64, Json, Origin, Readings
 from andon.plant import Asset, DetectorSettings, Plant, Point
 from detectors import build
@@ -43,10 +44,12 @@ def files(folder: Path) -> list[Path]:
 
 def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
     """One recording, row by row; the labels are read afterwards, to be written beside the scores."""
-    rows = _read(path)
-    at_s = np.array([_seconds(text) for text, _ in rows], np.int64)
-    score, findings = _told(at_s, [value for _, value in rows])
-    naive = gaussian_scores([float(value) for _, value in rows])
+    with reading(path):
+        rows = _read(path)
+        at_s = np.array([_seconds(text) for text, _ in rows], np.int64)
+        values = [float(value or "nan") for _, value in rows]
+    score, findings = _told(at_s, values)
+    naive = gaussian_scores(values)
     name = f"{path.parent.name}/{path.name}"
     windows = _windows(folder, name, at_s)
     if scores is not None:
@@ -75,14 +78,14 @@ def summary(rows: Sequence[dict[str, Json]]) -> dict[str, Json]:
     return told | {f"gaussian_scorer_{name}": value for name, value in summed_up(naive).items()}
 
 
-def _told(at_s: Int64, values: Sequence[str]) -> tuple[Float64, int]:
+def _told(at_s: Int64, values: Sequence[float]) -> tuple[Float64, int]:
     """A score per row, at or above a half where the detector speaks, and how many findings it raised."""
     (detector,) = build(_ASSET, Plant(name="", assets=(_ASSET,)))
     if not isinstance(detector, Detector):
         raise TypeError("the plant document asks for another detector")
     score, findings, limit = np.zeros(at_s.size), 0, PARAMETERS["surprise"]["limit"]
-    for k, (second, text) in enumerate(zip(at_s.tolist(), values, strict=True)):
-        said = detector.update(_reading(second * SECOND_NS, float(text), k))
+    for k, (second, value) in enumerate(zip(at_s.tolist(), values, strict=True)):
+        said = detector.update(_reading(second * SECOND_NS, value, k))
         findings += sum(finding.action is Action.RAISE for finding in said)
         surprise = detector.surprise(_CHANNEL)
         speaks = any(finding.action is not Action.CLEAR for finding in said)
@@ -99,9 +102,9 @@ def _reading(at_ns: int, value: float, k: int) -> Readings:
 def _read(path: Path) -> list[tuple[str, str]]:
     """Time and value of each row, as they are written. ValueError if it is no such file."""
     with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = csv.reader(file)
+        head, *rows = [row for row in csv.reader(file) if row] or [[]]
     if head[:2] != ["timestamp", "value"]:
-        raise ValueError(f"{path}: its first line is not timestamp,value")
+        raise ValueError("its first line is not timestamp,value")
     return [(row[0], row[1]) for row in rows]
 
 
@@ -112,10 +115,12 @@ def _seconds(text: str) -> int:
 def _windows(folder: Path, name: str, at_s: Int64) -> Int64 | None:
     """First and last row of each labelled window, or None where there are no labels for this file."""
     path = folder / "labels" / "combined_windows.json"
-    labels = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if name not in labels:
-        return None
-    inside = [np.flatnonzero((at_s >= _seconds(a)) & (at_s <= _seconds(b))) for a, b in labels[name]]
+    with reading(path):
+        labels = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if name not in labels:
+            return None
+        spans = [(_seconds(a), _seconds(b)) for a, b in labels[name]]
+    inside = [np.flatnonzero((at_s >= a) & (at_s <= b)) for a, b in spans]
     return np.array([[rows[0], rows[-1]] for rows in inside if rows.size], np.int64).reshape(-1, 2)
 
 

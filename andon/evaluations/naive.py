@@ -1,5 +1,6 @@
 """The naive way to compare with: how far from the mean of all the past a value lies, in standard deviations."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ def gaussian_scores(values: Sequence[float]) -> Float64:
     gaussian: Any = proba.Gaussian  # river is untyped
     past, score = gaussian(), np.zeros(len(values))
     for k, value in enumerate(values):
-        if k >= _GRACE and past.sigma > 0:
+        if k >= _GRACE and past.sigma > 0 and math.isfinite(value):
             z = abs(value - past.mu) / past.sigma
             score[k] = z / (1 + z)
-        past.update(value)
+        if math.isfinite(value):
+            past.update(value)
     return score

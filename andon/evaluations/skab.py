@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.evaluations.reading import reading
 from andon.events import SECOND_NS, Float64, Json, Origin, Readings
 from andon.plant import Asset, DetectorSettings, Plant, Point
 from detectors import build
@@ -36,7 +37,8 @@ def files(folder: Path) -> list[Path]:
 
 def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
     """One recording, row by row through the product's detector."""
-    stamps, names, values, truth = _read(path)
+    with reading(path):
+        stamps, names, values, truth = _read(path)
     judged = _judged(names, stamps, values)
     if scores is not None:
         _write(scores / path.relative_to(folder / "data"), stamps, judged)
@@ -82,7 +84,9 @@ def _counts(prefix: str, flagged: NDArray[np.bool_], truth: Float64) -> dict[str
 def _read(path: Path) -> tuple[list[str], list[str], Float64, Float64]:
     """Stamps, channel names, values (rows, channels) and the truth, 0 where a file has none."""
     with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = list(csv.reader(file, delimiter=";"))
+        head, *rows = [row for row in csv.reader(file, delimiter=";") if row] or [[]]
+    if not rows:
+        raise ValueError("it holds no rows")
     channels = [i for i, name in enumerate(head) if i and name not in _TRUTH]
     values = np.array([[float(row[i] or "nan") for i in channels] for row in rows])
     truth = [float(row[head.index("anomaly")]) if "anomaly" in head else 0.0 for row in rows]

@@ -8,7 +8,19 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import assets, detectors, freshness, health, live, pipeline, preferences, problems, rca, tickets
+from api import (
+    assets,
+    channels,
+    detectors,
+    freshness,
+    health,
+    live,
+    pipeline,
+    preferences,
+    problems,
+    rca,
+    tickets,
+)
 from api.auth import Gate
 from api.context import Context
 from api.flow import Rates
@@ -61,7 +73,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.watch = watch
     app.state.rates = Rates()
-    for topic in (tickets, rca, assets, detectors, pipeline, freshness):
+    for topic in (tickets, rca, assets, detectors, pipeline, freshness, channels):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)

@@ -1,7 +1,7 @@
 """Whether it works, for probes and Prometheus: /healthz, /readyz with the reasons, /metrics with every counter."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from andon import manifest
 from andon.database import reading
 from andon.events import SECOND_NS, Json
+from api.channels import ChannelState, channels_of
 from api.context import Context
 from api.freshness import counts_of, points_of
 from api.pages import WEB
@@ -90,6 +91,7 @@ def _lines(context: Context) -> Iterator[str]:
             for (asset, point), one in points.items()
             if one.heard_ns is not None
         ],
+        **_channel_families(context),
         ("andon_ready", "gauge", "1 if nothing is degraded."): [
             ("andon_ready", {}, float(not degraded(context)))
         ],
@@ -109,6 +111,28 @@ def _source_samples(stages: Mapping[str, Mapping[str, int]]) -> Iterator[Sample]
             outcome, _, reason = what.partition(".")
             labels = {"source": stage.removeprefix("source."), "outcome": outcome}
             yield "andon_source_messages_total", {**labels, "reason": reason} if reason else labels, value
+
+
+def _channel_families(context: Context) -> dict[tuple[str, str, str], list[Sample]]:
+    """What waits at each channel, what was given up, whether it works, how old its last canary is."""
+    found = channels_of(context)
+    told: Mapping[tuple[str, str], Callable[[ChannelState], float | None]] = {
+        ("pending", "Messages that wait."): lambda one: one.pending,
+        ("dead", "Messages that were given up; a person may send them again."): lambda one: one.dead,
+        ("oldest_seconds", "For how long the oldest has waited."): lambda one: one.oldest_s or 0.0,
+        ("open", "1 while its circuit breaker is open or half open."): lambda one: float(
+            one.circuit in {"open", "half_open"}
+        ),
+        ("canary_age_seconds", "How long ago the last canary arrived."): lambda one: one.canary_age_s,
+    }
+    return {
+        (f"andon_channel_{name}", "gauge", text): [
+            (f"andon_channel_{name}", {"channel": one.name}, value)
+            for one in found
+            if (value := of(one)) is not None
+        ]
+        for (name, text), of in told.items()
+    }
 
 
 def _part_samples(status: Mapping[str, Json]) -> Iterator[Sample]:

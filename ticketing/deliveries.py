@@ -53,6 +53,7 @@ class Which:
     state: str | None = None
     channel: str | None = None
     ids: tuple[int, ...] | None = None
+    recipient: str | None = None
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """As SQL; the bus itself is no channel."""
@@ -61,6 +62,8 @@ class Which:
             found.append(outbox.c.state == self.state)
         if self.channel is not None:
             found.append(outbox.c.channel == self.channel)
+        if self.recipient is not None:
+            found.append(outbox.c.recipient == self.recipient)
         if self.ids is not None:
             found.append(outbox.c.id.in_(self.ids))
         return found
@@ -128,13 +131,6 @@ def redrive(engine: Engine, which: Which, now_ns: int) -> int:
     with writing(engine) as conn:
         again = update(outbox).where(*which.clauses(), outbox.c.state == "dead")
         return conn.execute(again.values(state="pending", attempts=0, next_ns=now_ns)).rowcount
-
-
-def received(engine: Engine, channel: str, recipient: str, limit: int) -> list[Sent]:
-    """What a person was told on a channel that stays in the store, newest first."""
-    with reading(engine) as conn:
-        found = recent(conn, Which(state="sent", channel=channel), 10_000)
-    return [sent for sent in found if sent.recipient == recipient][:limit]
 
 
 def prune(engine: Engine, before_ns: int) -> int:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from fastapi import Form as FormField
+from starlette.responses import RedirectResponse, Response
 
 from andon import manifest
 from andon.database import reading
 from andon.events import Gap, GapCause
 from andon.ports import DeadLetter
+from api.channels import ChannelState, channels_of
 from api.flow import SourceState, sources_of
 from api.freshness import counts_of, points_of
 from api.health import degraded
@@ -22,12 +24,14 @@ from ingest import deadletters, gaps
 from ingest.deadletters import Which
 from ingest.freshness import Freshness, State
 from ingest.refusal import Reason
+from ticketing import deliveries
 
 router = APIRouter()
 SHOWN = 20
 SILENT_SHOWN = 50
 BEGINS = 60
 STAGES = ("detectors", "series", "ticketing")
+_CIRCUITS = {"closed": "good", "open": "critical", "half_open": "high", "unknown": ""}
 _LOOKS = {"connected": "good", "disconnected": "critical", "down": "critical", "unknown": ""}
 
 
@@ -50,6 +54,21 @@ class SourceRow:
     overflow: str
     balances: bool
     off_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A notification channel as it is shown."""
+
+    name: str
+    kind: str
+    circuit: str
+    look: str
+    pending: str
+    oldest: str
+    dead: int
+    canary: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,7 @@ def pipeline(request: Request, visit: VisitOf, reason: Annotated[Reason | None, 
         silent=[_silent(one, visit) for one in points.values() if one.state is not State.FRESH][
             :SILENT_SHOWN
         ],
+        channels=[_channel(one, visit) for one in channels_of(context)],
         letters=[_letter(letter, visit) for letter in letters],
         letters_count=sum(reasons.values()),
         reasons=[(code, _named(f"letter.{code}", code, visit), count) for code, count in reasons.items()],
@@ -158,6 +178,28 @@ def _source(source: SourceState) -> SourceRow:
         overflow=whole(source.overflow),
         balances=source.off_by == 0,
         off_by=whole(source.off_by),
+    )
+
+
+@router.post("/pipeline/outbox/redrive")
+def redrive(visit: VisitOf, channel: Annotated[str, FormField()]) -> Response:
+    """Send the dead messages of a channel again."""
+    deliveries.redrive(visit.context.database, deliveries.Which(channel=channel), visit.context.now())
+    return RedirectResponse("/pipeline#channels", 303)
+
+
+def _channel(one: ChannelState, visit: Visit) -> ChannelRow:
+    span = visit.time.span
+    return ChannelRow(
+        name=one.name,
+        kind=one.kind,
+        circuit=one.circuit,
+        look=_CIRCUITS[one.circuit],
+        pending=whole(one.pending),
+        oldest=MISSING if one.oldest_s is None else span(one.oldest_s),
+        dead=one.dead,
+        canary=MISSING if one.canary_age_s is None else span(one.canary_age_s),
+        error=one.error,
     )
 
 

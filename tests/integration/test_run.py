@@ -1,5 +1,6 @@
 """`andon run` as a plant starts it: andon.toml, a plant document, a device of its own, a stop, a ticket, news of it."""
 
+import base64
 import json
 import re
 import signal
@@ -9,12 +10,14 @@ import time
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from andon.commands.report import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
 from andon.installation import free_port
+from tests.receivers import Reply, Server, http
 
 ANDON = [sys.executable, "-m", "andon"]
 PLANT = {
@@ -43,13 +46,38 @@ def until(holds, seconds: float, what: str):
     raise AssertionError(f"{what} within {seconds:.0f} s")
 
 
-def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path) -> None:
+@pytest.fixture
+def erp():
+    """A system that keeps what it is told."""
+    with http(lambda _: Reply(204, b"")) as server:
+        yield server
+
+
+def hook_to(erp: Server, folder: Path) -> str:
+    """The lines of a channel to it, and its secret in a file."""
+    secret = folder / "erp.secret"
+    secret.write_text("whsec_" + base64.b64encode(bytes(32)).decode())
+    secret.chmod(0o600)
+    return (
+        f'\n[[notify]]\nname = "erp"\nkind = "webhook"\nurl = "{erp.url}/andon"\n'
+        f'secret = {{ file = "{secret}" }}\nallow_private = ["127.0.0.1"]\n'
+    )
+
+
+def told(erp: Server, wanted: str) -> list[str]:
+    """The topics that it was told on, once the wanted one is among them."""
+    types = [json.loads(request.body)["type"] for request in list(erp.got)]
+    return types if wanted in types else []
+
+
+def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, erp: Server) -> None:
     made = subprocess.run([*ANDON, "device", "mes"], capture_output=True, text=True, check=True).stdout
     password = re.search(r"shown once: (\S+)", made)
     port, web_port, data = free_port(), free_port(), tmp_path / "data"
     data.mkdir(mode=0o755)  # as a packager or a person makes it
     config = f'data = "{data}"\n[web]\nport = {web_port}\n[sources.floor]\nkind = "listener"\nport = {port}\n'
-    (tmp_path / "andon.toml").write_text(config + made[made.index("[sources") :])
+    config += made[made.index("[sources") :] + hook_to(erp, tmp_path)
+    (tmp_path / "andon.toml").write_text(config)
     (tmp_path / "plant.json").write_text(json.dumps(PLANT))
     files = ["--config", str(tmp_path / "andon.toml")]
     assert subprocess.run([*ANDON, "check", *files], check=False).returncode == 0
@@ -73,6 +101,13 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path) ->
 
             assert [t["asset"] for t in until(tickets, 15, "the stop became a ticket")] == ["M7"]
             until((data / "notifications.jsonl").exists, 15, "the ticket was told of")
+            types = until(lambda: told(erp, "andon.ticket.opened.v1"), 15, "the ERP was told")
+            assert "andon.canary.v1" in types
+            status = json.loads((data / "run" / "status.json").read_text())["parts"]["notify"]["status"]
+            assert {name: one["circuit"] for name, one in status["channels"].items()} == {
+                "log": "closed",
+                "erp": "closed",
+            }
             assert [path for path in data.rglob("*") if path.stat().st_mode & 0o077] == []
         finally:
             running.send_signal(signal.SIGINT)

@@ -82,6 +82,7 @@ def numbers_said() -> set[str]:
 
 
 FAMILIES: dict[str, Iterable[str]] = {
+    "channels.is_": ("closed", "open", "half_open", "unknown"),
     "told.": (*TOLD, "title", "digest", "more", "where", "who", "reason"),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),

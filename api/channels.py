@@ -1,0 +1,132 @@
+"""The event bus over REST: the catalogue of topics, how each channel does, what was sent, and dead messages again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from andon.database import reading
+from andon.events import SECOND_NS, Json
+from api.answers import plain
+from api.context import Context
+from api.visit import ContextOf, VisitOf
+from ticketing import deliveries
+from ticketing.book import BUS
+from ticketing.deliveries import Which
+from ticketing.topics import TOPICS
+
+router = APIRouter(tags=["notifications"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """One channel as it is now; `circuit` is unknown while the notifier does not run."""
+
+    name: str
+    kind: str
+    circuit: Literal["closed", "open", "half_open", "unknown"]
+    pending: int
+    dead: int
+    oldest_s: float | None
+    canary_age_s: float | None
+    error: str
+
+
+class Again(BaseModel):
+    """Which dead messages are sent again: those of a channel, these, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+    channel: str | None = None
+    ids: tuple[int, ...] | None = Field(default=None, max_length=1000)
+
+
+def channels_of(context: Context) -> Sequence[ChannelState]:
+    """Every channel that runs or has something waiting."""
+    part = context.status().get("parts", {}).get("notify", {})
+    said: Mapping[str, Mapping[str, Json]] = part.get("status", {}).get("channels", {})
+    with reading(context.database) as conn:
+        waiting = deliveries.waiting(conn)
+        errors = deliveries.last_errors(conn)
+    now_ns = context.now()
+    states = []
+    for name in sorted(said.keys() | waiting.keys() - {BUS}):
+        report, counts = said.get(name, {}), waiting.get(name, {})
+        oldest_ns = counts.get("oldest_ns")
+        states.append(
+            ChannelState(
+                name=name,
+                kind=str(report.get("kind", "")),
+                circuit=report.get("circuit", "unknown") if part.get("running") else "unknown",
+                pending=counts.get("pending", 0),
+                dead=counts.get("dead", 0),
+                oldest_s=None if oldest_ns is None else max(0.0, (now_ns - oldest_ns) / SECOND_NS),
+                canary_age_s=report.get("canary_age_s"),
+                error=str(report.get("error") or errors.get(name, "")),
+            )
+        )
+    return states
+
+
+@router.get("/topics")
+def topics() -> Response:
+    """Every topic of the bus, with the JSON Schema of its data."""
+    return JSONResponse({"items": [{"type": one.name, "schema": one.schema} for one in TOPICS]})
+
+
+@router.get("/topics/{name}")
+def topic(name: str) -> Response:
+    """The JSON Schema of one topic's data: what a CloudEvent's `dataschema` leads to."""
+    for one in TOPICS:
+        if one.name == name:
+            return JSONResponse(one.schema)
+    raise HTTPException(404, "there is no such topic")
+
+
+@router.get("/channels")
+def channels(context: ContextOf) -> Response:
+    """How every channel does."""
+    return JSONResponse({"items": plain(channels_of(context))})
+
+
+@router.get("/outbox")
+def outbox(
+    context: ContextOf,
+    state: Annotated[Literal["pending", "sent", "dead"] | None, Query()] = None,
+    channel: Annotated[str | None, Query()] = None,
+    limit: Limit = 100,
+) -> Response:
+    """The newest messages."""
+    with reading(context.database) as conn:
+        found = deliveries.recent(conn, Which(state, channel), limit)
+    return JSONResponse({"items": plain(found)})
+
+
+@router.get("/outbox/{message}")
+def message(context: ContextOf, message: int) -> Response:
+    """One message with its content and every call that was made for it."""
+    with reading(context.database) as conn:
+        found = deliveries.one(conn, message)
+    if found is None:
+        raise HTTPException(404, "there is no such message")
+    sent, content, calls = found
+    return JSONResponse({**plain(sent), "content": content, "calls": plain(calls)})
+
+
+@router.post("/outbox/redrive")
+def redrive(context: ContextOf, again: Again) -> Response:
+    """Send dead messages again, at once and under the keys that they had."""
+    which = Which(channel=again.channel, ids=again.ids)
+    return JSONResponse({"redriven": deliveries.redrive(context.database, which, context.now())})
+
+
+@router.get("/messages")
+def messages(visit: VisitOf, channel: str = "console", limit: Limit = 50) -> Response:
+    """What the person who asks was told on a channel of the kind `console`, newest first."""
+    which = Which(state="sent", channel=channel, recipient=visit.actor)
+    with reading(visit.context.database) as conn:
+        found = deliveries.recent(conn, which, limit)
+    return JSONResponse({"items": plain(found)})

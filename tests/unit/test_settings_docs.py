@@ -1,5 +1,6 @@
 """docs/configuration.md has every setting of andon.toml with its default, and no other."""
 
+import importlib
 import json
 import re
 import tomllib
@@ -10,13 +11,15 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from andon.config import Config, Influx, Keeping, Series, Source, Store, Web, check
+from andon.channels import kinds
+from andon.config import Config, Influx, Keeping, Notify, Secret, Series, Source, Store, Web, check
 from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
 from ingest.sparkplug_voice import HostRole
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+CHANNELS = [(kind, importlib.import_module(f"ticketing.notify.{kind}").Parameters) for kind in kinds()]
 PLACES: list[tuple[str, type[BaseModel]]] = [
     ("The file", Config),
     ("source", Source),
@@ -24,6 +27,9 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("series", Series),
     ("influx", Influx),
     ("store", Store),
+    ("notify", Notify),
+    ("notify secret", Secret),
+    *((f"notify {kind}", parameters) for kind, parameters in CHANNELS if parameters.model_fields),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),

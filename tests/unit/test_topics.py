@@ -1,0 +1,52 @@
+"""The catalogue of the bus: complete, with versions, and written down."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from andon.channels import kinds, subscription_of
+from andon.config import Config, check
+from andon.parts import notify
+from ticketing.states import Step
+from ticketing.topics import CANARY, DIGEST, OF_KIND, TOPICS, UnknownTopic, types_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text("utf-8")
+
+
+def rows(pattern: str) -> list[str]:
+    return re.findall(rf"^\| `({pattern})` \|", PAGE, re.MULTILINE)
+
+
+def test_every_step_of_a_ticket_is_a_topic():
+    told = {f"ticket.{step}" for step in Step if step is not Step.FAIL_AGAIN}
+    others = {"ticket.opened", "ticket.escalated", "ticket.reopened", "ticket.split", "problem.opened"}
+    assert set(OF_KIND) == told | others | {DIGEST, CANARY}
+
+
+def test_every_topic_has_a_name_of_its_own_with_a_version_and_a_schema():
+    names = [one.name for one in TOPICS]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"andon(\.[a-z][a-z-]*){1,2}\.v[1-9]\d*", name)] == []
+    for one in TOPICS:
+        assert one.schema["$defs"][one.data.__name__]["additionalProperties"] is False
+
+
+def test_every_topic_kind_and_condition_is_written_down_and_no_other():
+    assert rows(r"andon\.[a-z.-]+\.v\d") == [one.name for one in TOPICS]
+    assert sorted(rows("[a-z_]+(?<!_down)(?<!_undelivered)(?<!_failed)")) == kinds()
+    assert set(rows("[a-z_]+(?:_down|_undelivered|_failed)")) == set(notify.SEVERITY)
+
+
+def test_a_wish_for_canaries_or_digests_is_no_subscription():
+    assert len(types_of("andon.*")) == len(TOPICS) - 2
+    for name in ("andon.canary.v1", "andon.digest.v1", "andon.ticket.opened.v2", "*", "", "andon.ticket."):
+        with pytest.raises(UnknownTopic):
+            types_of(name)
+
+
+def test_the_example_is_valid():
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    config = check(Config, tomllib.loads(example), "example")
+    assert [len(subscription_of(one).types) for one in config.notify] == [len(TOPICS) - 3, len(TOPICS) - 2]

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from andon.benches import Row, features, scalars
+from andon.benches import Row, features, kinds, scalars
+from andon.class_defaults import default_kinds
 from andon.memory import keep_freed_memory
 
-STEPS = 12
+STEPS = 14
 
 
 def rows(step: Callable[[str], None], *, quick: bool = False) -> list[Row]:
@@ -16,4 +17,10 @@ def rows(step: Callable[[str], None], *, quick: bool = False) -> list[Row]:
     found += scalars.growth(
         step, (10, 1_000) if quick else scalars.CHANNELS, values=2_000 if quick else 40_000
     )
-    return found + scalars.replay(step, hours=0.5 if quick else 12.0)
+    found += kinds.rows(step, days=1 if quick else 15, blocks=2 if quick else 6)
+    hours = 0.5 if quick else 12.0
+    return [
+        *found,
+        *scalars.replay(step, hours),
+        *scalars.replay(step, hours, default_kinds("pump"), goal=""),
+    ]

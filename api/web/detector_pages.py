@@ -212,7 +212,7 @@ def _field(one: Setting, words: Words) -> Field:
         name=one.name,
         title=one.title,
         value=_text(one.value),
-        default=_text(one.default),
+        default=choice_name(one.default, words) if one.choices else _text(one.default).removesuffix(".0"),
         changed=one.changed,
         description=one.description,
         kind=_KINDS.get(type(one.value), "text"),

@@ -10,7 +10,16 @@ from api.catalogue import Words
 
 MISSING = "–"
 THIN = "\N{NARROW NO-BREAK SPACE}"
-_UNITS = {"Cel": "°C", "1": "", "[g]": "g", "gn": "g", "r/min": "rpm", "{rpm}": "rpm"}
+_UNITS = {
+    "Cel": "°C",
+    "1": "",
+    "1/min": "/min",
+    "1/h": "/h",
+    "[g]": "g",
+    "gn": "g",
+    "r/min": "rpm",
+    "{rpm}": "rpm",
+}
 """UCUM code -> sign; every other unit is its own sign."""
 _STEPS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
@@ -18,14 +27,15 @@ _STEPS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 def number(value: float | None) -> str:
     """Three significant digits, grouped by thin spaces; a dash for what is unknown.
 
-    >>> number(0.012345), number(88.34), number(1234567.0), number(None), number(float("nan"))
-    ('0.0123', '88.3', '1\u202f234\u202f567', '–', '–')
+    >>> number(0.012345), number(88.34), number(1234567.0), number(-1e-12), number(float("nan"))
+    ('0.0123', '88.3', '1\u202f234\u202f567', '0', '–')
     """
     if value is None or not math.isfinite(value):
         return MISSING
     if abs(value) >= 1000:
         return whole(round(value))
-    return f"{float(f'{value:.3g}'):.10f}".rstrip("0").rstrip(".") or "0"
+    text = f"{float(f'{value:.3g}'):.10f}".rstrip("0").rstrip(".")
+    return "0" if text in {"", "-0"} else text
 
 
 def whole(value: int) -> str:

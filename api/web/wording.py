@@ -14,6 +14,8 @@ from ticketing.errors import Missing
 from ticketing.ticket import Candidate, Fold, Headline, Suggestion
 
 _COUNTS = frozenset({"harmonics", "severity", "spikes"})
+_ROUGH = frozenset({"one_in"})
+"""Chances: one digit says all that they know."""
 _NAMES_A_LIMIT = frozenset({"velocity_rms"})
 """Numbers whose limit comes from a standard or the plant; the others' are the detector's own."""
 _CHANNELS = frozenset({"channel", "channels"})
@@ -57,7 +59,9 @@ def finding_arguments(numbers: Sequence[Number], text: Mapping[str, str], time: 
     arguments = dict(text)
     for one in numbers:
         if one.name.endswith("_s"):
-            arguments[one.name] = time.span(one.value)
+            arguments[one.name] = time.span(round(one.value))
+        elif one.name in _ROUGH:
+            arguments[one.name] = number(float(f"{one.value:.1g}"))
         elif one.name in _COUNTS:
             arguments[one.name] = whole(round(one.value))
         else:
@@ -68,8 +72,8 @@ def finding_arguments(numbers: Sequence[Number], text: Mapping[str, str], time: 
 
 
 def _plain_unit(unit: str) -> str:
-    """A ratio's unit says what it is a multiple of; the sentence says that in its own words."""
-    return "" if unit.startswith("×") else unit
+    """What a ratio is a multiple of, or a number a count in, the sentence says in its own words."""
+    return "" if unit.startswith(("×", "1/")) else unit
 
 
 def limit_sources(numbers: Sequence[Number], words: Words) -> list[str]:

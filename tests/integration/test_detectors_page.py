@@ -108,6 +108,13 @@ async def test_a_change_is_tried_out_promoted_and_taken_back(
     set_of = (await client.get("/api/v1/detectors")).json()
     settles = [one for item in set_of["items"] for one in item["parameters"] if one["name"] == "run_settle_s"]
     assert [one["value"] for one in settles] == [30.0]
+    chinese = {"Accept-Language": "zh-CN"}
+    items = (await client.get("/api/v1/detectors", headers=chinese)).json()["items"]
+    told = {item["kind"]: (item["name"], item["parameters"][0]["title"]) for item in items}
+    assert told["velocity_zones"] == ("振动区域（准则 I）", "运行稳定时间（s）")
+    page = (await client.get("/detectors?whose=class:pump&kind=velocity_zones", headers=chinese)).text
+    assert "须经过此时长才判断读数。" in page
+    assert "before readings are judged" not in page
     again = again_from(line)
     assert again.recover() >= 0
     assert again.differs == []

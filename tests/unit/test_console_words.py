@@ -14,7 +14,7 @@ from api.flow import Rates, sources_of
 from api.pipeline import readable
 from api.web.charts import charts_of
 from api.web.formats import PlantTime, number, quantity
-from api.web.wording import fold_sentence, limit_sources, verdict
+from api.web.wording import finding_arguments, fold_sentence, limit_sources, verdict
 from ticketing.ticket import Fold, FoldRule, Headline
 
 NOW_NS = nanoseconds("2026-03-12T07:20:00Z")
@@ -74,6 +74,34 @@ def test_vibration_reads_with_three_digits_and_its_unit() -> None:
     assert quantity(41.26, "Cel") == "41.3\u00a0°C"
     assert number(0.000123456) == "0.000123"
     assert number(-5.0) == "-5"
+
+
+def test_counts_in_a_time_and_chances_read_as_a_planner_says_them() -> None:
+    chatter = replace(
+        ZONE_D,
+        condition="fleeting_alarm",
+        numbers=(
+            Number("activations", 5.0, "1/h", 3.0, "ISA-18.2"),
+            Number("active", 4.0, "s"),
+            Number("on_delay", 5.0, "s"),
+        ),
+        text={"message": "Guard open"},
+    )
+    assert "<b>5</b> times within an hour, limit <b>3</b>" in verdict(chatter, EN, SHANGHAI)
+    assert "一小时内 <b>5</b> 次，限值 <b>3</b> 次" in verdict(chatter, ZH, SHANGHAI)
+    assert quantity(5.0, "1/h") == "5\u00a0/h"
+    assert finding_arguments((Number("one_in", 617_820.0, "1"),), {}, SHANGHAI) == {"one_in": "600\u202f000"}
+
+
+def test_a_distance_in_reaches_is_a_multiple() -> None:
+    left = replace(
+        ZONE_D,
+        condition="process_change",
+        numbers=(Number("distance", 19.9, "× reach", 2.6, "frozen baseline v1"),),
+        text={"channels": "SLOW/temperature"},
+    )
+    assert "<b>19.9</b> × the distance that is healthy" in verdict(left, EN, SHANGHAI)
+    assert "波动范围的 <b>19.9</b> 倍" in verdict(left, ZH, SHANGHAI)
 
 
 def test_a_verdict_carries_the_numbers_in_bold() -> None:

@@ -54,12 +54,12 @@ def leading(conn: Connection, ticket: str) -> Occurrence | None:
 
 
 def near(conn: Connection, given: str) -> Sequence[str]:
-    """Ids and ticket numbers that look like what was given; else those of the newest findings."""
+    """Ids and ticket numbers that look like what was given, among the newest."""
     newest = select(t.occurrence.c.finding).order_by(t.occurrence.c.at_ns.desc()).limit(_NEAR)
     ids = list(dict.fromkeys(map(episode_of, conn.execute(newest).scalars())))
     numbers = list(
         conn.execute(select(t.ticket.c.number).order_by(t.ticket.c.id.desc()).limit(_NEAR)).scalars()
     )
-    alike = difflib.get_close_matches(given.upper(), numbers, n=3, cutoff=0.5)
+    alike: list[str] = difflib.get_close_matches(given.upper(), numbers, n=3, cutoff=0.5)
     alike += [one for one in ids if one.startswith(given[:4])][:3] if len(given) >= 4 else []
-    return alike or [*numbers[:2], *ids[:1]]
+    return alike

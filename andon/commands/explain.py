@@ -87,7 +87,11 @@ def _found(conn: Connection, given: str) -> Occurrence:
     if fits:
         raise Refused(f"{len(fits)} findings begin with {given!r}; say more of it:\n{_listed(fits)}")
     near = findings.near(conn, given)
-    said = f"; did you mean {' or '.join(near)}?" if near else ": nothing was ever found here"
+    said = (
+        f"; did you mean {' or '.join(near)}?"
+        if near
+        else "; an id, its beginning or a ticket's number is wanted"
+    )
     raise Refused(f"there is no finding and no ticket {given!r}{said}")
 
 

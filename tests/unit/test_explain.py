@@ -114,6 +114,7 @@ def test_what_is_not_there_is_refused_with_what_is_near(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "did you mean A-2" in refused(data, "A-22", capsys)
+    assert "there is no finding and no ticket 'zzz'; an id," in refused(data, "zzz", capsys)
     assert "holds no installation" in refused(tmp_path, "A-1", capsys)
     elsewhere = ["explain", "A-1", "--data", str(data), "--output", str(tmp_path / "no" / "page.html")]
     assert main(elsewhere) == 1

@@ -14,10 +14,10 @@ $(shell rm -rf $(MADE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults lock setup clean
+.PHONY: help demo test check bench faults lock migration setup clean
 
 help: ## say what make can do here
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: setup ## a simulated plant at work, from its machines to tickets in the browser
 	@$(BIN)/andon demo $(ARGS)
@@ -52,6 +52,10 @@ lock: $(MADE)/test ## resolve the dependencies anew (UPGRADE=1 takes newer ones)
 	resolve test.lock --group test --constraints requirements.lock --constraints build.lock
 	@! grep -nE '://|@ |^ *-(i|f|-index|-extra-index|-find-links|-trusted)' *.lock package-lock.json \
 	    || { echo "A lock file names an address: it would bind everyone to one machine's registry."; exit 1; }
+
+migration: $(MADE)/project ## write the migration to the tables as they now are (NAME='what changes'); read it
+	@$(PYTHON) -m andon.migrations "$(NAME)"
+	@$(BIN)/ruff check --quiet --fix andon/migrations; $(BIN)/ruff format --quiet andon/migrations
 
 clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov \

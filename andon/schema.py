@@ -90,6 +90,12 @@ def revision_of(conn: Connection) -> str | None:
     return "" if there.has_table(manifest.batches.name) or there.has_table("ticket") else None
 
 
+def begin_at_nothing(database: Database) -> None:
+    """Mark an empty database as older than all revisions, so that `bring_up` takes every step."""
+    with writing(database) as conn:
+        _at.create(conn)
+
+
 def make(conn: Connection) -> None:
     """All tables, and the mark that they are of this build, in an empty database."""
     for metadata in (*METADATA, _at.metadata):

@@ -3,7 +3,7 @@
 Every function takes a connection and reads one snapshot; nothing here writes. `metadata` holds the tables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -54,6 +54,7 @@ __all__ = [
     "tickets",
 ]
 
+_CLOSED = TicketState.CLOSED
 _DRAWN_FROM = 20  # newest findings with evidence that a ticket's page looks through
 
 
@@ -105,9 +106,7 @@ def tickets(
 ) -> Page:
     """One page of the tickets wanted, and how many there are in each state."""
     wheres = _wheres(wanted)
-    states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
-    found: dict[str, int] = {row[0]: row[1] for row in conn.execute(states)}
-    counts = {state: found.get(state, 0) for state in TicketState}
+    counts = _counts(conn, wheres)
     rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
     if wanted.states:
         rows = rows.where(t.ticket.c.state.in_(wanted.states))
@@ -116,6 +115,20 @@ def tickets(
         total=sum(counts[state] for state in wanted.states or TicketState),
         counts=counts,
     )
+
+
+def _counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[TicketState, int]:
+    """How many of these tickets are in each state.
+
+    Of all tickets the closed are not counted: no ticket is ever taken away, so they are the rest of the last number.
+    """
+    states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
+    if not wheres:
+        states = states.where(t.ticket.c.state.in_([state for state in TicketState if state is not _CLOSED]))
+    found: dict[str, int] = {row[0]: row[1] for row in conn.execute(states)}
+    if not wheres:
+        found[_CLOSED] = _counters(conn, "ticket").get("ticket", 0) - sum(found.values())
+    return {state: found.get(state, 0) for state in TicketState}
 
 
 def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -340,13 +353,11 @@ class Metrics:
 
 def metrics(conn: Connection) -> Metrics:
     """The counts of ticketing so far."""
-    grouped = select(t.ticket.c.state, func.count()).group_by(t.ticket.c.state)
-    states: dict[str, int] = {row[0]: row[1] for row in conn.execute(grouped)}
     counted = _counters(conn, "count.%")
     names = ("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures")
     still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
     return Metrics(
-        by_state={state: states.get(state, 0) for state in TicketState},
+        by_state=_counts(conn, ()),
         problems_open=conn.execute(still_open).scalar_one(),
         **{name: counted.get(f"count.{name}", 0) for name in names},
     )

@@ -118,7 +118,10 @@ def _where_nobody_may_read(programs: Path, folder: Path) -> Path:
     if not libraries.exists():
         return programs
     shutil.copytree(libraries, folder / libraries.name)
-    return Path(shutil.copytree(prefix, folder / prefix.parent.name / prefix.name)) / programs.name
+    copied = folder / prefix.parent.name
+    shutil.copytree(prefix, copied / prefix.name)
+    copied.chmod(0o755)  # whatever the umask says
+    return copied / prefix.name / programs.name
 
 
 def _made(programs: Path, data: Path, user: str | None) -> None:

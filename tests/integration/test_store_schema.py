@@ -59,8 +59,7 @@ def age(engine: Engine) -> None:
 
 def test_a_store_that_was_migrated_from_nothing_is_like_one_that_was_made(stores: Stores) -> None:
     made, migrated = stores.open(), stores.at(stores.bare())
-    with writing(migrated) as conn:  # a store that is known to be older than all revisions
-        conn.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    schema.begin_at_nothing(migrated)
     assert bring_up(migrated) == ""
     with reading(made) as new, reading(migrated) as old:
         assert differences(old) == [], CURE

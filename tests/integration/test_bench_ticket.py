@@ -1,0 +1,39 @@
+"""`andon bench ticket`: its copies are a store that ticketing can work on, and every goal has its row on each database."""
+
+import pytest
+from sqlalchemy import func, select
+
+from andon.benches import ticket
+from andon.database import reading
+from tests.stores import Stores
+from ticketing import store
+from ticketing import tables as t
+
+
+@pytest.mark.parametrize("stores", ["sqlite"], indirect=True)  # the other database: below, and by hand
+def test_the_goals_have_their_rows(stores: Stores) -> None:
+    said: list[str] = []
+    found = ticket._rows("this", stores.new(), said.append, 2000, 0.01)
+    assert {row.goal for row in found} >= {"G8"}
+    assert len({(row.name, row.versus, row.unit) for row in found}) == len(found)
+    assert all(row.value > 0 for row in found)
+    assert len(said) * len(ticket.databases()) == ticket.steps()
+
+
+def test_copied_tickets_are_closed_counted_and_found_and_no_key_is_shared(stores: Stores) -> None:
+    engine = stores.open()
+    at_ns = 1_790_000_000_000_000_000
+    ticket._fold(engine, [ticket._stop(n, at_ns) for n in range(ticket.BASE)], at_ns)
+    ticket._settled(engine)
+    before = ticket._size(engine)
+    ticket._copy(engine, 3)
+    assert ticket._size(engine) > before
+    with reading(engine) as conn:
+        page = store.tickets(conn)
+        assert page.total == 4 * ticket.BASE
+        assert page.counts["closed"] == page.total - ticket.OPEN
+        assert conn.execute(select(func.count(t.ticket.c.key.distinct()))).scalar_one() == page.total
+        assert store.tickets(conn, store.Filter(text="jam 7")).total >= 4
+    ticket._fold(engine, [ticket._stop(ticket.BASE - 1, at_ns + 1), ticket._stop(5000, at_ns)], at_ns)
+    with reading(engine) as conn:
+        assert store.tickets(conn).total == 4 * ticket.BASE + 1

@@ -48,6 +48,12 @@ class Ends:
     narrowest: float
 
 
+def _ends_of(lows: list[float], highs: list[float]) -> Ends:
+    if not all(map(isfinite, (*lows, *highs))):
+        return Ends(-inf, inf, inf)
+    return Ends(min(lows), max(highs), min(b - a for a, b in zip(lows, highs, strict=True)))
+
+
 class Together:
     """Blocks of one shape, rate and unit, each axis of each a row; what is not asked for is not worked out.
 
@@ -84,10 +90,11 @@ class Together:
 
     def ends(self, block: int) -> Ends:
         """The ends of a block's samples."""
-        lows, highs = self.extremes(block)
-        if not all(map(isfinite, (*lows, *highs))):
-            return Ends(-inf, inf, inf)
-        return Ends(min(lows), max(highs), min(b - a for a, b in zip(lows, highs, strict=True)))
+        return self._ends[block]
+
+    @cached_property
+    def _ends(self) -> list[Ends]:
+        return [_ends_of(*self.extremes(block)) for block in range(len(self.blocks))]
 
     @cached_property
     def lines(self) -> Complex64:

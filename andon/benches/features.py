@@ -48,6 +48,7 @@ def rows(step: Callable[[str], None], rounds: int = 9) -> list[Row]:
         enveloped = point.bearing is not None
         ours, textbook, bare = _in_turn(
             rounds,
+            point.speed_hz,
             partial(_ours, point=point),
             partial(_textbook, enveloped=enveloped),
             partial(_bare, enveloped=enveloped),
@@ -73,7 +74,9 @@ def rows(step: Callable[[str], None], rounds: int = 9) -> list[Row]:
     return found
 
 
-def _in_turn(rounds: int, *ways: Callable[[Sequence[Waveform]], None]) -> list[list[float]]:
+def _in_turn(
+    rounds: int, speed_hz: float | None, *ways: Callable[[Sequence[Waveform]], None]
+) -> list[list[float]]:
     """CPU in microseconds per block of each way, round by round; what slows the machine slows all of a round."""
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((4 * _BLOCKS, SAMPLES, 1), dtype=np.float32)
@@ -81,7 +84,8 @@ def _in_turn(rounds: int, *ways: Callable[[Sequence[Waveform]], None]) -> list[l
     for turn in range(rounds + 1):
         for way, cost in zip(ways, costs, strict=True):
             blocks = [
-                _block(number, samples[(turn * _BLOCKS + number) % len(samples)]) for number in range(_BLOCKS)
+                _block(number, samples[(turn * _BLOCKS + number) % len(samples)], speed_hz)
+                for number in range(_BLOCKS)
             ]
             began_s = time.process_time()
             way(blocks)
@@ -90,9 +94,9 @@ def _in_turn(rounds: int, *ways: Callable[[Sequence[Waveform]], None]) -> list[l
     return costs
 
 
-def _block(number: int, x: Float32) -> Waveform:
+def _block(number: int, x: Float32, speed_hz: float | None) -> Waveform:
     at_ns = number * SECOND_NS
-    return Waveform("rig", "P", at_ns, RATE_HZ, x, "g", _SPEED_HZ, Origin("rig", number, at_ns))
+    return Waveform("rig", "P", at_ns, RATE_HZ, x, "g", speed_hz, Origin("rig", number, at_ns))
 
 
 def _ours(blocks: Sequence[Waveform], point: Point) -> None:

@@ -19,9 +19,8 @@ MEDIAN_OF = 3
 _BEFORE = 12  # rows whose median is the level before a step
 _JITTER = 0.02  # weight of a new row in the mean change from row to row
 _FORGIVEN = 0.35  # ln: how much farther than the others one point may step in a joint step
-_FALLEN = (
-    0.6  # weight of a point's fall among what points stray: when two of four rise, the others seem to fall
-)
+_FALLEN = 0.6  # weight of a fall in what points stray: two of four that rise make the others seem to fall
+_LEFT = 2  # neighbours that have not risen, for the others to be left out
 _LOUDEST = 5.0  # ln: keeps the exponential finite
 _STANDING = 1.5  # ln: three quarters of the points fallen this far, the machine stands (below 22 %)
 
@@ -71,7 +70,7 @@ class NeighbourParameters(OperatingParameters):
         description="Share of what the neighbours moved together that is added to the limit.",
     )
     hearing: float = Field(
-        default=0.15,
+        default=0.4,
         ge=0,
         le=1,
         description="Share of the energy gained by the loudest other point that a point may hear of it.",
@@ -292,7 +291,7 @@ def _freeze(state: Neighbours, others: NDArray[np.bool_], p: NeighbourParameters
 def _smooth(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters) -> Float64:
     """Smooth the residuals; what the neighbours did together comes back."""
     away = levels - state.anchor
-    together = median(np.where(others, away, np.nan))
+    together = _together(state, away, others)
     state.recent = _pushed(state.recent, away - together, MEDIAN_OF)
     middle = median(state.recent.T)
     if not state.smooth.size:
@@ -302,6 +301,15 @@ def _smooth(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: Ne
     return together
 
 
+def _together(state: Neighbours, away: Float64, others: NDArray[np.bool_]) -> Float64:
+    """What the neighbours of each point did, in the middle of those that have not risen themselves if two are left."""
+    if state.limit.size:
+        with_risen = others & np.isfinite(away)
+        left = with_risen & ~(state.smooth > state.limit)
+        others = np.where(left.sum(axis=1, keepdims=True) >= _LEFT, left, others)
+    return median(np.where(others, away, np.nan))
+
+
 def _judge(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: NeighbourParameters) -> Verdict:
     together = _smooth(state, levels, others, p)
     state.age += 1
@@ -309,9 +317,11 @@ def _judge(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: Nei
     least = np.maximum(max(p.rise, p.wander * math.sqrt(state.age)), p.noise_guard * state.sigma)
     loudest = np.where(others, np.nan_to_num(state.smooth), 0.0).max(axis=1)
     heard = 0.5 * np.log1p(p.hearing * np.expm1(2 * np.minimum(loudest, _LOUDEST)))
+    heard = heard - np.maximum(np.nan_to_num(together), 0.0)  # the neighbours have heard it too
     known = np.maximum(np.maximum(least, heard), p.spread_guard * usual)
     state.limit = known + p.common * np.abs(together)
-    strayed = np.maximum(state.smooth, -_FALLEN * state.smooth)
+    risen = bool((state.smooth > state.limit).any())  # then it is known what makes the others seem to fall
+    strayed = state.smooth if risen else np.maximum(state.smooth, -_FALLEN * state.smooth)
     state.peak = np.where(strayed > state.peak, strayed, state.peak)
     unknown = np.isnan(levels)
     return Verdict(np.where(unknown, np.nan, state.smooth), np.where(unknown, np.nan, state.limit))

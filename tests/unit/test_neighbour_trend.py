@@ -108,6 +108,16 @@ def test_what_the_others_hear_of_a_failing_bearing_is_not_theirs() -> None:
     assert {finding.component for finding in found} == {"bearing_0"}
 
 
+def test_two_of_four_bearings_that_fail_soon_after_each_other_are_both_found() -> None:
+    for second in (250, 350, 400):
+
+        def gain(k: int, second: int = second) -> Float64:
+            energy = np.expm1(2 * 0.0035 * np.maximum(0, k - np.array([300, 10_000, second, 10_000])))
+            return np.sqrt(1 + energy + 0.15 * (energy.sum() - energy))
+
+        assert {finding.component for finding in told(700, gain)} == {"bearing_0", "bearing_2"}
+
+
 def test_two_points_cannot_say_who_has_left_whom() -> None:
     assert told(600, lambda k: one(0, 3.0 if k > 300 else 1.0, n=2), n=2) == []
 

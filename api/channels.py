@@ -124,9 +124,14 @@ def redrive(context: ContextOf, again: Again) -> Response:
 
 
 @router.get("/messages")
-def messages(visit: VisitOf, channel: str = "console", limit: Limit = 50) -> Response:
-    """What the person who asks was told on a channel of the kind `console`, newest first."""
-    which = Which(state="sent", channel=channel, recipient=visit.actor)
+def messages(visit: VisitOf, limit: Limit = 50) -> Response:
+    """What the person who asks was told on the channels of the kind `console`, newest first."""
+    names = [one.name for one in channels_of(visit.context) if one.kind == "console"]
     with reading(visit.context.database) as conn:
-        found = deliveries.recent(conn, which, limit)
-    return JSONResponse({"items": plain(found)})
+        told = [
+            sent
+            for name in names
+            for sent in deliveries.recent(conn, Which("sent", name, recipient=visit.actor), limit)
+        ]
+    newest = sorted(told, key=lambda sent: sent.id, reverse=True)[:limit]
+    return JSONResponse({"items": plain(newest)})

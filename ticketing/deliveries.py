@@ -134,12 +134,18 @@ def redrive(engine: Engine, which: Which, now_ns: int) -> int:
 
 
 def prune(engine: Engine, before_ns: int) -> int:
-    """Forget calls from before that; gives how many."""
+    """Forget what was sent and the calls from before that, not what waits or was given up; gives how many rows."""
     with reading(engine) as conn:
-        if conn.execute(select(delivery.c.id).where(delivery.c.at_ns < before_ns).limit(1)).first() is None:
+        if all(conn.execute(select(func.count()).where(old)).scalar_one() == 0 for old in _old(before_ns)):
             return 0
     with writing(engine) as conn:
-        return conn.execute(delete(delivery).where(delivery.c.at_ns < before_ns)).rowcount
+        tables = (outbox, delivery)
+        old = zip(tables, _old(before_ns), strict=True)
+        return sum(conn.execute(delete(table).where(clause)).rowcount for table, clause in old)
+
+
+def _old(before_ns: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (outbox.c.state == "sent") & (outbox.c.next_ns < before_ns), delivery.c.at_ns < before_ns
 
 
 _WAITING = (

@@ -36,7 +36,7 @@ from ticketing.topics import CANARY
 POLL_S, STATUS_EVERY_S, PRUNE_EVERY_S = 0.25, 1.0, 60.0
 CANARY_EVERY_NS = 60 * SECOND_NS
 KEEP_NS = 30 * 24 * 3600 * SECOND_NS
-"""How long the record of calls stays."""
+"""How long what was sent and the record of calls stay."""
 DOWN, UNDELIVERED, NO_CANARY = "channel_down", "messages_undelivered", "canary_failed"
 SEVERITY = {DOWN: 900, UNDELIVERED: 500, NO_CANARY: 500}
 log = logging.getLogger(__name__)
@@ -118,6 +118,8 @@ class Courier:
         now_ns = self._now()
         counts = deliver(self._database, self.channel, now_ns)
         self._counts.update(counts)
+        if counts.get("sent"):  # as good as a canary
+            self._why, self._arrived_ns = "", now_ns
         wanted = self.channel.subscription.canary and not counts
         if wanted and (self._tried_ns is None or now_ns - self._tried_ns >= CANARY_EVERY_NS):
             self._send_canary(now_ns)

@@ -44,7 +44,8 @@ REDRIVE_BYTES = 16 * 1024 * 1024  # at once: they are all in memory
 ASKED_AT_MOST = 200
 _MESSAGE = RecordKind.MESSAGE
 _COUNTED = {str(RecordKind.GAP): "gap_records", str(RecordKind.NOTICE): "notice_records"}
-_CODES = {"journal_corrupt": 900, "repeat_differs": 950}
+_CODES = {"journal_corrupt": 900, "repeat_differs": 950, "baseline_forgotten": 500}
+_NAMED = 20  # of what was forgotten
 log = logging.getLogger(__name__)
 
 ApplyFindings = Callable[[Connection, Sequence[Finding], Plant, int], Mapping[str, int]]
@@ -108,10 +109,10 @@ class TakeAndCommit:
     def recover(self) -> int:
         """Load the last snapshot and repeat what came after it; gives the number of repeated batches."""
         latest = snapshots.load_latest(self._snapshot_folder)
-        since = 0
+        since, forgotten = 0, list[str]()
         if latest is not None:
             since, parts = latest
-            self._pipeline.restore(parts)
+            forgotten = self._pipeline.restore(parts)
         with reading(self._database) as conn:
             todo = manifest.since(conn, since)
             self._at = manifest.where_each_source_stands(conn)
@@ -130,6 +131,9 @@ class TakeAndCommit:
             self._remark(
                 "repeat_differs", OWN, f"batches {self.differs[:20]} gave another outcome than before"
             )
+        if forgotten:
+            more = f" and {len(forgotten) - _NAMED} more" if len(forgotten) > _NAMED else ""
+            self._remark("baseline_forgotten", OWN, ", ".join(forgotten[:_NAMED]) + more)
         return len(todo)
 
     def follow(self, number: int, slices: tuple[Slice, ...]) -> Outcome:

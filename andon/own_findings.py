@@ -44,9 +44,14 @@ def of_notice(notice: Notice, active: dict[str, int]) -> list[Finding]:
     return [finding]
 
 
+def kind_of(detector: Detector) -> str:
+    """What a detector is called in the plant document."""
+    return str(getattr(detector, "kind", type(detector).__name__))
+
+
 def of_failure(asset_id: str, detector: Detector, event: Event, error: Exception) -> Finding:
     """A detector that raised: it is switched off for this asset, and that is said."""
-    kind = str(getattr(detector, "kind", type(detector).__name__))
+    kind = kind_of(detector)
     at_ns = event.from_ns if isinstance(event, Gap) else event.origin.received_ns
     identity = f"detector_failed|{asset_id}|{kind}|{event.origin.trace_id}"
     return Finding(

@@ -29,10 +29,11 @@ from andon.events import (
 )
 from andon.latest import Latest
 from andon.maintained import Maintained
-from andon.own_findings import of_failure, of_notice
+from andon.own_findings import kind_of, of_failure, of_notice
 from andon.plant import Asset, Plant, Point
 from andon.ports import DeadLetter, Decoder, Detector, Record, RecordKind, State
 from andon.redrive import Redriven, unwrap
+from andon.taken_up import name_of, take_up
 
 _HEARD = frozenset({RecordKind.MESSAGE, RecordKind.REFUSED, RecordKind.GAP})
 BuildDetectors = Callable[[Asset, Plant], Sequence[Detector]]
@@ -331,6 +332,7 @@ class Pipeline:
             "fed_by": {asset: sorted(sources) for asset, sources in self._fed_by.items()},
             "failed": sorted(self._failed),
             "maintained": self._maintained.snapshot(),
+            "kinds": {asset: [kind_of(one) for one in those] for asset, those in self._detectors.items()},
             "config": config
             and [
                 config.at_ns,
@@ -344,11 +346,11 @@ class Pipeline:
         parts: dict[str, State] = {"pipeline": own, "decoder": self._decoder.snapshot()}
         for asset_id, detectors in self._detectors.items():
             for index, detector in enumerate(detectors):
-                parts[f"detector/{asset_id}/{index}"] = detector.snapshot()
+                parts[name_of(asset_id, index)] = detector.snapshot()
         return parts
 
-    def restore(self, parts: Mapping[str, State]) -> None:
-        """Go on exactly where `snapshot` was taken."""
+    def restore(self, parts: Mapping[str, State]) -> list[str]:
+        """Go on exactly where `snapshot` was taken; gives the asset and kind of what an earlier version knew in vain."""
         own: Mapping[str, Json] = parts["pipeline"]
         if own["config"] is not None:
             at_ns, version, document, source, position, received_ns = own["config"]
@@ -359,12 +361,11 @@ class Pipeline:
         self._noticed = dict(own["noticed"])
         fed_by: dict[str, list[str]] = own["fed_by"]
         self._fed_by = {asset: set(sources) for asset, sources in fed_by.items()}
-        self._failed = {(asset_id, index) for asset_id, index in own["failed"]}
         self._maintained.restore(own.get("maintained", ()))  # a snapshot of an earlier version has none
         self._decoder.restore(parts["decoder"])
-        for asset_id, detectors in self._detectors.items():
-            for index, detector in enumerate(detectors):
-                detector.restore(parts[f"detector/{asset_id}/{index}"])
+        failed = {(asset_id, index) for asset_id, index in own["failed"]}
+        self._failed, forgotten = take_up(self._detectors, parts, own.get("kinds", {}), failed)
+        return forgotten
 
 
 def _same_machine(one: Asset, other: Asset) -> bool:

@@ -62,6 +62,7 @@ CONDITIONS = (
         "disk_full",
         "journal_corrupt",
         "repeat_differs",
+        "baseline_forgotten",
     ),
     *("id_conflict", "identity_overflow"),
     *("channel_down", "messages_undelivered", "canary_failed"),

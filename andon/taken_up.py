@@ -30,9 +30,9 @@ def take_up(
     """
     still, forgotten = set(), []
     for asset_id, present in detectors.items():
-        now: list[str | None] = [kind_of(detector) for detector in present]
-        had = [at for at in range(len(now)) if name_of(asset_id, at) in parts]
-        left = list(kinds[asset_id]) if asset_id in kinds else now[: len(had)]
+        now = [kind_of(detector) for detector in present]
+        had = sum(name_of(asset_id, at) in parts for at in range(len(now)))
+        left: list[str | None] = [*kinds.get(asset_id, now[:had])]
         for index, detector in enumerate(present):
             kind = kind_of(detector)
             if kind not in left:

@@ -77,7 +77,7 @@ class Running:
             return False
         if self.maintained_ns is not None and self.maintained_ns <= at_ns:
             return False
-        if any(stop_ns <= at_ns for stop_ns in self.stops.values()):
+        if self.stops and any(stop_ns <= at_ns for stop_ns in self.stops.values()):
             return False
         return self.since_ns is None or at_ns - self.since_ns >= settle_ns
 

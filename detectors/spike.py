@@ -175,6 +175,10 @@ class Detector:
     def _look(self, watch: _Watch, at_ns: int, value: float) -> int:
         """When a spike began that is over with this reading, else -1."""
         ring = watch.ring.tolist()
+        calm = watch.frozen_ns >= 0 and not watch.waits.size
+        if calm and max(*ring, value) - min(*ring, value) <= watch.limit:
+            _push(watch.ring, value)  # none is far from any other
+            return -1
         middle = sorted(ring)[_RING // 2]
         off = abs(value - middle)
         local = _AWAY * _TO_SIGMA * sorted(abs(x - middle) for x in ring)[_RING // 2]
@@ -195,7 +199,7 @@ class Detector:
             if off <= far / 2:
                 spike_ns = watch.waits_ns
                 watch.last_spike = far
-        watch.ring = np.append(watch.ring[1:], value)
+        _push(watch.ring, value)
         if spike_ns >= 0 and watch.frozen_ns < 0:
             watch.learned += 1
             watch.largest = np.sort(np.append(watch.largest, watch.last_spike))[::-1][:2].copy()
@@ -262,6 +266,11 @@ def _stray(watch: _Watch, off: float) -> None:
     gain = max(off, watch.usual) if watch.count < 20 else watch.usual + 1e-3 * off
     watch.usual += gain * (0.5 if off > watch.usual else -0.5) / min(watch.count, 500)
     watch.usual = max(watch.usual, 0.0)
+
+
+def _push(ring: Float64, value: float) -> None:
+    ring[:-1] = ring[1:]
+    ring[-1] = value
 
 
 def _middles(seen: Float64) -> tuple[Float64, Float64]:

@@ -17,6 +17,7 @@ from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.features import centred_g, problem_of, spectrum_of
 from detectors.master_data import better_bearings
 from detectors.pace import Pace
+from detectors.spectral_kurtosis import IMPACT_WIDTHS, impulsive_band
 from detectors.state import Grown
 from detectors.watching import Watching
 
@@ -353,6 +354,13 @@ class Detector(Watching[str]):
                 Number("order", significant(verdict.order), "× shaft"),
                 Number("slip", significant(100 * verdict.slip), "%"),
                 *numbers,
+            ]
+        least_hz = IMPACT_WIDTHS * self._orders[point.id].inner * speed_hz
+        if (band := impulsive_band(centred_g(waveform), waveform.rate_hz, least_hz)) is not None:
+            numbers += [
+                Number("impulsive_low_hz", significant(band.low_hz), "Hz"),
+                Number("impulsive_high_hz", significant(band.high_hz), "Hz"),
+                Number("spectral_kurtosis", significant(band.kurtosis), "1"),
             ]
         return Word(
             at_ns=waveform.at_ns,

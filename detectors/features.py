@@ -24,6 +24,7 @@ from detectors.block import (
 )
 from detectors.fault_levels import FAULT_CHANNELS, fault_levels
 from detectors.flaws import FLAWS, SHORTEST
+from detectors.found_speed import FOUND_CHANNELS, found_level, is_sought
 from detectors.orders import ORDER_CHANNELS, PHASE_CHANNELS, order_levels
 from detectors.validity import problem_of, speed_of
 
@@ -66,6 +67,7 @@ def features_of(waveform: Waveform, point: Point | None) -> Readings:
     - `P/band_<lo>_<hi>` RMS g for each band below the Nyquist frequency, with several axes told apart as
       `P/band_<lo>_<hi>.1`, `.2` ...
     - with a shaft speed what `detectors/orders.py` gives, with a bearing what `detectors/fault_levels.py` gives
+    - where only the plant document tells a speed, what `detectors/found_speed.py` finds near it, as UNCERTAIN
 
     Parameters
     ----------
@@ -109,8 +111,8 @@ def _values(waveform: Waveform, point: Point | None) -> tuple[Float64, NDArray[n
     velocity = _velocity(together.n, together.rate_hz, _lower_edge_hz(waveform, point))
     value = [_velocities(together, velocity)[i], *_numbers(together)[i]]
     flaws = [velocity.flaw] + [""] * (len(value) - 1)
-    for channels, levels in zip(_more(waveform, point), (order_levels, fault_levels), strict=False):
-        found, flaw = levels(waveform, point) if point else ([], "")
+    for channels in _more(waveform, point):
+        found, flaw = _LEVELS[channels](waveform, point) if point else ([], "")
         value += found or [np.nan] * len(channels)
         flaws += [flaw] * len(channels)
     quality = _qualities(tuple(flaws))
@@ -164,7 +166,16 @@ def _more(waveform: Waveform, point: Point | None) -> tuple[tuple[tuple[str, str
     if point is None or not (point.tacho_axis or speed_of(waveform, point)):
         return ()
     orders = (*ORDER_CHANNELS, *PHASE_CHANNELS) if point.tacho_axis else ORDER_CHANNELS
-    return (orders, FAULT_CHANNELS) if point.bearing else (orders,)
+    more = (orders, FAULT_CHANNELS) if point.bearing else (orders,)
+    return (*more, FOUND_CHANNELS) if is_sought(waveform, point) else more
+
+
+_LEVELS = {
+    ORDER_CHANNELS: order_levels,
+    (*ORDER_CHANNELS, *PHASE_CHANNELS): order_levels,
+    FAULT_CHANNELS: fault_levels,
+    FOUND_CHANNELS: found_level,
+}
 
 
 @lru_cache(maxsize=256)

@@ -70,6 +70,12 @@ FLAWS: Mapping[str, Flaw] = {
     "bad_quality": Flaw(
         "value", _BAD, "its source calls the value bad or uncertain", "数据源将该值标记为差或不确定"
     ),
+    "found_speed": Flaw(
+        "orders",
+        _UNCERTAIN,
+        "the shaft speed was not measured but found in the spectrum",
+        "转速并非实测，而是从频谱中估计得到",
+    ),
     "no_speed": Flaw("orders", _BAD, "the shaft speed is not known", "转速未知"),
 }
 """Every flaw by its stable code, in the order in which they are looked for: each may rely on those before it."""

@@ -21,10 +21,17 @@ _NAMES_A_LIMIT = frozenset({"velocity_rms"})
 _CHANNELS = frozenset({"channel", "channels"})
 """Texts that are channels, to be said in words."""
 
+_MACHINE = "machine"
+"""What stands for the whole machine where else the reason of a stop does."""
+
 _TERMED = frozenset({"line", "state"})
 """Texts with a word of ours among figures and units."""
 
-_MORE = (("better_bearings", "finding.better_bearings"), ("reached_low_s", "finding.reached"))
+_MORE = (
+    ("impulsive_low_hz", "finding.impulsive_band"),
+    ("better_bearings", "finding.better_bearings"),
+    ("reached_low_s", "finding.reached"),
+)
 """What is said after the sentence, where the finding has something to fill it."""
 _FOLD_NUMBERS = {"apart_s": MISSING, "since_s": MISSING, "late_s": MISSING}
 
@@ -42,6 +49,8 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     for name in _CHANNELS & arguments.keys():
         named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
         arguments[name] = words("list.channels").join(named)
+    if arguments.get("reason") == _MACHINE:
+        arguments["reason"] = words("place.machine")
     for name in _TERMED & arguments.keys():
         arguments[name] = term(arguments[name], words)
     if (flaw := FLAWS.get(arguments.get("flaw", ""))) is not None:

@@ -303,7 +303,7 @@ def _smooth(state: Neighbours, levels: Float64, others: NDArray[np.bool_], p: Ne
 
 def _together(state: Neighbours, away: Float64, others: NDArray[np.bool_]) -> Float64:
     """What the neighbours of each point did, in the middle of those that have not risen themselves if two are left."""
-    if state.limit.size:
+    if state.limit.size == state.smooth.size > 0:  # after a pause nothing is smoothed yet
         with_risen = others & np.isfinite(away)
         left = with_risen & ~(state.smooth > state.limit)
         others = np.where(left.sum(axis=1, keepdims=True) >= _LEFT, left, others)

@@ -18,7 +18,7 @@ def rows(step: Callable[[str], None], *, quick: bool = False) -> list[Row]:
         step, (10, 1_000) if quick else scalars.CHANNELS, values=2_000 if quick else 40_000
     )
     found += kinds.rows(step, days=1 if quick else 15, blocks=2 if quick else 6)
-    hours = 0.5 if quick else 12.0
+    hours = 2.0 if quick else 12.0
     return [
         *found,
         *scalars.replay(step, hours),

@@ -24,7 +24,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     [
         ("[web]\nprot = 1", "did you mean 'port'"),
         ("dta = 'x'", "did you mean 'data'"),
-        ("zzzz = 1", "known keys: data, influx, journal, series, sources, web"),
+        ("zzzz = 1", "known keys: data, influx, journal, notify, series, sources, store, web"),
         ("[web]\nport = 99999", "web.port"),
         ("[web]\nhost = '0.0.0.0'", "no loopback address"),
         ("[web]\nhost = 'plant.example'", "no loopback address"),

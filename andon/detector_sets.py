@@ -105,9 +105,11 @@ def read_change(text: str, where: str = "the change") -> ChangeSet:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
-    for place, given in enumerate(document.get("change", ()) if isinstance(document, dict) else ()):
-        unknown = set(given) - _KEYS if isinstance(given, dict) else set()
-        for key in sorted(unknown):
+    changes = document.get("change", ())
+    if not isinstance(changes, list | tuple) or not all(isinstance(one, dict) for one in changes):
+        raise ConfigError(f"{where}: each change stands under a line [[change]], in two brackets")
+    for place, given in enumerate(changes):
+        for key in sorted(set(given) - _KEYS):
             raise ConfigError(f"{where}: change.{place}: unknown key {key!r}{_meant(key, _KEYS)}")
     return check(ChangeSet, document, where)
 
@@ -205,6 +207,13 @@ def _applied(settings: Settings, change: Change) -> Settings:
         raise ConfigError(f"{change.whose} has a detector {change.kind!r} already: leave out add = true")
     if change.remove:
         return tuple(one for one in settings if one.kind != change.kind)
+    given = next(one.parameters for one in settings if one.kind == change.kind)
+    for name in change.reset:
+        if name not in given:
+            said = _meant(name, given) if given else "."
+            raise ConfigError(
+                f"{change.whose}, {change.kind}: {name!r} is not set, so it cannot be reset{said}"
+            )
     return tuple(_altered(one, change) if one.kind == change.kind else one for one in settings)
 
 

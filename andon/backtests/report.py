@@ -6,6 +6,7 @@ from pathlib import Path
 from andon.backtests import compare
 from andon.backtests.compare import Told
 from andon.backtests.run import Progress, Result, Variant, raised, told
+from andon.config import ConfigError
 from andon.detector_sets import ChangeSet, differences
 from andon.events import HOUR_NS, Json, rfc3339
 from ticketing.labels import Label
@@ -31,6 +32,9 @@ def _facts(result: Result, change: ChangeSet, from_ns: int | None, to_ns: int | 
     reach = result.reach
     since_ns = reach.told_ns if from_ns is None else max(from_ns, reach.told_ns)
     until_ns = reach.end_ns if to_ns is None else min(to_ns, reach.end_ns)
+    if since_ns > until_ns:
+        kept = f"from {rfc3339(reach.told_ns)} to {rfc3339(reach.end_ns)}"
+        raise ConfigError(f"nothing is kept of that time: the history goes {kept}")
     sides = [_Side(result, variant, since_ns, until_ns) for variant in result.variants]
     active, changed = sides[:2]
     labels = [one for one in result.labels if since_ns <= one.to_ns and one.from_ns <= until_ns]

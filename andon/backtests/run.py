@@ -17,7 +17,7 @@ from andon.app import check_detectors
 from andon.backtests import stored
 from andon.backtests.sharing import Building, Listening, Shared
 from andon.clock import StoryClock
-from andon.config import ConfigError
+from andon.config import ConfigError, unknown
 from andon.database import open_database, reading, writing
 from andon.datadir import open_store, store_at
 from andon.detector_sets import ChangeSet, changed, differences
@@ -165,7 +165,12 @@ def _chosen(active: Plant, others: Sequence[Plant], patterns: Sequence[str]) -> 
     if not patterns:
         return tuple(sorted(touched))
     ids = [asset.id for asset in active.assets]
-    chosen = {name for pattern in patterns for name in fnmatch.filter(ids, pattern)}
+    chosen = set[str]()
+    for pattern in patterns:
+        fits = fnmatch.filter(ids, pattern)
+        if not fits:
+            raise ConfigError(f"--assets: {unknown(pattern, ids)}")
+        chosen |= set(fits)
     if not chosen & touched:
         raise ConfigError(
             f"the change touches none of {', '.join(patterns)}; it touches {', '.join(sorted(touched))}"

@@ -147,7 +147,7 @@ def _swept(sweep: Mapping[str, Json]) -> Table:
 def _events(what: str, rows: list[Mapping[str, Json]]) -> Table:
     table = Table("", "asset", "component", "condition", "active", "changed", "known", title=what)
     for row in rows[:SHOWN]:
-        times = (row["active_at"] or "–", row["changed_at"] or "–")
+        times = [at[5:16].replace("T", " ") if at else "–" for at in (row["active_at"], row["changed_at"])]
         what_is_known = f"{row['known']} ({row['said_by']})" if row["known"] else ""
         verdict = row["verdict"].replace("_", " ")
         table.add_row(verdict, row["asset"], row["component"], row["condition"], *times, what_is_known)

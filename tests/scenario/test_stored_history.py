@@ -6,7 +6,7 @@ import pytest
 
 from andon.backtests.report import backtest
 from andon.backtests.stored import WAVEFORM_KINDS
-from andon.config import Keeping
+from andon.config import ConfigError, Keeping
 from andon.detector_sets import read_change
 from andon.events import HOUR_NS, rfc3339
 from andon.plant import DetectorSettings
@@ -39,6 +39,13 @@ def line(tmp_path: Path) -> VirtualLine:
 def test_the_whole_history_is_told_from_the_journal_alone(line: VirtualLine) -> None:
     warm = backtest(line.data, CHANGE)["warm_up"]
     assert (warm["from_series_hours"], warm["not_judged_in_series"]) == (0.0, [])
+
+
+def test_a_time_and_an_asset_that_are_not_there_are_refused(line: VirtualLine) -> None:
+    with pytest.raises(ConfigError, match="nothing is kept of that time: the history goes from"):
+        backtest(line.data, CHANGE, from_ns=line.now() + HOUR_NS)
+    with pytest.raises(ConfigError, match="'L1-WSH-O1' is not known; did you mean 'L1-WSH-01'"):
+        backtest(line.data, CHANGE, assets=(STOPPING, "L1-WSH-O1"))
 
 
 def test_what_the_journal_lost_is_told_from_readings_and_stops(line: VirtualLine) -> None:

@@ -71,6 +71,10 @@ def test_a_parameter_goes_back_to_its_default_and_a_kind_is_added() -> None:
         ('[[change]]\nclass = "pump"\nkind = "stop_alarm"\nadd = true', "leave out add"),
         ("note = ", "Invalid value"),
         ("note = ''", "change"),
+        ("change = 5", "two brackets"),
+        ('[change]\nclass = "pump"\nkind = "band_energy"\nremove = true', "two brackets"),
+        ('[[change]]\nclass = "pump"\nkind = "band_energy"\nreset = ["rize"]', "did you mean 'rise'?"),
+        ('[[change]]\nclass = "pump"\nkind = "stop_alarm"\nreset = ["x"]', "is not set"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(text: str, said: str) -> None:

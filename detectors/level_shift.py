@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -30,8 +31,11 @@ class Detector:
     """Hourly means of declared scalars against a frozen baseline with the shape of its day or week.
 
     Two weeks are learned from; then it raises when the median of the latest three hours is off the baseline, and off
-    the two days before, by more than six of the baseline's own errors and twice as much as any step of the
-    learning period: a change that came at once, not a season. The onset is the time of the step. Updates when the
+    the two days before, by more than six sigma and twice as much as any step of the
+    learning period: a change that came at once, not a season. Sigma is the baseline's own error or, where that is
+    less, how far an hour strays from the two days before: two weeks of other weather do not dull it. A channel
+    that takes such steps while it is learned (stops that nobody tells) has to go twice as far as in its furthest hour.
+    The onset is the time of the step. Updates when the
     step has doubled, clears when half a day is back below half the limit. Hours in which a channel that always moves
     stood still are not judged: that is a stuck sensor.
     DEFAULTS: every class, on all declared scalars; a step on one channel is worth a look, seldom a stop.
@@ -45,6 +49,7 @@ class Detector:
     class Parameters(StepParameters):
         """When a step is a finding, and to which limits its trend is foretold."""
 
+        of_days: ClassVar[bool] = True
         least_percent: float = Field(
             default=1.0,
             ge=0,

@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
     `level` is the mean; `moves` how often a reading was another than the one before; `move` the typical move, the
     square of the mean root of all, where no jump counts for more than nine usual ones (0 if it was not asked for);
-    `finest` the least, infinite without any.
+    `finest` the least, infinite without any; `silent` the longest silence, as a share of the span.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Span(NamedTuple):
     move: float
     finest: float
     moved: bool
+    silent: float
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Bins:
     usual: float = 0.0
     last: float = 0.0
     last_ns: int = -1
+    silent_ns: int = 0
 
 
 def take(bins: Bins, at_ns: int, value: float, span_ns: int, *, typical: bool = False) -> Span | None:
@@ -51,17 +53,18 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int, *, typical: bool = 
 
     >>> bins = Bins()
     >>> [take(bins, at, x, 10, typical=True) for at, x in [(1, 2.0), (4, 5.0), (7, 2.0), (12, 2.0), (25, 2.0)]][3:]
-    [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True), Span(number=1, level=2.0, moves=0, move=0.0, finest=inf, moved=False)]
+    [Span(number=0, level=3.0, moves=2, move=3.0, finest=3.0, moved=True, silent=0.3), Span(number=1, level=2.0, moves=0, move=0.0, finest=inf, moved=False, silent=0.8)]
     """
     number, over = at_ns // span_ns, None
     if number != bins.number and bins.readings:
         move = (bins.moved / max(1, bins.moves)) ** 2
         moved = bins.real > 0 or not bins.moves
         finest = bins.finest or math.inf
-        over = Span(bins.number, bins.total / bins.readings, bins.real, move, finest, moved)
+        silent = max(bins.silent_ns, (bins.number + 1) * span_ns - bins.last_ns) / span_ns
+        over = Span(bins.number, bins.total / bins.readings, bins.real, move, finest, moved, silent)
     if number != bins.number:
         bins.number, bins.readings, bins.total = number, 0, 0.0
-        bins.moves, bins.real, bins.moved, bins.finest = 0, 0, 0.0, 0.0
+        bins.moves, bins.real, bins.moved, bins.finest, bins.silent_ns = 0, 0, 0.0, 0.0, 0
     if bins.last_ns >= 0 and at_ns - bins.last_ns <= _LONGEST * span_ns:
         move = abs(value - bins.last)
         bins.moves += 1
@@ -72,6 +75,7 @@ def take(bins: Bins, at_ns: int, value: float, span_ns: int, *, typical: bool = 
             bins.finest = min(bins.finest or move, move)
     bins.readings += 1
     bins.total += value
+    bins.silent_ns = max(bins.silent_ns, at_ns - max(bins.last_ns, number * span_ns))
     bins.last, bins.last_ns = value, at_ns
     return over
 
@@ -92,6 +96,8 @@ def fill(bins: Bins, at_ns: Int64, value: Float64, span_ns: int, *, typical: boo
             _add_roots(bins, np.sqrt(move).tolist())
     bins.readings += many
     bins.total = float(np.add.accumulate(np.concatenate(([bins.total], value)))[-1])  # in the order they came
+    longest_ns = int(np.diff(at_ns[:many], prepend=bins.last_ns).max())
+    bins.silent_ns = max(bins.silent_ns, longest_ns)
     bins.last, bins.last_ns = float(value[-1]), int(at_ns[many - 1])
     return many
 

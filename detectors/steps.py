@@ -1,7 +1,7 @@
 """A step that stays: the latest spans are off the frozen baseline, and off what was just before, by more than ever."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,12 +13,15 @@ from detectors.scalar_bins import Bins, Span
 from detectors.usual import Usual, UsualParameters, anew, assessable, foreseen, learn
 
 _FEWEST_BEFORE = 6
+_TO_SIGMA = 1.4826
 Said = Literal["", "raise", "update", "clear"]
 
 
 class StepParameters(UsualParameters):
     """When a change is a step that stays."""
 
+    of_days: ClassVar[bool] = False
+    """Whether sigma is what spans stray from the days before, where that is less than from the baseline: no season is in it."""
     now_spans: int = Field(
         default=3, ge=1, le=48, description="Latest spans whose median is the level that is judged."
     )
@@ -116,12 +119,16 @@ def _begin(watch: Stepping, errors: Float64, p: StepParameters) -> None:
     """The limit follows from the largest step of the same kind that the healthy period made by itself."""
     known = np.flatnonzero(np.isfinite(errors))
     off = errors[known]
-    ways = [
-        min(abs(now), abs(now - before)) if now * (now - before) > 0 else 0.0
-        for end in range(p.now_spans + _FEWEST_BEFORE, off.size + 1)
-        for now, before in [_levels(off[:end], p)]
-    ]
-    watch.limit = max(p.least_sigmas, p.margin * max(ways, default=0.0))
+    ends = range(p.now_spans + _FEWEST_BEFORE, off.size + 1)
+    levels = np.array([_levels(off[:end], p) for end in ends]).reshape(-1, 2)
+    now, jump = levels[:, 0], levels[:, 0] - levels[:, 1]
+    ways = np.where(now * jump > 0, np.minimum(np.abs(now), np.abs(jump)), 0.0)
+    apart = np.abs(off[ends.start - 1 :] - levels[:, 1])
+    sigma = min(1.0, _TO_SIGMA * float(np.median(apart))) if p.of_days and apart.size else 1.0
+    own, least = float(ways.max(initial=0.0)), p.least_sigmas * sigma
+    if p.of_days and own > least:  # it steps by itself, and the longest such step may not have come yet
+        own = max(own, float(np.abs(off).max()))
+    watch.limit = max(least, p.margin * own)
     watch.limit = max(watch.limit, p.least(watch.usual.level, watch.usual.finest) / watch.usual.unit)
     watch.off = off[-p.before_spans :].astype(np.float32)
     watch.number = watch.usual.first + known[-p.before_spans :]

@@ -20,6 +20,7 @@ from detectors.state import flatten, load
 from detectors.steps import StepParameters, Stepping, relearn, speak, take
 from detectors.usual import described
 
+_LONGEST_SILENCE = 0.5  # of a span: a part of it moves otherwise than the whole
 _CONDITION = ("variance_collapse", "variance_rise")
 
 
@@ -35,8 +36,8 @@ class Detector:
     Moves from one reading to the next know nothing of level, day or slow drift. It raises when the latest two spans
     are off the baseline by a factor of two, and by more than its errors and twice its own steps in the learning period
     explain. The sentence says whether the spread rose (loose contact, hunting control, cavitation) or collapsed (a
-    clogged line, a filtered signal). Spans without any move, or with fewer than eight, are not judged: `stuck_value`
-    speaks of them.
+    clogged line, a filtered signal). Spans without any move, or with fewer than eight, are not judged (`stuck_value`
+    speaks of them), nor are those that were silent for half of their time.
     DEFAULTS: every class, on all declared scalars.
     Source: mean square successive difference (von Neumann 1941), absolute to bear outliers; limit as in ISO 7870-2
     from the healthy period itself.
@@ -103,7 +104,7 @@ class Detector:
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch, p = self._state.channels[channel], self._parameters
         span = put(watch.bins, at_ns, value, p.span_ns, typical=True)
-        if span is None or span.moves < p.fewest_moves or not span.move:
+        if span is None or span.moves < p.fewest_moves or not span.move or span.silent > _LONGEST_SILENCE:
             return []
         said = take(watch, span, math.log(span.move), p)
         if not said:

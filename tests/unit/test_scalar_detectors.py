@@ -30,7 +30,7 @@ from api.web.formats import PlantTime
 from api.web.wording import verdict
 from detectors import detector_class
 from detectors.state import size_bytes
-from tests.scalars import CHANNEL, DAY_S, HEALTHY, T0_S, UNIT, Course, bearing, coarse, course, two_shifts
+from simulators.scalars import CHANNEL, DAY_S, HEALTHY, T0_S, UNIT, Course, bearing, coarse, course, two_shifts
 
 KINDS = ("level_shift", "drift", "variance_change", "stuck_value", "spike")
 POINT = Point(id="T1", component="bearing", quantities={"temperature": UNIT})

@@ -119,9 +119,67 @@ def season(rng: np.random.Generator, t: Float64) -> Float64:
     return ambient(rng, t) + rise
 
 
+def fronts(rng: np.random.Generator, t: Float64) -> Float64:
+    """A hall in changeable weather: a few degrees up or down within a week, again and again."""
+    waves = [
+        rng.uniform(1.0, 2.5) * np.sin(2 * np.pi * (t / DAY_S / days + rng.random()))
+        for days in rng.uniform(9, 24, 3)
+    ]
+    value: Float64 = ambient(rng, t) + np.sum(waves, axis=0)
+    return value
+
+
+def restarts(rng: np.random.Generator, t: Float64) -> Float64:
+    """An oil temperature that warms up after stops of minutes to hours, several a week, at any time."""
+    begins = np.cumsum(rng.exponential(30, int(t[-1] / 3600 / 20) + 9)) * 3600
+    ends = begins + rng.lognormal(0, 1, begins.size) * 3600
+    which = np.searchsorted(begins, t) - 1
+    stands = (which >= 0) & (t < ends[which])
+    return warm(t, 25 + 33 * ~stands, 0.7) + wander(rng, t, 20, 0.8) + rng.normal(0, 0.2, t.size)
+
+
+def on_off(rng: np.random.Generator, t: Float64) -> Float64:
+    """A heater's power: on or off, switched at any time, by night seldom."""
+    day = 0.5 + 0.4 * np.sin(2 * np.pi * (t / DAY_S - 0.3))
+    phase = np.cumsum(np.diff(t, prepend=t[0]) / (2400 * rng.lognormal(0, 0.3, t.size)))
+    return np.where(phase % 1 < day, 7.5, 0.0) + rng.normal(0, 0.05, t.size)
+
+
+def counter(rng: np.random.Generator, t: Float64) -> Float64:
+    """Parts that a machine has made: a number that only grows, in production hours."""
+    grid = np.arange(0, t[-1] + 86_400, 600.0)
+    made = np.cumsum(shift_on(grid) * rng.gamma(20, 0.05 / 20, grid.size)) * 600
+    value: Float64 = np.floor(1e5 + np.interp(t, grid, made))
+    return value
+
+
+def shift_counter(rng: np.random.Generator, t: Float64) -> Float64:
+    """Parts of the shift that runs: from zero again every eight hours."""
+    grid = np.arange(0, t[-1] + 86_400, 600.0)
+    made = np.cumsum(shift_on(grid, 6, 22, 6) * rng.gamma(20, 0.05 / 20, grid.size)) * 600
+    began = np.maximum(0, (t + 7200) // 28_800 * 28_800 - 7200)
+    return np.floor(np.interp(t, grid, made) - np.interp(began, grid, made))
+
+
+def flow(rng: np.random.Generator, t: Float64) -> Float64:
+    """A flow that is demanded: multiplied by its day, at weekends half, with skewed noise and a zero that is cut off."""
+    day = 1 + 0.4 * np.sin(2 * np.pi * (t / DAY_S - 0.25))
+    demand = 30 * day * (0.5 + 0.5 * shift_on(t, 0, 24)) * np.exp(wander(rng, t, 5, 0.15))
+    return np.maximum(0, demand * rng.gamma(30, 1 / 30, t.size) - 3)
+
+
+def heavy(rng: np.random.Generator, t: Float64) -> Float64:
+    """A concentration whose readings scatter with heavy tails to both sides."""
+    value: Float64 = 3 + wander(rng, t, 12, 0.05) + 0.04 * rng.standard_t(3, t.size)
+    return value
+
+
 HEALTHY: dict[str, Shape] = {
     shape.__name__: shape
-    for shape in (ambient, bearing, two_shifts, pressure, tank, current, coarse, setting, vibration, season)
+    for shape in (
+        *(ambient, bearing, two_shifts, pressure, tank, current, coarse, setting, vibration, season),
+        *(fronts, restarts, on_off, counter, shift_counter, flow, heavy),
+    )
 }
 
 
@@ -160,5 +218,5 @@ def course(shape: Shape, seed: int, days: float, period_s: float, *, even: bool 
         lost = rng.random(t.size) < 0.02
         for begin in rng.uniform(0, days, max(1, int(days / 20))):
             lost |= (t > begin * DAY_S) & (t < begin * DAY_S + rng.uniform(1, 20) * 3600)
-        t = t[~lost]
+        return Course(t[~lost], shape(rng, t)[~lost])  # what is not heard happens all the same
     return Course(t, shape(rng, t))

@@ -16,7 +16,7 @@ from api.catalogue import Words
 from api.web.charts import Chart, charts_of, quantity_name
 from api.web.formats import MISSING, PlantTime, number, quantity, whole
 from api.web.masks import masked
-from api.web.parameters import kind_name, said
+from api.web.parameters import choice_name, kind_name, said
 from api.web.reader import Reader
 from api.web.sources import forecast_of, limit_source
 from api.web.surroundings import Moment, around
@@ -205,7 +205,7 @@ def _parameters(one: Occurrence, plant: Plant, words: Words) -> tuple[list[Param
         ParameterRow(
             s.name,
             s.title,
-            _with_unit(s.name, s.value),
+            choice_name(s.value, words) if s.choices else _with_unit(s.name, s.value),
             s.description,
             _with_unit(s.name, s.default),
             s.changed,

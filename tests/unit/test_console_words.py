@@ -93,6 +93,19 @@ def test_counts_in_a_time_and_chances_read_as_a_planner_says_them() -> None:
     assert finding_arguments((Number("one_in", 617_820.0, "1"),), {}, SHANGHAI) == {"one_in": "600\u202f000"}
 
 
+def test_the_whole_machine_is_said_in_words_where_a_reason_of_stops_stands() -> None:
+    numbers = (
+        *(Number("stops", 9.0, "1"), Number("usual", 1.2, "1")),
+        *(Number("within_s", 28_800.0, "s"), Number("one_in", 200_000.0, "1")),
+    )
+    often = replace(ZONE_D, condition="stop_rate", numbers=numbers, text={"reason": "machine"})
+    assert verdict(often, ZH, SHANGHAI).startswith("停机比以往频繁（<b>整机</b>）：运行 <b>8")
+    e9 = replace(often, text={"reason": "E9"})
+    assert verdict(e9, EN, SHANGHAI).startswith(
+        "More stops than there used to be (<b>E9</b>): <b>9</b> in <b>8 h"
+    )
+
+
 def test_a_distance_in_reaches_is_a_multiple() -> None:
     left = replace(
         ZONE_D,

@@ -349,7 +349,13 @@ class Detector(Watching[str]):
             text["line"] = LINES[verdict.line]
             numbers = [
                 Number("frequency_hz", significant(verdict.order * speed_hz), "Hz"),
-                Number("ratio", significant(verdict.ratio), "× background", self._parameters.least_ratio),
+                Number(
+                    "ratio",
+                    significant(verdict.ratio),
+                    "× background",
+                    self._parameters.least_ratio,
+                    "background of its envelope spectrum",
+                ),
                 Number("harmonics", float(verdict.harmonics), "1"),
                 Number("order", significant(verdict.order), "× shaft"),
                 Number("slip", significant(100 * verdict.slip), "%"),

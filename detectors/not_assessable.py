@@ -203,7 +203,13 @@ class Detector:
                     limit_s,
                     "no good word for so long",
                 ),
-                Number("words", float(watch.times), "1", float(self._parameters.least)),
+                Number(
+                    "words",
+                    float(watch.times),
+                    "1",
+                    float(self._parameters.least),
+                    "no good word for so long",
+                ),
             ),
             text={
                 "point": point,

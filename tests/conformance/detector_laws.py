@@ -400,6 +400,8 @@ def speaks_in_whole_sentences(make: Make, events: Sequence[Event]) -> None:
         assert finding.condition
         assert 1 <= finding.severity <= 1000
         assert 0 <= finding.confidence <= 1
+        unsourced = [one.name for one in finding.numbers if one.limit is not None and not one.limit_source]
+        assert not unsourced, f"{finding.condition} gives limits without their source: {unsourced}"
         json.dumps([finding.evidence, finding.text, [n.value for n in finding.numbers]], allow_nan=False)
         can_be_drawn(finding)
 

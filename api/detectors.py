@@ -199,7 +199,7 @@ def rolled_back(visit: Visit, to: int, note: str) -> Plant:
 
 def marked(visit: Visit, given: Mark) -> int:
     """Keep a label; LabelRefused or ValueError if it makes no sense."""
-    asset_of(visit.plant, given.asset)
+    asset = asset_of(visit.plant, given.asset)
     label = Label(
         asset=given.asset,
         component=given.component or None,
@@ -211,6 +211,7 @@ def marked(visit: Visit, given: Mark) -> int:
         at_ns=visit.context.now(),
     )
     with writing(visit.context.database) as conn:
+        labels.check_component(conn, asset, label.component)
         return labels.save(conn, label)
 
 

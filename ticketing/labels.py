@@ -1,5 +1,6 @@
 """What is known to have happened to machines: from the closures of tickets, and marked by people on a plot."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +8,9 @@ from enum import StrEnum
 from sqlalchemy import Connection, insert, select
 from sqlalchemy import delete as delete_rows
 
+from andon.plant import Asset
 from ticketing.tables import label as labels
+from ticketing.tables import occurrence
 from ticketing.ticket import Closure, Outcome, Ticket
 
 
@@ -89,6 +92,20 @@ def of_tickets(tickets: Sequence[Ticket]) -> list[Label]:
             )
         )
     return found
+
+
+def check_component(conn: Connection, asset: Asset, component: str | None) -> None:
+    """LabelRefused if the asset has no such component: neither a point's, nor one that a finding ever named.
+
+    A stop's component is its reason, which no document lists. A label that no ticket can match would count its fault
+    as missed for ever.
+    """
+    found = conn.execute(select(occurrence.c.component).where(occurrence.c.asset == asset.id).distinct())
+    known = {point.component for point in asset.points} | set(found.scalars())
+    if component is not None and component not in known:
+        near = difflib.get_close_matches(component, sorted(known), n=1, cutoff=0.5)
+        said = f"; did you mean {near[0]!r}?" if near else f"; there is: {', '.join(sorted(known)[:20])}"
+        raise LabelRefused(f"{asset.id} has no component {component[:64]!r}{said}")
 
 
 def save(conn: Connection, label: Label) -> int:

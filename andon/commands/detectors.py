@@ -17,6 +17,7 @@ from andon.commands.backtest import change_of
 from andon.commands.output import write_json
 from andon.commands.place import data_of, place_arguments, store_of
 from andon.commands.plant import bring
+from andon.config import unknown
 from andon.database import reading
 from andon.detector_sets import Difference, changed, differences, next_version, version_of, with_detectors
 from andon.events import Json, rfc3339
@@ -122,7 +123,7 @@ def _said(parameters: Mapping[str, Json] | None) -> str:
 def _show(arguments: argparse.Namespace, plant: Plant) -> int:
     chosen = [asset for asset in plant.assets if arguments.asset in {None, asset.id}]
     if not chosen:
-        raise Refused(f"the plant has no asset {arguments.asset!r}")
+        raise Refused(f"asset {unknown(arguments.asset, [one.id for one in plant.assets])}")
     if arguments.json is not None:
         rows = [
             {"asset": asset.id, "kind": s.kind, "parameters": s.parameters}

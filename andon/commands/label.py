@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import Engine as Database
 
 from andon import plants
@@ -14,10 +14,11 @@ from andon.clock import wall
 from andon.commands import Refused, moment
 from andon.commands.output import write_json
 from andon.commands.place import place_arguments, store_of
+from andon.config import unknown
 from andon.database import reading, writing
 from andon.events import rfc3339
 from ticketing import store
-from ticketing.labels import Label, LabelRefused, What, marked, of_tickets, remove, save
+from ticketing.labels import Label, LabelRefused, What, check_component, marked, of_tickets, remove, save
 
 ALL = 1_000_000
 
@@ -67,8 +68,10 @@ def _add(arguments: argparse.Namespace, database: Database) -> int:
         raise Refused(f"a label needs {', '.join(missing)}")
     with reading(database) as conn:
         plant = plants.latest(conn)
-    if plant is None or plant.asset(arguments.asset) is None:
-        raise Refused(f"the plant has no asset {arguments.asset!r}")
+    asset = None if plant is None else plant.asset(arguments.asset)
+    if asset is None:
+        ids = [] if plant is None else [one.id for one in plant.assets]
+        raise Refused(f"asset {unknown(arguments.asset, ids)}")
     label = Label(
         asset=arguments.asset,
         component=arguments.component,
@@ -81,6 +84,7 @@ def _add(arguments: argparse.Namespace, database: Database) -> int:
     )
     try:
         with writing(database) as conn:
+            check_component(conn, asset, label.component)
             print(f"label {save(conn, label)}")
     except LabelRefused as error:
         raise Refused(str(error)) from error
@@ -96,9 +100,10 @@ def _list(arguments: argparse.Namespace, database: Database) -> int:
     if arguments.json is not None:
         write_json(arguments.json, {"labels": [asdict(label) for label in found]})
         return 0
-    table = Table("id", "asset", "component", "what", "from", "to", "said by", "note")
+    times_shown = (Column(name, no_wrap=True) for name in ("from, UTC", "to, UTC"))
+    table = Table("id", "asset", "component", "what", *times_shown, "said by", "note")
     for label in found:
-        times = rfc3339(label.from_ns), rfc3339(label.to_ns)
+        times = rfc3339(label.from_ns)[:16], rfc3339(label.to_ns)[:16]
         number = str(label.id) if label.id else ""
         who = label.ticket or label.by
         table.add_row(number, label.asset, label.component or "", label.what, *times, who, label.note)

@@ -1,6 +1,7 @@
 """The detectors' page and its REST: parameters, a back-test in its own process, promotion, rollback and marks."""
 
 import asyncio
+import html
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -154,5 +155,9 @@ async def test_a_stretch_of_time_is_marked_and_unmarked(client: httpx.AsyncClien
     back = form | {"to": "2026-09-21T22:00"}
     await client.post(f"/assets/{PUMP}/labels", data=back, headers=OURS)
     assert "ends after it begins" in (await client.get(f"/assets/{PUMP}")).text
+    nowhere = form | {"component": "bearing_dee"}
+    await client.post(f"/assets/{PUMP}/labels", data=nowhere, headers=OURS)
+    page = html.unescape((await client.get(f"/assets/{PUMP}")).text)
+    assert "did you mean 'bearing_de'?" in page
     assert (await client.delete(f"/api/v1/labels/{label['id']}", headers=OURS)).status_code == 204
     assert (await client.get("/api/v1/labels")).json()["items"] == []

@@ -33,7 +33,6 @@ PARTS = tuple(
         ("first_stops", r"its first stops"),
         ("comb", r"comb against unrelated orders"),
         ("envelope", r"background of its envelope spectrum"),
-        ("envelope_background", r"running median of the envelope spectrum"),
         ("last_rows", r"its last rows"),
         ("unknown_state", r"readings in a row in no known state"),
         ("chattering", r"ISA-18\.2: activations within a minute"),

@@ -29,7 +29,7 @@ def is_sought(waveform: Waveform, point: Point) -> bool:
     told = point.tacho_axis is not None or waveform.speed_hz is not None
     if told or point.speed_hz is None or not (isfinite(waveform.rate_hz) and waveform.rate_hz > 0):
         return False
-    return waveform.samples.shape[0] / waveform.rate_hz * point.speed_hz >= LEAST_REVOLUTIONS
+    return bool(waveform.samples.shape[0] / waveform.rate_hz * point.speed_hz >= LEAST_REVOLUTIONS)
 
 
 def found_level(waveform: Waveform, point: Point) -> tuple[list[float], str]:

@@ -49,8 +49,8 @@ class Detector:
 
     Only time that was heard counts: between two readings no more than `longest_step_s`. Raises after three times the
     longest usual standstill, at least half an hour and thirty readings; a quantised value that stands for
-    hours each night is given three such nights. A channel that stood for a quarter of the learning period is a
-    setting and is never called stuck. Clears when it has moved ten times.
+    hours each night is given three such nights. A channel that stood for a quarter of the learning period,
+    or changed less than ten times in it, is a setting and is never called stuck. Clears when it has moved ten times.
     DEFAULTS: every class, on all declared scalars.
     Source: flat-line test of quality control (QARTOD, IOOS 2020, test 8), with its length learned per channel.
     """
@@ -177,6 +177,8 @@ class Detector:
         watch.longest_ns = max(watch.longest_ns, watch.stood_ns)
         if at_ns - watch.first_ns >= self._learn_ns and watch.changes:
             watch.frozen_ns = at_ns
+            if watch.changes < self._parameters.clear_changes:  # a setting, however often it was changed
+                watch.longest_ns = max(watch.longest_ns, self._learn_ns)
 
     def _speak(self, channel: str, watch: _Watch, at_ns: int, origin: Origin) -> list[Finding]:
         p, speaker = self._parameters, self._channels.speakers[channel]

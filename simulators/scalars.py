@@ -135,7 +135,7 @@ def restarts(rng: np.random.Generator, t: Float64) -> Float64:
     ends = begins + rng.lognormal(0, 1, begins.size) * 3600
     which = np.searchsorted(begins, t) - 1
     stands = (which >= 0) & (t < ends[which])
-    return warm(t, 25 + 33 * ~stands, 0.7) + wander(rng, t, 20, 0.8) + rng.normal(0, 0.2, t.size)
+    return warm(t, np.where(stands, 25.0, 58.0), 0.7) + wander(rng, t, 20, 0.8) + rng.normal(0, 0.2, t.size)
 
 
 def on_off(rng: np.random.Generator, t: Float64) -> Float64:

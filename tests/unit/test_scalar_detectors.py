@@ -30,7 +30,18 @@ from api.web.formats import PlantTime
 from api.web.wording import verdict
 from detectors import detector_class
 from detectors.state import size_bytes
-from simulators.scalars import CHANNEL, DAY_S, HEALTHY, T0_S, UNIT, Course, bearing, coarse, course, two_shifts
+from simulators.scalars import (
+    CHANNEL,
+    DAY_S,
+    HEALTHY,
+    T0_S,
+    UNIT,
+    Course,
+    bearing,
+    coarse,
+    course,
+    two_shifts,
+)
 
 KINDS = ("level_shift", "drift", "variance_change", "stuck_value", "spike")
 POINT = Point(id="T1", component="bearing", quantities={"temperature": UNIT})
@@ -160,6 +171,29 @@ def test_four_spikes_in_a_day_are_a_finding_one_is_none_and_a_step_is_none() -> 
         assert len(findings) == found
     assert hours(findings[0].onset_ns) == pytest.approx(0.5, abs=0.1)
     assert told(changed(one, one.value + 30), detector("spike")) == []
+
+
+def test_two_weeks_of_unlike_weather_do_not_dull_the_next_step() -> None:
+    """The hall strays by 1.2 degrees; against its frozen baseline alone nothing below 16 would count."""
+    one = course(HEALTHY["ambient"], 3, DAYS, HALF_HOUR_S)
+    findings = raised(told(changed(one, one.value + 10), detector("level_shift")))
+    assert len(findings) == 1
+    assert 0 < hours(findings[0].at_ns) <= 4
+
+
+def test_a_set_point_that_was_changed_a_few_times_is_not_stuck_when_it_is_left_alone() -> None:
+    t = np.arange(0, DAYS * DAY_S, 600.0)
+    value = np.where(t < 7 * DAY_S, 10 + t // DAY_S, 20.0)
+    assert told(Course(t, value), detector("stuck_value")) == []
+
+
+def test_a_span_that_was_silent_for_most_of_its_time_tells_no_spread() -> None:
+    """A machine that moves for an hour of each span, and is heard in that hour alone for a day."""
+    rng, t = np.random.default_rng(1), np.arange(0, DAYS * DAY_S, 120.0)
+    moves = t % 14_400 < 3600
+    value = np.where(moves, np.round(rng.normal(5, 1, t.size), 3), 5.0)
+    heard = moves | (abs(t / DAY_S - ONSET) > 0.5)
+    assert told(Course(t[heard], value[heard]), detector("variance_change")) == []
 
 
 def declared(what: Declared, at_s: float, component: str | None = None) -> Declaration:

@@ -81,7 +81,8 @@ class Detector:
     as far as any day of the learning period: a hall that warms from winter to summer is slower. The onset is where
     the slope leaves the baseline. Updates when it has grown by half, clears when three points in a row are below
     half the limit; where the channel's limit is known, it says when it will be reached, or why that is unknown.
-    Measured on 360 months of simulated healthy channels: no finding; one sigma a day is found after 5 to 7 days.
+    Measured on 612 months of simulated healthy channels: 4 findings, in weather that moved by as much; one sigma a day is
+    found after 5 days, 95 of 100.
     DEFAULTS: every class, on all declared scalars: the creeping bearing temperature of any machine.
     Source: Page 1954 and Bifet and Gavalda 2007 as river has them; Theil 1950, Sen 1968, Kendall 1938; forecast
     ISO 13381-1:2015.

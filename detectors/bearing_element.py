@@ -17,7 +17,7 @@ from detectors.evidence import Trend, significant, spectrum_shape
 from detectors.features import centred_g, problem_of, spectrum_of
 from detectors.master_data import better_bearings
 from detectors.pace import Pace
-from detectors.spectral_kurtosis import IMPACT_WIDTHS, impulsive_band
+from detectors.spectral_kurtosis import IMPACT_WIDTHS, band_numbers, impulsive_band
 from detectors.state import Grown
 from detectors.watching import Watching
 
@@ -297,11 +297,8 @@ class Detector(Watching[str]):
         watch, speaker = self._state.points[point.id], self._speakers[point.id]
         episode = watch.episode
         if element == "none" and episode.stands:
-            watch.decided, watch.decided_ns, watch.rising_ns = (
-                [],
-                [],
-                -1,
-            )  # the next episode begins after this one
+            watch.decided, watch.decided_ns = [], []  # the next episode begins after this one
+            watch.rising_ns = -1
             quiet = Word(waveform.at_ns, episode.condition, episode.severity, waveform.origin)
             return [speaker.clears(episode, quiet)]
         if element in {"none", ""}:
@@ -362,12 +359,7 @@ class Detector(Watching[str]):
                 *numbers,
             ]
         least_hz = IMPACT_WIDTHS * self._orders[point.id].inner * speed_hz
-        if (band := impulsive_band(centred_g(waveform), waveform.rate_hz, least_hz)) is not None:
-            numbers += [
-                Number("impulsive_low_hz", significant(band.low_hz), "Hz"),
-                Number("impulsive_high_hz", significant(band.high_hz), "Hz"),
-                Number("spectral_kurtosis", significant(band.kurtosis), "1"),
-            ]
+        numbers += band_numbers(impulsive_band(centred_g(waveform), waveform.rate_hz, least_hz))
         return Word(
             at_ns=waveform.at_ns,
             condition=_CONDITION[element],

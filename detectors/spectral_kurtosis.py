@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from andon.events import Float32, Float64
+from andon.events import Float32, Float64, Number
 from detectors.block import hann, squared
+from detectors.evidence import significant
 
 IMPACT_WIDTHS = 3.0
 """Times the rate of the impacts that a band is wide, or their trains run into each other."""
@@ -66,6 +67,17 @@ def impulsive_band(x: Float32, rate_hz: float, least_hz: float) -> Band | None:
         high += 1
     step_hz = rate_hz / length
     return Band((low + 0.5) * step_hz, (high + 1.5) * step_hz, highest)
+
+
+def band_numbers(band: Band | None) -> list[Number]:
+    """The band as numbers of a finding; none without one."""
+    if band is None:
+        return []
+    return [
+        Number("impulsive_low_hz", significant(band.low_hz), "Hz"),
+        Number("impulsive_high_hz", significant(band.high_hz), "Hz"),
+        Number("spectral_kurtosis", significant(band.kurtosis), "1"),
+    ]
 
 
 def spectral_kurtosis(x: Float32, length: int, frames: int) -> Float64:

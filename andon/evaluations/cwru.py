@@ -1,7 +1,7 @@
 """Case Western Reserve University's bearing rig: which damaged element is named from one record of ten seconds.
 
-The drive end bearing is judged from the accelerometers at both ends. Nothing is learned, so the healthy
-record is one among the others and may be missing.
+The bearing that a file's name says (DE: drive end, FE: fan end) is judged from the accelerometers at both ends.
+Nothing is learned, so the healthy record is one among the others and may be missing.
 """
 
 import re
@@ -15,17 +15,20 @@ from andon.evaluations.reading import reading
 from andon.events import Float32, Json
 from andon.plant import Bearing
 
-RATE_HZ = 12_000.0
 SENSORS = ("DE", "FE")
-BEARING = Bearing(designation="6205-2RS", rolling_elements=9, element_diameter=0.3126, pitch_diameter=1.537)
-_NAME = re.compile(r"(\d+)_(Normal|IR|OR|B)(?![A-Za-z]).*\.npz")
+BEARINGS = {
+    "DE": Bearing(designation="6205-2RS", rolling_elements=9, element_diameter=0.3126, pitch_diameter=1.537),
+    "FE": Bearing(designation="6203-2RS", rolling_elements=8, element_diameter=0.2656, pitch_diameter=1.122),
+}
+RATES_HZ = {"12": 12_000.0, "48": 48_000.0}
+_NAME = re.compile(r"(\d+)_(Normal|IR|OR|B)(?![A-Za-z])(?:.*_(DE|FE)(12|48))?.*\.npz")
 _TRUTH = {"Normal": "none", "IR": "inner", "OR": "outer", "B": "ball"}
 
 PARAMETERS: dict[str, Json] = {
     records.KIND: records.PARAMETERS,
-    "bearing": BEARING.model_dump(),
+    "bearings": {end: bearing.model_dump() for end, bearing in BEARINGS.items()},
     "sensors": list(SENSORS),
-    "rate_hz": RATE_HZ,
+    "rates_hz": list(RATES_HZ.values()),
 }
 
 
@@ -38,7 +41,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
-    """What is said of one record; the shaft speed is the one in its name."""
+    """What is said of one record; shaft speed, bearing and sampling rate (else drive end, 12 kHz) stand in its name."""
     del scores
     match = _NAME.fullmatch(path.name)
     if match is None:
@@ -47,7 +50,8 @@ def rate(path: Path, folder: Path, scores: Path | None) -> dict[str, Json]:
         sensors = _read(path)
     n = min(sensor.size for sensor in sensors)
     samples = np.stack([sensor[:n] for sensor in sensors], axis=1)
-    said = records.diagnosis(samples, RATE_HZ, float(match[1]) / 60, BEARING)
+    bearing, rate_hz = BEARINGS[match[3] or "DE"], RATES_HZ[match[4] or "12"]
+    said = records.diagnosis(samples, rate_hz, float(match[1]) / 60, bearing)
     return {"file": str(path.relative_to(folder)), **said}
 
 

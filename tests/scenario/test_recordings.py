@@ -89,9 +89,11 @@ def test_no_wrong_element_is_named_on_the_cwru_rig_and_the_healthy_one_is_silent
 def test_no_window_of_the_healthy_record_of_the_cwru_rig_is_flagged(seconds: int) -> None:
     with np.load(recordings("cwru", "*_Normal.npz")[0]) as recording:
         x = np.stack([recording["DE"], recording["FE"]], axis=1).astype(np.float32)
-    n = round(seconds * cwru.RATE_HZ)
+    n = round(seconds * cwru.RATES_HZ["12"])
     windows = [x[at : at + n] for at in range(0, len(x) - n + 1, n)]
-    said = [records.diagnosis(window, cwru.RATE_HZ, 1797 / 60, cwru.BEARING) for window in windows]
+    said = [
+        records.diagnosis(window, cwru.RATES_HZ["12"], 1797 / 60, cwru.BEARINGS["DE"]) for window in windows
+    ]
     assert {one["element"] for one in said} == {"none"}
 
 
@@ -122,7 +124,9 @@ def test_short_blocks_of_the_cwru_rig_fed_as_a_sensor_would_name_no_wrong_elemen
 
 def as_sent(x: Float32, speed_hz: float, n: int) -> list[Finding]:
     """A record cut into blocks, one each 10 s."""
-    point = Point(id="DE", component="bearing", kind="waveform", bearing=cwru.BEARING, speed_hz=speed_hz)
+    point = Point(
+        id="DE", component="bearing", kind="waveform", bearing=cwru.BEARINGS["DE"], speed_hz=speed_hz
+    )
     asset = Asset(
         id="M",
         name="",

@@ -69,15 +69,17 @@ def paired(active: Sequence[Told], changed: Sequence[Told]) -> list[Pair]:
     >>> [pair.verdict for pair in paired([one], [Told("M1", "bearing_de", "machine_condition", "band_energy", 20, 50)])]
     ['later']
     """
-    left = list(changed)
+    left: dict[tuple[str, str, str], list[Told]] = {}
+    for two in changed:
+        left.setdefault(two.cause, []).append(two)
     pairs = []
     for one in sorted(active, key=lambda told: (told.from_ns, told.cause)):
-        fits = [two for two in left if two.cause == one.cause and _overlap(one, two)]
+        fits = [two for two in left.get(one.cause, ()) if _overlap(one, two)]
         near = min(fits, key=lambda two: abs(two.from_ns - one.from_ns), default=None)
         if near is not None:
-            left.remove(near)
+            left[one.cause].remove(near)
         pairs.append(Pair(one, near))
-    pairs += [Pair(None, two) for two in left]
+    pairs += [Pair(None, two) for some in left.values() for two in some]
     return sorted(pairs, key=lambda pair: (pair.either.from_ns, pair.either.cause))
 
 

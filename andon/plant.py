@@ -60,7 +60,9 @@ class Point(_Frozen):
         default=None, gt=0, description="sampling rate; blocks of another one are not assessed"
     )
     range_g: float | None = Field(
-        default=None, gt=0, description="end of the sensor's range; a signal that stands there is not assessed"
+        default=None,
+        gt=0,
+        description="end of the sensor's range; a signal that stands there is not assessed",
     )
     tacho_axis: int | None = Field(
         default=None, ge=1, le=64, description="which axis of its blocks is the tacho's pulses"

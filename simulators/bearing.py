@@ -196,7 +196,9 @@ def _strength(
 ) -> Float64:
     """How hard each impact is: the load where the damage is just then, and a little chance."""
     heard = AXIAL_IMPACTS if vibration.axial else 1.0
-    strength = IMPACT_G * vibration.severity * vibration.load * heard * np.exp(0.12 * rng.standard_normal(at_s.size))
+    strength = (
+        IMPACT_G * vibration.severity * vibration.load * heard * np.exp(0.12 * rng.standard_normal(at_s.size))
+    )
     phase = rng.uniform(0, 2 * pi)
     match element:
         case Element.OUTER_RACE:  # stays in the load zone

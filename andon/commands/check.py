@@ -1,6 +1,7 @@
 """`andon check`: what is wrong with a configuration or machine, and how to mend it."""
 
 import argparse
+import difflib
 import importlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from andon.channels import notifier_of, subscription_of
-from andon.class_defaults import default_kinds
+from andon.class_defaults import DEFAULTS, default_kinds
 from andon.clock import Now, wall
 from andon.commands.output import write_json
 from andon.commands.run import read_plant
@@ -115,11 +116,10 @@ def _plant(path: Path | None) -> Iterator[Verdict]:
     defaults = Counter(asset.asset_class for asset in plant.assets if plant.takes_defaults(asset))
     for name, count in sorted(defaults.items()):
         kinds = ", ".join(default_kinds(name))
-        yield Verdict(
-            f"class {name}",
-            "good",
-            f"not under classes: {count} of the {len(plant.assets)} assets have {kinds}",
-        )
+        text = f"not under classes: {count} of the {len(plant.assets)} assets have {kinds}"
+        near = () if name in DEFAULTS else difflib.get_close_matches(name, [*DEFAULTS, *plant.classes], n=1)
+        cure = f"did you mean {near[0]!r}? Else give the class its detectors under classes" if near else ""
+        yield Verdict(f"class {name}", "warning" if near else "good", text, cure)
 
 
 def _sources(config: Config, now: Now) -> Iterator[Verdict]:

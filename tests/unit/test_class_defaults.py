@@ -67,3 +67,15 @@ def test_the_check_says_who_has_the_products_own_set(tmp_path: Path) -> None:
     )
     file.write_text(document.model_copy(update={"classes": {"pump": ()}}).model_dump_json())
     assert "class pump" not in {verdict.name for verdict in _plant(file)}
+
+
+def test_the_check_asks_whether_a_class_of_no_row_is_a_misspelt_one(tmp_path: Path) -> None:
+    file = tmp_path / "plant.json"
+    file.write_text(
+        Plant(
+            name="p", assets=(asset("pmup"), asset("bottle_washer").model_copy(update={"id": "W1"}))
+        ).model_dump_json()
+    )
+    said = {verdict.name: verdict for verdict in _plant(file)}
+    assert (said["class pmup"].state, "did you mean 'pump'?" in said["class pmup"].cure) == ("warning", True)
+    assert said["class bottle_washer"].state == "good"

@@ -5,7 +5,6 @@ import difflib
 import importlib
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from andon.channels import notifier_of, subscription_of
 from andon.class_defaults import DEFAULTS, default_kinds
 from andon.clock import Now, wall
 from andon.commands.output import write_json
-from andon.commands.run import read_plant
+from andon.commands.run import PORT_CURE, read_plant, web_refusal
 from andon.config import Config, ConfigError, load_config
 from andon.database import open_database, reading
 from andon.datadir import has_store, store_at
@@ -224,16 +223,10 @@ def _quarantine(data: Path) -> Iterator[Verdict]:
 
 
 def _web(config: Config) -> Iterator[Verdict]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((config.web.host, config.web.port))
-        except OSError as error:
-            cure = "stop what uses it, or set [web] port (0 takes any)"
-            yield Verdict(
-                "web", "wrong", f"{config.web.host}:{config.web.port} cannot be used: {error.strerror}", cure
-            )
-            return
+    refusal = web_refusal(config.web)
+    if refusal is not None:
+        yield Verdict("web", "wrong", refusal, PORT_CURE)
+        return
     yield Verdict("web", "good", f"{config.web.host}:{config.web.port} is free")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from andon.commands import Refused
 from andon.commands.screen import stop_on_signals
-from andon.config import Config, ConfigError, check, load_config
+from andon.config import Config, ConfigError, Web, check, load_config
 from andon.database import open_database
 from andon.datadir import Busy, only_instance, place_store, store_at
 from andon.installation import Installation
@@ -24,6 +25,7 @@ from andon.supervisor import ChildDied
 TURN_S = 0.5
 FIRST_WAIT_S = 5.0
 READY = "ready,"
+PORT_CURE = "stop what uses it, or set [web] port (0 takes any)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_sources(config.sources, arguments.config)
     importlib.import_module("andon.channels").check_channels(config.notify)
     plant = read_plant(arguments.plant) if arguments.plant else None
+    refusal = web_refusal(config.web)
+    if refusal is not None:
+        raise Refused(f"the console at {refusal}; {PORT_CURE}")
     try:
         with only_instance(config.data):
             _open_store(config)
@@ -58,6 +63,17 @@ def _open_store(config: Config) -> None:
         database.dispose()
     if since is not None:
         print(f"store: brought up from schema {since or 'before 0001'} to {HEAD}")
+
+
+def web_refusal(web: Web) -> str | None:
+    """Why the console could not listen where it is told to; None if it can."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((web.host, web.port))
+        except OSError as error:
+            return f"{web.host}:{web.port} cannot be used: {error.strerror}"
+    return None
 
 
 def read_plant(path: Path) -> Plant:

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,7 +86,7 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, er
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
-            until(lambda: "console" in running.stdout.readline(), 40, "the console was ready")
+            until(lambda: "console" in running.stdout.readline(), 60, "the console was ready")
             assert password is not None
             client = paho.Client(CallbackAPIVersion.VERSION2, client_id="mes")
             client.username_pw_set("mes", password[1])
@@ -99,9 +100,9 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, er
                 with reading(open_store(data)) as conn:
                     return newest_tickets(conn)
 
-            assert [t["asset"] for t in until(tickets, 15, "the stop became a ticket")] == ["M7"]
-            until((data / "notifications.jsonl").exists, 15, "the ticket was told of")
-            types = until(lambda: told(erp, "andon.ticket.opened.v1"), 15, "the ERP was told")
+            assert [t["asset"] for t in until(tickets, 60, "the stop became a ticket")] == ["M7"]
+            until((data / "notifications.jsonl").exists, 60, "the ticket was told of")
+            types = until(lambda: told(erp, "andon.ticket.opened.v1"), 60, "the ERP was told")
             assert "andon.canary.v1" in types
             status = json.loads((data / "run" / "status.json").read_text())["parts"]["notify"]["status"]
             assert {name: one["circuit"] for name, one in status["channels"].items()} == {
@@ -125,3 +126,18 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, er
     words = [*ANDON, "plant", "import", str(exported), "--data", str(data), "--dry-run"]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert '+      "model": "DMG",' in said
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    made = subprocess.run([*ANDON, "device", "mes"], capture_output=True, text=True, check=True).stdout
+    source = '[sources.floor]\nkind = "listener"\n' + made[made.index("[sources") :]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = f'data = "{tmp_path / "data"}"\n[web]\nport = {port}\n{source}'
+        (tmp_path / "andon.toml").write_text(config)
+        words = [*ANDON, "run", "--config", str(tmp_path / "andon.toml")]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port} cannot be used" in ended.stderr
+    assert "set [web] port" in ended.stderr
+    assert not (tmp_path / "data").exists()

@@ -4,6 +4,7 @@ It never speaks where machines do: topics of Sparkplug and of Andon's own layout
 """
 
 import ssl
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -69,6 +70,7 @@ class Notifier:
         self._client: paho.Client | None = None
         self._refused: dict[int, str] = {}
         self._why = ""
+        self._answer = threading.Event()
 
     def send(self, message: Message, now_ns: int) -> str:  # noqa: ARG002 - the broker has no clock
         """Publish and wait for the confirmation; NotifyError, with a new connection next time, if none comes."""
@@ -83,7 +85,7 @@ class Notifier:
             confirmed = sent.is_published() and refused is None
         except (ValueError, RuntimeError, OSError) as error:
             self.close()
-            raise NotifyError(f"{self._place()}: {error}", permanent=False) from error
+            raise NotifyError(f"{self._place()}: {self._why or error}", permanent=False) from error
         if not confirmed:
             self.close()
             why = refused or self._why or f"not confirmed within {self._parameters.timeout_s:g} s"
@@ -113,13 +115,20 @@ class Notifier:
             client.connect(given.host, given.port, keepalive=30)
         except (OSError, ValueError) as error:
             raise NotifyError(f"{self._place()}: {error}", permanent=False) from error
+        self._answer.clear()
         client.loop_start()
+        if not self._answer.wait(given.timeout_s) or self._why:
+            client.disconnect()
+            client.loop_stop()
+            why = self._why or f"no answer within {given.timeout_s:g} s"
+            raise NotifyError(f"{self._place()}: {why}", permanent=False)
         return client
 
     def _answered(
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
         self._why = str(reason) if reason.is_failure else ""
+        self._answer.set()
 
     def _confirmed(
         self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: object

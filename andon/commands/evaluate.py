@@ -79,7 +79,8 @@ def _say(name: str, rows: list[dict[str, Json]], summary: dict[str, Json]) -> No
         table.add_row(*(_short(value) for value in row.values()))
     console.print(table)
     for key, value in summary.items():
-        console.print(f"{key}: {_short(value)}", highlight=False)
+        said = ", ".join(map(_short, value)) if isinstance(value, list) else _short(value)
+        console.print(f"{key}: {said}", highlight=False)
 
 
 def _short(value: Json) -> str:

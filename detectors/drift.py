@@ -1,14 +1,12 @@
 """Drift: a scalar creeps away from its frozen baseline, day after day, under whatever the day itself does."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Event, Finding, Float64, Int64, Json, Number, Origin
+from andon.events import Declaration, Finding, Float64, Int64, Json, Number, Origin
 from andon.plant import Asset
-from andon.ports import State
 from detectors import adwin, page_hinkley
 from detectors.baseline import cleared, source_of
 from detectors.episode import Episode, Word
@@ -16,9 +14,8 @@ from detectors.evidence import Trend, significant
 from detectors.forecast import ahead, reached
 from detectors.scalar_bins import Bins, Span, fill
 from detectors.scalar_bins import take as put
-from detectors.scalar_channels import Channels, Heard
+from detectors.scalar_channels import Channels, Heard, ScalarKind
 from detectors.slope import Slope, slope_of
-from detectors.state import flatten, load
 from detectors.usual import (
     DAY_S,
     LEAST_STEPS,
@@ -72,7 +69,7 @@ class _State:
     channels: dict[str, _Watch]
 
 
-class Detector:
+class Detector(ScalarKind):
     """Daily medians of what a frozen baseline with the shape of day or week did not foresee.
 
     Three tests have to agree on the latest week or two: the slope through the points (Theil and Sen), with four of
@@ -161,18 +158,6 @@ class Detector:
         self._asset, self._parameters = asset, parameters
         self._channels = Channels(asset, parameters, self.kind, self.version)
         self._state = _State(Heard(), {channel: _Watch() for channel in self._channels.units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the points that a block of readings completes."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch, p = self._state.channels[channel], self._parameters

@@ -1,22 +1,19 @@
 """Level shift: a scalar steps away from what is usual at this hour, and stays there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import Field
 
-from andon.events import Declaration, Event, Finding, Float64, Int64, Number, Origin
+from andon.events import Declaration, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
-from andon.ports import State
 from detectors.baseline import cleared, source_of
 from detectors.episode import Word
 from detectors.evidence import significant
 from detectors.forecast import ahead, reached
 from detectors.scalar_bins import fill
 from detectors.scalar_bins import take as put
-from detectors.scalar_channels import Channels, Heard
-from detectors.state import flatten, load
+from detectors.scalar_channels import Channels, Heard, ScalarKind
 from detectors.steps import StepParameters, Stepping, onset_ns, relearn, speak, take
 from detectors.usual import LEAST_STEPS, described
 
@@ -27,7 +24,7 @@ class _State:
     channels: dict[str, Stepping]
 
 
-class Detector:
+class Detector(ScalarKind):
     """Hourly means of declared scalars against a frozen baseline with the shape of its day or week.
 
     Two weeks are learned from; then it raises when the median of the latest three hours is off the baseline, and off
@@ -71,18 +68,6 @@ class Detector:
         self._asset, self._parameters = asset, parameters
         self._channels = Channels(asset, parameters, self.kind, self.version)
         self._state = _State(Heard(), {channel: Stepping() for channel in self._channels.units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the spans that a block of readings completes."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch, p = self._state.channels[channel], self._parameters

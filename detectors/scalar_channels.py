@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from andon.events import Declaration, Event, Family, Finding, Float64, Int64, Origin, Readings, StopAlarm
 from andon.plant import Asset
+from andon.ports import State
 from detectors.baseline import RELEARNED
 from detectors.columns import Column, columns, in_order, in_turn, is_long
 from detectors.episode import Speaker, parameters_hash
 from detectors.intake import Intake
 from detectors.running import STATE, Running
+from detectors.state import flatten, load
 
 _FAMILIES = {"Cel": Family.TEMPERATURE, "[degF]": Family.TEMPERATURE, "K": Family.TEMPERATURE}
 _FAMILIES |= dict.fromkeys(("A", "mA", "V", "kV", "W", "kW", "Hz"), Family.ELECTRICAL)
@@ -155,6 +158,37 @@ class Channels:
 
     def _wanted(self, channel: str, unit: str) -> str | None:
         return channel if channel == STATE or self.units.get(channel) == unit else None
+
+
+class ScalarKind:
+    """What the kinds that judge scalars share. Each gives `_channels`, its `_state` with what was `heard`, and three answers."""
+
+    _channels: Channels
+    _state: Any
+
+    def update(self, event: Event) -> Sequence[Finding]:
+        """Judge the scalars in a block of readings."""
+        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
+
+    def snapshot(self) -> State:
+        """The state as arrays and JSON."""
+        return flatten(self._state)
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where `snapshot` was taken."""
+        load(self._state, state)
+
+    def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
+        """What a value that may be judged says."""
+        raise NotImplementedError
+
+    def _relearn(self, channel: str, why: Declaration) -> list[Finding]:
+        """Forget what was learned of a channel, and clear what stands of it."""
+        raise NotImplementedError
+
+    def _calm(self, channel: str, at_ns: Int64, value: Float64) -> int:
+        """Take the first of these values at once, as many as surely say nothing; gives how many."""
+        raise NotImplementedError
 
 
 def _taken(take: Take, channel: str, origin: Origin, at_ns: int, value: float) -> Sequence[Finding]:

@@ -1,19 +1,16 @@
 """Spike: single readings that no machine could have made, since the next one is back where it was."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Event, Family, Finding, Float64, Int64, Number, Origin
+from andon.events import Declaration, Family, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
-from andon.ports import State
 from detectors.baseline import cleared, shape, source_of
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
-from detectors.scalar_channels import ChannelParameters, Channels, Heard
-from detectors.state import flatten, load
+from detectors.scalar_channels import ChannelParameters, Channels, Heard, ScalarKind
 
 _RING = 11  # readings whose median a reading is held against
 _MOST = 64  # spikes kept
@@ -55,7 +52,7 @@ class _State:
     channels: dict[str, _Watch]
 
 
-class Detector:
+class Detector(ScalarKind):
     """Readings far from the median of the eleven before them, when one of the next two is back.
 
     Far is more than ten of the channel's own usual distances, more than six local ones (Hampel), and half again as
@@ -108,18 +105,6 @@ class Detector:
             round(s * 1e9) for s in (parameters.learn_s, parameters.window_s, parameters.clear_s)
         )
         self._state = _State(Heard(), {channel: _Watch() for channel in self._channels.units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the scalars in a block of readings."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch = self._state.channels[channel]

@@ -1,20 +1,17 @@
 """Stuck value: a sensor that always moved gives one and the same value for far longer than it ever did."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from andon.events import Declaration, Event, Family, Finding, Float64, Int64, Number, Origin
+from andon.events import Declaration, Family, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
-from andon.ports import State
 from detectors.baseline import cleared, shape, source_of
 from detectors.episode import Episode, Word
 from detectors.evidence import Trend, significant
-from detectors.scalar_channels import ChannelParameters, Channels, Heard
-from detectors.state import flatten, load
+from detectors.scalar_channels import ChannelParameters, Channels, Heard, ScalarKind
 
 _SAME = 1e-9  # relative: below it two values are one, whatever arithmetic they went through
 
@@ -44,7 +41,7 @@ class _State:
     channels: dict[str, _Watch]
 
 
-class Detector:
+class Detector(ScalarKind):
     """The time that a declared scalar gives one value, against the longest such time in a learning period of a week.
 
     Only time that was heard counts: between two readings no more than `longest_step_s`. Raises after three times the
@@ -105,18 +102,6 @@ class Detector:
         self._step_ns = round(parameters.longest_step_s * 1e9)
         self._learn_ns = round(parameters.learn_s * 1e9)
         self._state = _State(Heard(), {channel: _Watch() for channel in self._channels.units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the scalars in a block of readings."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch = self._state.channels[channel]

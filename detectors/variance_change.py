@@ -1,22 +1,19 @@
 """Variance change: a scalar moves from one reading to the next more than it used to, or hardly any more."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
 
-from andon.events import Declaration, Event, Finding, Float64, Int64, Number, Origin
+from andon.events import Declaration, Finding, Float64, Int64, Number, Origin
 from andon.plant import Asset
-from andon.ports import State
 from detectors.baseline import cleared, source_of
 from detectors.episode import Word
 from detectors.evidence import significant
 from detectors.scalar_bins import fill
 from detectors.scalar_bins import take as put
-from detectors.scalar_channels import Channels, Heard
-from detectors.state import flatten, load
+from detectors.scalar_channels import Channels, Heard, ScalarKind
 from detectors.steps import StepParameters, Stepping, relearn, speak, take
 from detectors.usual import described
 
@@ -30,7 +27,7 @@ class _State:
     channels: dict[str, Stepping]
 
 
-class Detector:
+class Detector(ScalarKind):
     """The mean absolute move between readings, four hours at a time, against a frozen baseline of its logarithm.
 
     Moves from one reading to the next know nothing of level, day or slow drift. It raises when the latest two spans
@@ -88,18 +85,6 @@ class Detector:
         self._asset, self._parameters = asset, parameters
         self._channels = Channels(asset, parameters, self.kind, self.version)
         self._state = _State(Heard(), {channel: Stepping() for channel in self._channels.units})
-
-    def update(self, event: Event) -> Sequence[Finding]:
-        """Judge the spans that a block of readings completes."""
-        return self._channels.follow(event, self._state.heard, self._take, self._relearn, self._calm)
-
-    def snapshot(self) -> State:
-        """The state as arrays and JSON."""
-        return flatten(self._state)
-
-    def restore(self, state: State) -> None:
-        """Go on exactly where `snapshot` was taken."""
-        load(self._state, state)
 
     def _take(self, channel: str, at_ns: int, value: float, origin: Origin) -> list[Finding]:
         watch, p = self._state.channels[channel], self._parameters

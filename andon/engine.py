@@ -161,6 +161,11 @@ class TakeAndCommit:
         self.note([Record(RecordKind.CONFIG, self._now(), b"", body)])
         self._turn((OWN,))
 
+    @property
+    def plant(self) -> Plant:
+        """The plant document in force."""
+        return self._pipeline.plant
+
     def note(self, records: Sequence[Record]) -> None:
         """Put records into the engine's own journal; they are taken like all others."""
         self._lasting(lambda: self._journals[OWN].append(records))

@@ -39,6 +39,19 @@ AUDITED = (
     "duplicate_of",
     "reopen_count",
     "claim_misses",
+    "type",
+    "fault_type",
+    "urgent",
+    "grade",
+    "region",
+    "fields",
+    "collaborators",
+    "hold",
+    "arrived_ns",
+    "signed_by",
+    "scene_tag",
+    "archived_ns",
+    "parent",
 )
 """Fields whose every change is on record; the state has columns of its own, the headline is told by its condition."""
 

@@ -71,6 +71,21 @@ _AS_THEY_ARE = (
     "recurrence_of",
     "reopen_count",
     "claim_misses",
+    "description",
+    "fault_type",
+    "urgent",
+    "channel",
+    "event_id",
+    "reporter",
+    "phone",
+    "grade",
+    "region",
+    "hold",
+    "arrived_ns",
+    "signed_by",
+    "scene_tag",
+    "archived_ns",
+    "parent",
     "version",
     "change",
     "audit_seq",
@@ -96,6 +111,8 @@ def ticket_row(ticket: Ticket) -> Row:
         "outcome": ticket.outcome and str(ticket.outcome),
         "suggested": ticket.suggestion.person if ticket.suggestion else None,
         "suggestion": to_json(ticket.suggestion) if ticket.suggestion else None,
+        "fields": to_json(ticket.fields),
+        "collaborators": to_json(ticket.collaborators),
     }
     return row
 
@@ -111,6 +128,8 @@ def ticket_of(row: RowMapping) -> Ticket:
         closure=Closure(row["closure"]) if row["closure"] else None,
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         suggestion=_SUGGESTION.decode(row["suggestion"]) if row["suggestion"] else None,
+        fields=_CHANGES.decode(row["fields"]),
+        collaborators=_TEXT.decode(row["collaborators"]),
         **{name: row[name] for name in _AS_THEY_ARE},
     )
 

@@ -1,13 +1,14 @@
 """What people and machines do to tickets: each deed one transaction, refused with what is missing, and on record."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NotRequired, TypedDict, Unpack
 
 from sqlalchemy import Connection, Engine, func, select
 
-from andon.database import writing
+from andon.database import reading, writing
 from andon.events import Finding
 from andon.plant import Plant
 from ticketing import intake, moving
@@ -65,6 +66,18 @@ class Tickets:
     ) -> Mapping[str, int]:
         """Fold findings into tickets inside the caller's transaction; see `intake.apply`."""
         return intake.apply(conn, findings, plant, now_ns, self._channels)
+
+    @contextmanager
+    def transaction(self, now_ns: int) -> Iterator[Book]:
+        """One deed: all that is written in the book is stored at the end, or nothing of it."""
+        with writing(self._engine) as conn:
+            book = Book(conn, now_ns, self._channels)
+            yield book
+            book.save()
+
+    def looking(self) -> AbstractContextManager[Connection]:
+        """One snapshot, read only."""
+        return reading(self._engine)
 
     def assign(
         self, ticket_id: int, *, person: str, backup: str, plant: Plant, reason: str = "", **by: Unpack[By]

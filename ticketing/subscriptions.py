@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+from andon.calendars import Calendar
 from andon.config import ConfigError, Notify, check, unknown
 from andon.events import SECOND_NS, Json, Priority
-from ticketing.calendars import Calendar
 from ticketing.topics import OF_KIND, UnknownTopic, types_of
 
 T = TypeVar("T", bool, int, float)

@@ -136,7 +136,14 @@ class Ticket:
 
     `key` and `anchor_ns` are those of the event that opened it; `anchor_ns` never moves. `version` rises with
     every step a person could trip over (optimistic lock), `change` with anything at all (live updates).
-    `relearn` is what was answered when its closure proposed to learn a baseline anew. `audit_seq` and `audit_hash`
+    `relearn` is what was answered when its closure proposed to learn a baseline anew.
+
+    `description` holds the reporter's own words and never changes; `channel` is how it came in, `event_id` the serial
+    number, order number or phone it was reported under, `grade` that of the requester. `fields` are the type's own,
+    `collaborators` people beside the one who answers for it, each with a RACI role; `hold` says what the work waits
+    for. `signed_by` is how it was signed, `scene_tag` what it is archived under, `parent` the ticket that groups it.
+
+    `audit_seq` and `audit_hash`
     are the head of its audit chain.
     """
 
@@ -180,6 +187,23 @@ class Ticket:
     recurrence_of: int | None = None
     reopen_count: int = 0
     claim_misses: int = 0
+    description: str = ""
+    fault_type: str | None = None
+    urgent: bool = False
+    channel: str = ""
+    event_id: str | None = None
+    reporter: str | None = None
+    phone: str | None = None
+    grade: str | None = None
+    region: str = ""
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    collaborators: Mapping[str, str] = field(default_factory=dict)
+    hold: str | None = None
+    arrived_ns: int | None = None
+    signed_by: str | None = None
+    scene_tag: str | None = None
+    archived_ns: int | None = None
+    parent: int | None = None
     version: int = 1
     change: int = 0
     audit_seq: int = 0

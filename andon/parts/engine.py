@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from andon import history
-from andon.app import make_engine
+from andon.app import make_engine, make_tickets
 from andon.clock import Now
 from andon.config import Keeping
 from andon.datadir import open_store
@@ -26,6 +26,7 @@ from ingest.disk import Level, says_full
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.own_records import notice
 from ingest.retention import enforce, rotate_bytes, rotate_ns
+from ticketing.clockwork import turn
 
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
@@ -67,6 +68,7 @@ class LiveEngine:
         self._engine = make_engine(
             self._data, self._journals, self._database, now, notify=job["notify"], keeping=keeping
         )
+        self._tickets = make_tickets(self._data, self._database, notify=job["notify"])
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
         self._disk = Level.FINE
         self._keeper = ThreadPoolExecutor(1, "snapshot")
@@ -120,6 +122,7 @@ class LiveEngine:
     def _each_second(self, disk: DiskWatch) -> None:
         self._disk = disk.look()
         self._engine.take_asked()
+        self._unless_full(lambda: turn(self._tickets, self._engine.plant, self._now()))
         status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
 
     def _hear(self) -> None:

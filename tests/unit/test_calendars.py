@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from andon.calendars import WEEKDAYS, Calendar, NoWorkingTime
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
-from ticketing.calendars import WEEKDAYS, Calendar, NoWorkingTime
 
 SHANGHAI = Calendar(
     time_zone="Asia/Shanghai",

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from andon.calendars import WEEKDAYS, Calendar
 from andon.events import SECOND_NS
-from ticketing.calendars import WEEKDAYS, Calendar
 from ticketing.parcels import MINUTE_NS, Waiting, parcels
 from ticketing.subscriptions import Audience, Subscription
 

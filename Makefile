@@ -14,7 +14,7 @@ $(shell rm -rf $(MADE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults lock migration setup clean
+.PHONY: help demo test check bench faults lock migration rules setup clean
 
 help: ## say what make can do here
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ lock: $(MADE)/test ## resolve the dependencies anew (UPGRADE=1 takes newer ones)
 migration: $(MADE)/project ## write the migration to the tables as they now are (NAME='what changes'); read it
 	@$(PYTHON) -m andon.migrations "$(NAME)"
 	@$(BIN)/ruff check --quiet --fix andon/migrations; $(BIN)/ruff format --quiet andon/migrations
+
+rules: $(MADE)/project ## write docs/rules.md from docs/rules.toml: which rule is done, where, and which test shows it
+	@$(PYTHON) -m tests.rules
 
 clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov \

@@ -235,6 +235,10 @@ class TakeAndCommit:
             if source != OWN
         )
 
+    def untaken(self) -> Mapping[str, int]:
+        """How many records of each source have been written and not taken yet."""
+        return {name: journal.end() - self._at.get(name, 0) for name, journal in self._journals.items()}
+
     def snapshot(self) -> Mapping[str, int]:
         """Save the state; gives the position of each source that will not be read again."""
         return self.keep(self.picture())

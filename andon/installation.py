@@ -96,8 +96,19 @@ class Installation:
 
     def start_notify(self, notify: Sequence[Notify]) -> None:
         """Start the notifier; it takes what the engine puts on the bus."""
-        through = [settings.model_dump(mode="json") for settings in notify]
-        self.supervisor.start("notify", self._job("notify", notify_through=through))
+        self.supervisor.start("notify", self._notify_job(notify))
+
+    def change_notify(self, notify: Sequence[Notify]) -> bool:
+        """Let exactly these channels speak; False if they do already. What is on the bus meanwhile is delivered after."""
+        child, wanted = self.supervisor.children.get("notify"), self._notify_job(notify)
+        if child is None or child.job == wanted:
+            return False
+        self.supervisor.forget("notify")
+        self.supervisor.start("notify", wanted)
+        return True
+
+    def _notify_job(self, notify: Sequence[Notify]) -> dict[str, Json]:
+        return self._job("notify", notify_through=[one.model_dump(mode="json") for one in notify])
 
     def start_plant(self, **job: Json) -> None:
         """Start the simulated plant."""

@@ -1,6 +1,7 @@
 """andon.toml while Andon runs: what changed is applied, what cannot be used is refused whole and said."""
 
 import contextlib
+import importlib
 from pathlib import Path
 
 from andon.config import Config, ConfigError, load_config
@@ -31,6 +32,8 @@ class Reload:
         try:
             wanted = load_config(self._path)
             check_sources(wanted.sources, self._path)
+            if wanted.notify != self._config.notify:
+                importlib.import_module("andon.channels").check_channels(wanted.notify)
         except ConfigError as error:
             self._installation.refused = str(error)
             return [f"refused, the old configuration stays in force: {error}"]
@@ -39,14 +42,16 @@ class Reload:
 
     def _apply(self, wanted: Config) -> list[str]:
         said = [f"{name}: changed" for name in self._installation.change_sources(wanted.sources)]
+        if self._installation.change_notify(wanted.notify):
+            said.append("notify: changed")
         later = [
             name
             for name in type(wanted).model_fields
-            if name != "sources" and getattr(wanted, name) != getattr(self._config, name)
+            if name not in {"sources", "notify"} and getattr(wanted, name) != getattr(self._config, name)
         ]
         if later:
             said.append(f"{', '.join(later)}: taken over at the next start")
-        return said or [f"{self._path}: nothing has changed for the sources"]
+        return said or [f"{self._path}: nothing has changed"]
 
     def _stamp(self) -> Stamp:
         with contextlib.suppress(OSError):

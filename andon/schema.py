@@ -25,6 +25,7 @@ from andon.config import ConfigError
 from andon.database import reading, writing
 from ingest import deadletters, freshness, gaps
 from ticketing import store
+from ticketing.clockwork import HANDLERS as _HANDLERS  # noqa: F401 - what happens later brings its tables along
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -13,8 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from andon import history
 from andon.app import make_engine, make_tickets
+from andon.backlogs import MESSAGES, RECORDS, SEVERITY, Backlogs
 from andon.clock import Now
 from andon.config import Keeping
+from andon.database import reading
 from andon.datadir import open_store
 from andon.engine import OWN, Picture
 from andon.memory import keep_freed_memory
@@ -26,11 +28,13 @@ from ingest.disk import Level, says_full
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.own_records import notice
 from ingest.retention import enforce, rotate_bytes, rotate_ns
+from ticketing import deliveries
 from ticketing.clockwork import turn
 
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 15.0
+BACKLOGS_EVERY_S = 5.0
 NOTHING_NEEDED = 2**62
 log = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class LiveEngine:
         self._tickets = make_tickets(self._data, self._database, notify=job["notify"])
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
         self._disk = Level.FINE
+        self._backlogs, self._backlogs_s = Backlogs(), 0.0
         self._keeper = ThreadPoolExecutor(1, "snapshot")
         self._kept = self._keeper.submit(lambda: None)
 
@@ -123,7 +128,19 @@ class LiveEngine:
         self._disk = disk.look()
         self._engine.take_asked()
         self._unless_full(lambda: turn(self._tickets, self._engine.plant, self._now()))
+        if time.monotonic() - self._backlogs_s >= BACKLOGS_EVERY_S:
+            self._backlogs_s = time.monotonic()
+            self._tell_backlogs()
         status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
+
+    def _tell_backlogs(self) -> None:
+        """Journal a notice of each queue that has grown and does not come down."""
+        with reading(self._database) as conn:
+            messages = deliveries.waiting(conn)
+        depths = {(MESSAGES, channel): found.get("pending", 0) for channel, found in messages.items()}
+        depths |= {(RECORDS, source): n for source, n in self._engine.untaken().items()}
+        for code, subject, depth in self._backlogs.look(depths, time.monotonic()):
+            self._note(code, subject, active=depth > 0, severity=SEVERITY[code], detail=f"{depth:,}")
 
     def _hear(self) -> None:
         """Do what the supervisor says: there are other sources now, or something that a person has to know."""

@@ -52,3 +52,35 @@ def test_sources_come_change_and_go_while_the_others_keep_their_connections(tmp_
         assert {name: running.part(name)["pid"] for name in pids} == pids
         assert device.connections == 1
         device.leave()
+
+
+def test_other_channels_speak_at_once_and_wrong_ones_are_refused_whole(tmp_path: Path) -> None:
+    port = free_port()
+    floor = listener("floor", port)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+
+    def to(path: Path, more: str = "") -> str:
+        return f'{floor}[[notify]]\nname = "shift_book"\nkind = "log"\npath = "{path}"\n{more}'
+
+    def has(path: Path, asset: str) -> bool:
+        return path.exists() and f'"{asset}"' in path.read_text()
+
+    with Running(tmp_path, to(first), WORKSHOP) as running:
+        pids = {name: running.part(name)["pid"] for name in ("floor", "engine", "web")}
+        device = Device(port)
+        device.stops("M1", 1)
+        running.until(lambda: has(first, "M1"), 20, "the first channel spoke")
+
+        running.write(to(second, 'topics = ["ticket.opend"]\n'))
+        refused = running.until(lambda: running.status()["configuration_refused"], 10, "it was refused")
+        assert "ticket.opened" in refused, "it says what was probably meant"
+        device.stops("M2", 1)
+        running.until(lambda: has(first, "M2"), 20, "the old channel goes on")
+
+        running.write(to(second))
+        running.until(lambda: "notify: changed" in running.heard.read_text(), 10, "it was said")
+        device.stops("M3", 1)
+        running.until(lambda: has(second, "M3"), 20, "the other channel speaks")
+        assert not has(first, "M3")
+        assert {name: running.part(name)["pid"] for name in pids} == pids
+        device.leave()

@@ -5,12 +5,16 @@ The document is what `andon plant export|import` reads and writes and what `Conf
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from andon import bearings
+from andon.calendars import Calendar
 from andon.class_defaults import default_kinds
 from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
+from andon.positions import Position
+from andon.rules.routing import Routing
+from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
 
 
 class _Frozen(BaseModel):
@@ -106,6 +110,8 @@ class Asset(_Frozen):
     points: tuple[Point, ...] = ()
     detectors: tuple[DetectorSettings, ...] = ()
     owner: str | None = Field(default=None, description="person who signs its machine-made tickets")
+    region: str = Field(default="", description="where it stands, if people only serve some regions")
+    position: Position | None = Field(default=None, description="where it stands, for distances")
 
     @property
     def line(self) -> str:
@@ -128,6 +134,13 @@ class Person(_Frozen):
     lines: tuple[str, ...] = ()
     online: bool = True
     max_load: int = Field(default=5, gt=0)
+    regions: tuple[str, ...] = Field(default=(), description="the regions the person serves; none: all")
+    calendar: str | None = Field(default=None, description="of the plant's calendars; none: always on shift")
+    position: Position | None = Field(default=None, description="where the person usually is")
+    backup: str | None = Field(default=None, description="who takes over in the person's absence")
+    absent_until: AwareDatetime | None = Field(default=None, description="on leave until then")
+    seniority: int = Field(default=0, ge=0, le=60, description="years in the trade")
+    company: str = Field(default="", description="a contractor's; empty: own staff")
 
 
 class Plant(_Frozen):
@@ -147,12 +160,20 @@ class Plant(_Frozen):
         default_factory=dict, description="fault family or stop category -> skill tag"
     )
     priorities: dict[str, Priority] = Field(default_factory=dict)
+    routing: Routing = Routing()
+    calendars: dict[str, Calendar] = Field(default_factory=dict, description="name -> when people work")
     bearings: tuple[Bearing, ...] = Field(
         default=(),
         description="own entries, by designation; a point's bearing may be such a designation alone",
     )
     mappings: tuple[Rule, ...] = Field(
         default=(), description="foreign topics and payloads; Andon's own layout is always the last rule"
+    )
+    ticket_types: tuple[TicketType, ...] = Field(
+        default=TICKET_TYPES, description="what can be reported, what opens it and what it asks for"
+    )
+    fault_types: tuple[FaultType, ...] = Field(
+        default=FAULT_TYPES, description="the pick list of faults with the skills that they take"
     )
 
     @model_validator(mode="before")
@@ -175,15 +196,42 @@ class Plant(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _people_fit(self) -> "Plant":
+        known = {person.id for person in self.people}
+        for person in self.people:
+            if person.calendar is not None and person.calendar not in self.calendars:
+                raise ValueError(
+                    f"person {person.id}: there is no calendar {person.calendar!r} under calendars"
+                )
+            if person.backup is not None and person.backup not in known - {person.id}:
+                raise ValueError(
+                    f"person {person.id}: the backup {person.backup!r} is nobody else under people"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _mapped(self) -> "Plant":
         wrong = problems(self.mappings, frozenset(asset.id for asset in self.assets))
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
 
+    @model_validator(mode="after")
+    def _typed(self) -> "Plant":
+        check_types(self.ticket_types, self.fault_types)
+        return self
+
     def asset(self, asset_id: str) -> Asset | None:
         """The asset of that id, if there is one."""
         return next((asset for asset in self.assets if asset.id == asset_id), None)
+
+    def ticket_type(self, code: str) -> TicketType | None:
+        """The type of that code, retired or not; None if the document has it no more."""
+        return next((one for one in self.ticket_types if one.code == code), None)
+
+    def fault_type(self, code: str | None) -> FaultType | None:
+        """The fault of that code, retired or not; None if the document has it no more."""
+        return next((one for one in self.fault_types if one.code == code), None)
 
     def detectors_of(self, asset: Asset) -> tuple[DetectorSettings, ...]:
         """The class's detectors, each replaced by the asset's own setting of the same kind, then the asset's others.

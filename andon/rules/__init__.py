@@ -1,0 +1,1 @@
+"""What planners configure besides machines and people: one file for each topic of the plant document."""

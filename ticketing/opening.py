@@ -2,11 +2,12 @@
 
 from andon.events import Finding
 from andon.plant import Plant
+from andon.rules.types import best_fitting
 from ticketing.book import Book
 from ticketing.dedup import Opens
 from ticketing.recall import recall_loads
 from ticketing.routing import Loads, Need, suggest
-from ticketing.ticket import Headline, Suggestion, Ticket, TicketState, TicketType
+from ticketing.ticket import Headline, Suggestion, Ticket, TicketState
 from ticketing.urgency import headline_of, priority_of
 
 
@@ -35,7 +36,8 @@ class Opening:
         return Ticket(
             id=number,
             number=f"A-{number}",
-            type=TicketType.EQUIPMENT_REPAIR,
+            type=self.type_of(finding),
+            fault_type=fault.code if (fault := best_fitting(self._plant.fault_types, finding)) else None,
             asset=finding.asset,
             line=asset.line if asset else "",
             headline=headline_of(finding, at_ns),
@@ -54,6 +56,12 @@ class Opening:
             suggestion=self.suggestion(headline_of(finding, at_ns), finding.asset),
             recurrence_of=after,
         )
+
+    def type_of(self, finding: Finding) -> str:
+        """The type of ticket that a machine's finding opens (rule 2): by the triggers, else the plant's first."""
+        types = self._plant.ticket_types
+        chosen = best_fitting(types, finding)
+        return chosen.code if chosen else next(one.code for one in types if not one.retired)
 
     def announce(self, ticket: Ticket, finding: Finding, decision: Opens) -> Ticket:
         """Put the opening on record and tell the one who is suggested."""

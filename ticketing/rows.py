@@ -26,7 +26,6 @@ from ticketing.ticket import (
     Ticket,
     TicketEvent,
     TicketState,
-    TicketType,
 )
 from ticketing.urgency import ORDER
 
@@ -41,6 +40,7 @@ _STRINGS = msgspec.json.Decoder(tuple[str, ...])
 _AS_THEY_ARE = (
     "id",
     "number",
+    "type",
     "asset",
     "line",
     "key",
@@ -98,7 +98,6 @@ def ticket_row(ticket: Ticket) -> Row:
     """A ticket as a row of its table."""
     row: Row = {name: getattr(ticket, name) for name in _AS_THEY_ARE}
     row |= {
-        "type": str(ticket.type),
         "family": str(ticket.headline.family),
         "component": ticket.headline.component,
         "condition": ticket.headline.condition,
@@ -120,7 +119,6 @@ def ticket_row(ticket: Ticket) -> Row:
 def ticket_of(row: RowMapping) -> Ticket:
     """The ticket of a row of its table."""
     return Ticket(
-        type=TicketType(row["type"]),
         headline=_HEADLINE.decode(row["headline"]),
         priority=ORDER[row["priority"]],
         state=TicketState(row["state"]),

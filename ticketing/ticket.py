@@ -29,12 +29,6 @@ class SubState(StrEnum):
     PARTS_ALLOCATION = "parts_allocation"
 
 
-class TicketType(StrEnum):
-    """What kind of work a ticket asks for (rule 1)."""
-
-    EQUIPMENT_REPAIR = "equipment_repair"
-
-
 class Closure(StrEnum):
     """Why a ticket is closed: signed for by the requester, or one of the ways that need an approver."""
 
@@ -138,6 +132,7 @@ class Ticket:
     every step a person could trip over (optimistic lock), `change` with anything at all (live updates).
     `relearn` is what was answered when its closure proposed to learn a baseline anew.
 
+    `type` is the code of one of the plant's types of tickets (rule 1).
     `description` holds the reporter's own words and never changes; `channel` is how it came in, `event_id` the serial
     number, order number or phone it was reported under, `grade` that of the requester. `fields` are the type's own,
     `collaborators` people beside the one who answers for it, each with a RACI role; `hold` says what the work waits
@@ -149,7 +144,7 @@ class Ticket:
 
     id: int
     number: str
-    type: TicketType
+    type: str
     asset: str
     line: str
     headline: Headline

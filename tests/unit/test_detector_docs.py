@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant
 from andon.class_defaults import DEFAULTS
+from andon.rules import types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -21,6 +22,10 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A bearing", plant.Bearing),
     ("A detector", plant.DetectorSettings),
     ("A person", plant.Person),
+    ("A type of ticket", types.TicketType),
+    ("A trigger", types.Trigger),
+    ("A field", types.CustomField),
+    ("A fault", types.FaultType),
 ]
 
 
@@ -79,8 +84,14 @@ def test_each_setting_of_the_plant_is_written_down_with_its_default(
 
 
 def test_the_example_of_a_plant_is_one() -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", (DOCS / "plant.md").read_text("utf-8"), re.DOTALL)
+    example, *_ = re.findall(r"```json\n(.*?)```", (DOCS / "plant.md").read_text("utf-8"), re.DOTALL)
     document = plant.Plant.model_validate(json.loads(example))
     for asset in document.assets:
         built = [one.kind for one in build(asset, document)]
         assert built == ["velocity_zones", "band_energy", "bearing_element", "level_shift"]
+
+
+def test_the_example_of_a_type_is_one() -> None:
+    chapter = (DOCS / "plant.md").read_text("utf-8").partition("## A type of ticket")[2]
+    example = re.findall(r"```json\n(.*?)```", chapter, re.DOTALL)[0]
+    assert types.TicketType.model_validate(json.loads(example)).field("seal_brand") is not None

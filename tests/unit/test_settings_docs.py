@@ -66,6 +66,8 @@ def default_of(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, BaseModel) or value in ({}, ()):
         return "empty"
+    if isinstance(value, tuple) and isinstance(value[0], BaseModel):
+        return "the product's own"
     if isinstance(value, bool | tuple):
         return f"`{json.dumps(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

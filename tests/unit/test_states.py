@@ -32,7 +32,6 @@ from ticketing.ticket import (
     Suggestion,
     Ticket,
     TicketState,
-    TicketType,
 )
 
 T = 1_750_000_000 * SECOND_NS
@@ -77,7 +76,7 @@ def ticket(state: TicketState, **changes) -> Ticket:
     plain = Ticket(
         id=1,
         number="A-1",
-        type=TicketType.EQUIPMENT_REPAIR,
+        type="equipment_repair",
         asset="M7",
         line="L1",
         headline=Headline(Family.STOP, "E-217", "stop", 500, 1.0, T, "f1"),

@@ -1,40 +1,72 @@
-"""Does what is due: takes the timers whose time has come, one transaction each, and hands them to their kind's handler.
+"""Does what is due: takes the timers whose time has come and hands each to its kind's handler, all of it or nothing.
 
 The engine's process calls `turn` every second; a test's virtual clock calls it with the time that it has reached.
+Steps share a transaction (a commit costs more than a step), but each has a savepoint: one that fails undoes only
+itself, is told, and is tried again later.
 """
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.service import Tickets
-from ticketing.timers import Timer, done, due
+from ticketing.timers import Timer, TimerState, done, due, failed
 
 Handler = Callable[[Book, Plant, Timer], None]
-"""Does one step inside the book's transaction; the plant document is the one in force."""
+"""Does one step inside the book's transaction; the plant document is the one in force.
+
+It may raise: then nothing of the step is kept, and it is called again later. It is never called twice for a step that
+was kept.
+"""
 
 HANDLERS: Mapping[str, Handler] = {}
 """Kind of timer -> what happens when it is due."""
 
 TURN_S = 0.05
 """So long a turn may take: an alarm must not wait for many reminders. What is left is done in the next."""
-AT_ONCE = 100
+AT_ONCE = 20
+log = logging.getLogger(__name__)
 
 
 def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S) -> int:
     """Do what is due, the longest due first, for at most `turn_s` seconds; gives how many steps were done."""
-    began_s = time.monotonic()
+    until_s = time.monotonic() + turn_s
     count = 0
     while True:
-        with tickets.looking() as conn:
+        with tickets.looking() as conn:  # mostly nothing is due, and no lock is taken for it
             waiting = due(conn, now_ns, AT_ONCE)
-        for timer in waiting:
-            with tickets.transaction(now_ns) as book:
-                if done(book, timer):
-                    HANDLERS[timer.kind](book, plant, timer)
-                    count += 1
-            if time.monotonic() - began_s > turn_s:
-                return count
-        if len(waiting) < AT_ONCE:
+        if waiting:
+            count += _do(tickets, plant, now_ns, waiting, until_s)
+        if len(waiting) < AT_ONCE or time.monotonic() > until_s:
             return count
+
+
+def _do(tickets: Tickets, plant: Plant, now_ns: int, waiting: Sequence[Timer], until_s: float) -> int:
+    """These steps, until the time is up, in one transaction; gives how many were done."""
+    count = 0
+    with tickets.transactions(now_ns) as book_of_its_own:
+        for timer in waiting:
+            try:
+                with book_of_its_own() as book:
+                    if done(book, timer):
+                        HANDLERS[timer.kind](book, plant, timer)
+                        count += 1
+            except Exception as error:  # noqa: BLE001 - one kind's mistake must not stop the others
+                with book_of_its_own() as book:  # if not even this can be written, nothing of it all is kept
+                    _tell(failed(book.conn, timer, now_ns, f"{type(error).__name__}: {error}"), error)
+            if time.monotonic() > until_s:
+                break
+    return count
+
+
+def _tell(timer: Timer, error: Exception) -> None:
+    where = {"kind": timer.kind, "subject": timer.subject, "step": timer.step, "attempts": timer.attempts}
+    if timer.state is TimerState.FAILED:
+        log.error(
+            "a step that was due failed too often: andon shows it until somebody has it tried again",
+            extra=where,
+        )
+    else:
+        log.warning("a step that was due failed and is tried again later", extra=where, exc_info=error)

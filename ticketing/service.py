@@ -75,6 +75,20 @@ class Tickets:
             yield book
             book.save()
 
+    @contextmanager
+    def transactions(self, now_ns: int) -> Iterator[Callable[[], AbstractContextManager[Book]]]:
+        """Several deeds that are stored together, each in a book of its own: one that raises leaves nothing behind."""
+        with writing(self._engine) as conn:
+
+            @contextmanager
+            def book_of_its_own() -> Iterator[Book]:
+                with conn.begin_nested():
+                    book = Book(conn, now_ns, self._channels)
+                    yield book
+                    book.save()
+
+            yield book_of_its_own
+
     def looking(self) -> AbstractContextManager[Connection]:
         """One snapshot, read only."""
         return reading(self._engine)
@@ -371,7 +385,8 @@ class Tickets:
                 evidence=given.evidence,
             )
             settle(book, before, after, given)
-            book.tell(after, f"ticket.{step}", tell(after), {"reason": given.reason, "actor": by["actor"]})
+            said = {"reason": given.reason, "actor": by["actor"], "photos": _shown(conn, before, step)}
+            book.tell(after, f"ticket.{step}", tell(after), said)
             book.save()
         return after
 
@@ -405,6 +420,14 @@ def _people(plant: Plant) -> frozenset[str]:
 
 def _photo_row(photo: Photo) -> Row:
     return {column.name: getattr(photo, column.name) for column in photos.columns}
+
+
+def _shown(conn: Connection, ticket: Ticket, step: Step) -> list[str]:
+    """The photos that tell what was done, oldest first: those of the round that ends."""
+    if step is not Step.RESOLVE:
+        return []
+    taken = select(photos.c.sha256).where(photos.c.ticket == ticket.id, photos.c.cycle == ticket.reopen_count)
+    return list(conn.execute(taken.order_by(photos.c.at_ns, photos.c.sha256)).scalars())
 
 
 def _photos_of_this_round(conn: Connection, ticket: Ticket) -> int:

@@ -63,6 +63,7 @@ class Family(StrEnum):
     ELECTRICAL = "electrical"
     DATA_QUALITY = "data_quality"
     STOP = "stop"
+    REPORT = "report"  # a person said it
 
 
 class Action(StrEnum):

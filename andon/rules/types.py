@@ -14,6 +14,8 @@ from andon.events import Family, Finding, Json, Priority
 Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,31}$")]
 FieldKind = Literal["text", "number", "choice", "date", "yes_no"]
 Moment = Literal["opening", "resolving"]
+About = Literal["failure", "fault", "request"]
+"""What a person's report tells of. What tells of a fault may join the ticket of what the machine said."""
 MAX_TEXT = 2000
 """Characters of a custom field's text."""
 
@@ -119,8 +121,9 @@ class TicketType(_Frozen):
     fields: tuple[CustomField, ...] = Field(default=(), description="Its own fields.")
     priority: Priority = Field(default="medium", description="Of a person's report that says none.")
     fault_type: str | None = Field(default=None, description="Of a person's report that says none.")
-    failure: bool = Field(
-        default=False, description="Whether a person's report of it is a failure of the machine (72 h rule)."
+    about: About = Field(
+        default="request",
+        description="A failure of the machine (72 h rule), some other fault, or a request that is no fault.",
     )
     retired: bool = Field(default=False, description="Opens no ticket any more.")
 
@@ -145,6 +148,10 @@ class FaultType(_Frozen):
     en: str = Field(description="Name in English.")
     tags: tuple[str, ...] = Field(default=(), description="Skill tags of people, one of which is enough.")
     triggers: tuple[Trigger, ...] = Field(default=(), description="Findings of machines that are this fault.")
+    symptom: bool = Field(
+        default=False,
+        description="It is what is seen, whatever the fault behind it: no other contradicts it.",
+    )
     retired: bool = Field(default=False, description="Not to be chosen any more.")
 
 
@@ -181,6 +188,12 @@ def best_fitting(entries: Iterable[Entry], finding: Finding) -> Entry | None:
     return None if best is None else best[2]
 
 
+def contradict(one: str | None, other: str | None, faults: Iterable[FaultType]) -> bool:
+    """Whether two faults cannot be the same: both are said, they differ, and neither is a mere symptom."""
+    symptoms = {fault.code for fault in faults if fault.symptom}
+    return one is not None and other is not None and one != other and not symptoms & {one, other}
+
+
 def of_channel(types: Iterable[TicketType], channel: str) -> TicketType | None:
     """The type of a report that names none: the first that its channel opens."""
     return next(
@@ -209,7 +222,7 @@ TICKET_TYPES: tuple[TicketType, ...] = (
             Trigger(family=Family.ELECTRICAL),
         ),
         mandatory=("asset",),
-        failure=True,
+        about="failure",
     ),
     TicketType(
         code="process_abnormality",
@@ -217,6 +230,7 @@ TICKET_TYPES: tuple[TicketType, ...] = (
         en="Process abnormality",
         triggers=(Trigger(condition="process_change"), Trigger(condition="unusual_course")),
         mandatory=("asset",),
+        about="fault",
     ),
     TicketType(
         code="customer_complaint",
@@ -225,6 +239,7 @@ TICKET_TYPES: tuple[TicketType, ...] = (
         triggers=(Trigger(channel="chat"), Trigger(channel="wechat")),
         mandatory=("phone",),
         priority="high",
+        about="fault",
     ),
     TicketType(
         code="spare_part_requisition",
@@ -250,7 +265,7 @@ TICKET_TYPES: tuple[TicketType, ...] = (
         en="Hardware fault",
         triggers=(Trigger(family=Family.DATA_QUALITY),),
         priority="high",
-        failure=True,
+        about="failure",
     ),
     TicketType(code="configuration_enquiry", zh="配置咨询", en="Configuration enquiry", priority="low"),
 )
@@ -270,7 +285,9 @@ FAULT_TYPES: tuple[FaultType, ...] = (
         triggers=(Trigger(condition="stuck_value"),),
     ),
     FaultType(code="hydraulic_leak", zh="液压系统泄漏", en="Hydraulic leak", tags=("hydraulics", "液压方向")),
-    FaultType(code="line_stop", zh="产线停机", en="Line stop", triggers=(Trigger(family=Family.STOP),)),
+    FaultType(
+        code="line_stop", zh="产线停机", en="Line stop", symptom=True, triggers=(Trigger(family=Family.STOP),)
+    ),
     FaultType(
         code="network_fault",
         zh="网络故障",

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from andon.config import ConfigError, Notify, check, unknown
 from andon.ports import Notifier
 from ticketing.breaker import Breaker
 from ticketing.outbox import Channel, Say
+from ticketing.photos import shown
 from ticketing.subscriptions import Subscription, subscription
 
 LOG = "log"
@@ -73,6 +75,7 @@ def make_channels(data: Path, notify: Sequence[Notify], say: Say) -> Mapping[str
             notifier=notifier_of(settings),
             breaker=Breaker(after=settings.open_after, probe_s=settings.probe_s),
             say=say,
+            show=partial(shown, data / "photos"),
         )
         for settings in (logged, *notify)
     }

@@ -122,7 +122,8 @@ class Message:
     """One notification about one ticket: what systems read (`content`), what people read (`said`), where it goes.
 
     `key` makes it idempotent: it is the same however often it is sent. `addresses` are the channel's own: where it
-    goes, or in a chat whom it calls by name; empty where there is one receiver.
+    goes, or in a chat whom it calls by name; empty where there is one receiver. `pictures` are photos of the site, as
+    small JPEGs, for channels that can show them.
     """
 
     key: str
@@ -133,6 +134,7 @@ class Message:
     content: Mapping[str, Json]
     said: Sequence[Said] = ()
     addresses: Sequence[str] = ()
+    pictures: Sequence[bytes] = ()
 
 
 class NotifyError(Exception):

@@ -58,6 +58,14 @@ class Retry:
 DEFAULT_RETRY = Retry()
 
 
+Show = Callable[[Sequence[str]], Sequence[bytes]]
+"""The photos of these names (SHA-256), as small JPEGs."""
+
+
+def _show_nothing(_names: Sequence[str]) -> Sequence[bytes]:
+    return ()
+
+
 def _say_nothing(_message: Message, _subscription: Subscription) -> Sequence[Said]:
     return ()
 
@@ -70,6 +78,7 @@ class Channel:
     notifier: Notifier
     breaker: Breaker
     say: Say = _say_nothing
+    show: Show = _show_nothing
     silent_until_ns: int = 0
 
 
@@ -117,7 +126,8 @@ def message_of(rows: Sequence[RowMapping], channel: Channel) -> Message:
         first = replace(first, kind=DIGEST, content=content, addresses=addresses)
     if subscription.audience is Audience.SYSTEMS:
         return first
-    return replace(first, said=channel.say(first, subscription))
+    photos = [name for one in several for name in one.content.get("photos", ())]
+    return replace(first, said=channel.say(first, subscription), pictures=channel.show(photos))
 
 
 def _message(row: RowMapping, subscription: Subscription) -> Message:

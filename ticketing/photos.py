@@ -5,6 +5,8 @@ Writing the picture anew drops EXIF with its position, and whatever else was pac
 """
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -16,9 +18,12 @@ from ticketing.errors import PhotoRefused
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
+SHOWN, SHOWN_PIXELS = 3, 1280
+"""So many photos are shown in a message, and their longer side."""
 MIME = "image/jpeg"
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _QUALITY = 88
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,19 @@ def picture_of(body: bytes) -> Picture:
     upright.save(written, "JPEG", quality=_QUALITY)
     kept = written.getvalue()
     return Picture(sha256(kept).hexdigest(), kept, upright.width, upright.height)
+
+
+def shown(folder: Path, names: Sequence[str]) -> Sequence[bytes]:
+    """The newest of these kept photos as JPEGs that fit a message; one that is not there (any more) is left out."""
+    found: list[bytes] = []
+    for path in (folder / name for name in names[-SHOWN:] if _NAME.fullmatch(name)):
+        if path.is_file():
+            with Image.open(path, formats=_FORMATS) as image:
+                image.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
+                written = BytesIO()
+                image.save(written, "JPEG", quality=80)
+                found.append(written.getvalue())
+    return found
 
 
 def _too_many_pixels() -> PhotoRefused:

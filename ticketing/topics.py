@@ -48,6 +48,15 @@ class ByPerson(Said, kw_only=True):
 
     actor: str
     reason: str
+    photos: list[str] = []
+    """SHA-256 of the photos that show what was done; `GET /api/v1/photos/{sha256}` gives one."""
+
+
+class ByRouting(Said, kw_only=True):
+    """Routing names someone: by which rule, and for how many seconds it is offered to those named, if it is."""
+
+    rule: str
+    offer_s: float | None
 
 
 class OfProblem(Said, kw_only=True):
@@ -93,6 +102,11 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.escalated", "andon.ticket.escalated.v1", ByFinding),
     Topic("ticket.reopened", "andon.ticket.failed-again.v1", ByFinding),
     Topic("ticket.assign", "andon.ticket.assigned.v1", ByPerson),
+    Topic("ticket.routed", "andon.ticket.routed.v1", ByRouting),
+    Topic("ticket.offered", "andon.ticket.offered.v1", ByRouting),
+    Topic("ticket.offer_withdrawn", "andon.ticket.offer-withdrawn.v1", ByRouting),
+    Topic("ticket.unclaimed", "andon.ticket.unclaimed.v1", ByRouting),
+    Topic("ticket.collaborator", "andon.ticket.collaborator-changed.v1", ByPerson),
     Topic("ticket.transfer", "andon.ticket.transferred.v1", ByPerson),
     Topic("ticket.decline", "andon.ticket.declined.v1", ByPerson),
     Topic("ticket.accept", "andon.ticket.accepted.v1", ByPerson),

@@ -286,6 +286,26 @@ def test_wecom_says_markdown_of_at_most_4096_bytes_and_calls_people_by_their_id(
     assert content.endswith("<@zhang><@li>")
 
 
+def test_wecom_shows_photos_after_the_text_and_does_not_say_it_again_for_a_photo_that_is_refused(secret):
+    def judge(request: Request) -> Reply:
+        image = json.loads(request.body).get("image")
+        good = (
+            image is None
+            or hashlib.md5(base64.b64decode(image["base64"]), usedforsecurity=False).hexdigest()
+            == image["md5"]
+        )
+        big = image is not None and len(image["base64"]) > 1000
+        return Reply(
+            200, b'{"errcode":0}' if good and not big else b'{"errcode":40009,"errmsg":"invalid image size"}'
+        )
+
+    with http(judge) as server:
+        said = robot(wecom, server, secret).send(replace(MESSAGE, pictures=(b"small", b"x" * 2000)), NOW)
+    kinds = [json.loads(request.body)["msgtype"] for request in server.got]
+    assert kinds == ["markdown", "image", "image"]
+    assert "invalid image size" in said
+
+
 def test_dingtalk_signs_the_time_with_its_secret_and_names_mobile_numbers(secret):
     def judge(request: Request) -> Reply:
         asked = parse_qs(urlsplit(request.path).query)

@@ -112,6 +112,23 @@ def test_a_mail_is_in_both_languages_as_text_and_html_and_the_same_mail_when_it_
     assert "<at user_id" not in rich
 
 
+def test_photos_of_the_site_stand_in_the_mail_and_nothing_is_fetched(office):
+    postman, given, _ = office
+    smtp.Notifier(smtp.Parameters.model_validate(given)).send(
+        replace(MAIL, pictures=(b"first", b"second")), NOW
+    )
+    mail = message_from_bytes(postman.got[0].content, policy=policy.default)
+    page = mail.get_body(("html",)).get_content()
+    pictures = {
+        part["Content-ID"].strip("<>"): part
+        for part in mail.walk()
+        if part.get_content_type() == "image/jpeg"
+    }
+    assert [part.get_content() for part in pictures.values()] == [b"first", b"second"]
+    assert all(f'src="cid:{name}"' in page for name in pictures)
+    assert "http" not in page
+
+
 def test_a_receiver_that_does_not_exist_is_given_up_and_a_full_one_is_tried_again(office):
     _, given, _ = office
     gone = error(mailer(given), replace(MAIL, addresses=("nobody@plant.example",)))

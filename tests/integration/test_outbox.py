@@ -1,15 +1,21 @@
 """What leaves the house: at least once, in order, and never silently given up."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 
 import msgspec
 import pytest
+from PIL import Image
 from sqlalchemy import func, select
 
+from andon.channels import make_channels
+from andon.config import Notify
 from andon.database import reading
 from andon.events import SECOND_NS
-from andon.ports import Message, NotifyError
+from andon.ports import Message, NotifyError, Said
+from api.telling import say
 from tests.scenario.story import PLANT, Story, time_of
 from tests.stores import Stores
 from ticketing import deliveries
@@ -322,6 +328,37 @@ def test_a_receiver_that_asks_for_a_pause_gets_it_and_the_breaker_stays_closed(s
     assert breaker.at(NOW) is Circuit.CLOSED
     assert plant.sends(later(59)) == {}
     assert plant.sends(later(60)) == {"sent": 2}
+
+
+def test_a_resolution_shows_its_photos_and_says_when_and_in_which_state(stores):
+    line, _ = town(stores)
+    given = {"kind": "console", "language": "both", "people": {"chen": "c"}, "digest_over": 0}
+    desks = [
+        Notify.model_validate({"name": "at_once", "group_wait_s": 0, **given}),
+        Notify.model_validate({"name": "later", "group_wait_s": 60, **given}),
+    ]
+
+    def speak(message: Message, to: Subscription) -> Sequence[Said]:
+        return say(message, to.languages, PLANT, NOW)
+
+    phone, pager = Phone(), Phone()
+    made = make_channels(stores.folder, desks, speak)
+    line.channels["at_once"] = replace(made["at_once"], notifier=phone)
+    line.channels["later"] = replace(made["later"], notifier=pager)
+    line.story.at("10:00").stops("M7", "E1").repairs(1)
+    line.sends(later(0), "at_once")
+    line.sends(later(120), "later")
+    first, *_, resolved = phone.got
+    assert (list(first.pictures), resolved.kind) == ([], "ticket.resolve")
+    (picture,) = resolved.pictures
+    (digest,) = pager.got
+    assert list(digest.pictures) == [picture]
+    with Image.open(BytesIO(picture)) as image:
+        assert image.format == "JPEG"
+    assert [said.lines[1] for said in resolved.said] == [
+        "已解决 · 2026-03-02 10:00:00 +00:00",
+        "Resolved · 2026-03-02 10:00:00 +00:00",
+    ]
 
 
 def test_the_log_holds_a_cloud_event_for_every_message(stores):

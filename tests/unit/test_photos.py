@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ticketing.errors import PhotoRefused
-from ticketing.photos import MAX_BYTES, keep, picture_of
+from ticketing.photos import MAX_BYTES, SHOWN, keep, picture_of, shown
 
 
 def photo(kind: str = "JPEG", size: tuple[int, int] = (8, 4), **options) -> bytes:
@@ -84,3 +84,18 @@ def test_the_same_photo_is_kept_once(tmp_path):
     assert path.read_bytes() == picture.body
     assert keep(picture, tmp_path / "photos") == path
     assert [p.name for p in path.parent.iterdir()] == [picture.sha256]
+
+
+def test_a_message_shows_the_newest_photos_small_and_only_those_that_are_kept(tmp_path):
+    kept = [picture_of(photo(size=(3000, 1000 + n))) for n in range(SHOWN + 1)]
+    for picture in kept:
+        keep(picture, tmp_path)
+    (tmp_path.parent / "secret").write_bytes(photo())
+    names = [picture.sha256 for picture in kept]
+    small = shown(tmp_path, names)
+    sizes = []
+    for body in small:
+        with Image.open(BytesIO(body)) as image:
+            sizes.append(image.size)
+    assert sizes == [(1280, round(1280 * (1000 + n) / 3000)) for n in range(1, SHOWN + 1)]
+    assert shown(tmp_path, ["0" * 64, "../secret"]) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from andon.channels import kinds, subscription_of
+from andon.backlogs import MESSAGES
 from andon.config import Config, check
 from andon.parts import notify
 from ticketing.states import Step
@@ -22,6 +23,7 @@ def rows(pattern: str) -> list[str]:
 def test_every_step_of_a_ticket_is_a_topic():
     told = {f"ticket.{step}" for step in Step if step is not Step.FAIL_AGAIN}
     others = {"ticket.opened", "ticket.escalated", "ticket.reopened", "ticket.split", "problem.opened"}
+    others |= {f"ticket.{deed}" for deed in ("routed", "offered", "offer_withdrawn", "unclaimed", "collaborator")}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}
 
 
@@ -35,8 +37,8 @@ def test_every_topic_has_a_name_of_its_own_with_a_version_and_a_schema():
 
 def test_every_topic_kind_and_condition_is_written_down_and_no_other():
     assert rows(r"andon\.[a-z.-]+\.v\d") == [one.name for one in TOPICS]
-    assert sorted(rows("[a-z_]+(?<!_down)(?<!_undelivered)(?<!_failed)")) == kinds()
-    assert set(rows("[a-z_]+(?:_down|_undelivered|_failed)")) == set(notify.SEVERITY)
+    assert sorted(rows("[a-z_]+(?<!_down)(?<!_undelivered)(?<!_failed)(?<!_backlog)")) == kinds()
+    assert set(rows("[a-z_]+(?:_down|_undelivered|_failed|_backlog)")) == {*notify.SEVERITY, MESSAGES}
 
 
 def test_a_wish_for_canaries_or_digests_is_no_subscription():

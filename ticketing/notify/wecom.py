@@ -1,10 +1,13 @@
 """A robot in a WeCom (企业微信) group: markdown, with the people that a message names called by their user id.
 
-20 messages a minute for each robot (45009 beyond that), 4096 bytes of markdown.
+20 messages a minute for each robot (45009 beyond that), 4096 bytes of markdown, pictures of up to 2 MB.
 Source: developer.work.weixin.qq.com, 群机器人配置说明 (path 91770) and 全局错误码.
 """
 
-from andon.ports import Message
+import base64
+import hashlib
+
+from andon.ports import Message, NotifyError
 from ticketing.robots import Codes, Robot, address, markdown, tell
 from ticketing.subscriptions import Audience
 
@@ -34,4 +37,16 @@ class Notifier:
         mentions = "".join(f"<@{who}>" for who in message.addresses)
         text = markdown(message, self._robot.keyword, LIMIT, f"\n{mentions}" if mentions else "")
         document = {"msgtype": "markdown", "markdown": {"content": text}}
-        return tell(self._robot, self._url, document, CODES)
+        said = tell(self._robot, self._url, document, CODES)
+        return "; ".join([said, *(self._show(picture) for picture in message.pictures)])
+
+    def _show(self, picture: bytes) -> str:
+        """A photo is a message of its own. One that is refused is noted, no more: the text has arrived and is not said again."""
+        image = {
+            "base64": base64.b64encode(picture).decode(),
+            "md5": hashlib.md5(picture, usedforsecurity=False).hexdigest(),
+        }
+        try:
+            return tell(self._robot, self._url, {"msgtype": "image", "image": image}, CODES)
+        except NotifyError as error:
+            return f"picture: {error}"

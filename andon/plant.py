@@ -13,8 +13,15 @@ from andon.class_defaults import default_kinds
 from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
 from andon.positions import Position
+from andon.rules.alarms import AlarmDefinition
+from andon.rules.closing import Closing
+from andon.rules.dedup import Dedup
+from andon.rules.repeats import Repeats
 from andon.rules.routing import Routing
+from andon.rules.sla import Sla, check_sla
+from andon.rules.suppression import Suppressing
 from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
+from andon.rules.windows import MaintenanceWindow
 
 
 class _Frozen(BaseModel):
@@ -162,6 +169,7 @@ class Plant(_Frozen):
     priorities: dict[str, Priority] = Field(default_factory=dict)
     routing: Routing = Routing()
     calendars: dict[str, Calendar] = Field(default_factory=dict, description="name -> when people work")
+    sla: Sla = Field(default=Sla(), description="how long things may take, and who is told when")
     bearings: tuple[Bearing, ...] = Field(
         default=(),
         description="own entries, by designation; a point's bearing may be such a designation alone",
@@ -169,11 +177,21 @@ class Plant(_Frozen):
     mappings: tuple[Rule, ...] = Field(
         default=(), description="foreign topics and payloads; Andon's own layout is always the last rule"
     )
+    dedup: Dedup = Dedup()
+    closing: Closing = Closing()
     ticket_types: tuple[TicketType, ...] = Field(
         default=TICKET_TYPES, description="what can be reported, what opens it and what it asks for"
     )
     fault_types: tuple[FaultType, ...] = Field(
         default=FAULT_TYPES, description="the pick list of faults with the skills that they take"
+    )
+    suppression: Suppressing = Suppressing()
+    repeats: Repeats = Repeats()
+    alarms: tuple[AlarmDefinition, ...] = Field(
+        default=(), description="the master alarm database; what no definition fits is told at once"
+    )
+    maintenance_windows: tuple[MaintenanceWindow, ...] = Field(
+        default=(), description="times of every week in which alarms become no tickets"
     )
 
     @model_validator(mode="before")
@@ -207,6 +225,19 @@ class Plant(_Frozen):
                 raise ValueError(
                     f"person {person.id}: the backup {person.backup!r} is nobody else under people"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _limited(self) -> "Plant":
+        check_sla(self.sla, self.calendars)
+        return self
+
+    @model_validator(mode="after")
+    def _alarms_named_once(self) -> "Plant":
+        codes = [one.code for one in self.alarms]
+        twice = sorted({code for code in codes if codes.count(code) > 1})
+        if twice:
+            raise ValueError(f"codes of alarms must be unique; twice: {', '.join(twice)}")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
+from ticketing import dispatch, holding, intake, offers
 from ticketing.book import Book
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
@@ -21,7 +22,11 @@ It may raise: then nothing of the step is kept, and it is called again later. It
 was kept.
 """
 
-HANDLERS: Mapping[str, Handler] = {}
+HANDLERS: Mapping[str, Handler] = {
+    dispatch.KIND: dispatch.is_due,
+    intake.ASK_AGAIN: holding.ask_again,
+    offers.KIND: dispatch.offers_are_over,
+}
 """Kind of timer -> what happens when it is due."""
 
 TURN_S = 0.05

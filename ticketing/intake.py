@@ -1,17 +1,23 @@
 """Findings become tickets: lock, recall, fold each, write; all of it in the caller's transaction (rule 4.1)."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, update
 
-from andon.events import Action, Finding
+from andon.events import Action, Family, Finding
 from andon.plant import Plant
+from andon.rules.types import best_fitting
+from ticketing.alarm_layer import AlarmLayer, Definitions
+from ticketing.alarm_rows import alarm_id
+from ticketing.annunciation import Hold
 from ticketing.book import Book
 from ticketing.common_mode import OPERATING_CHANGE, PARTS, Moved, is_part, moved
 from ticketing.dedup import (
     ORDER_NS,
+    STANDARD,
     Decision,
     Joins,
     Key,
@@ -21,25 +27,32 @@ from ticketing.dedup import (
     OpenTicket,
     Related,
     Reopens,
+    Rules,
     consequences,
     decide,
     is_late,
-    key_of,
     relation,
     time_of,
 )
+from ticketing.key_versions import choose, in_force
 from ticketing.moving import merge
 from ticketing.opening import Opening
 from ticketing.recall import Known, lock, recall
+from ticketing.report import Speaks, channel_of, joins, said_by, same_event
 from ticketing.rows import occurrence_row
-from ticketing.standing import Standing
+from ticketing.standing import Standing, scoping
 from ticketing.states import Given, Step, again, check
-from ticketing.tables import dedup_key, finding_evidence, master, occurrence, to_json
-from ticketing.ticket import UNRESOLVED, Clock, Fold, FoldRule, Ticket, TicketState
-from ticketing.urgency import ORDER, graver, headline_of, higher, priority_of
+from ticketing.tables import Row, dedup_key, finding_evidence, master, occurrence, to_json
+from ticketing.ticket import HELD, UNRESOLVED, Clock, Fold, FoldRule, Ticket, TicketState
+from ticketing.timers import Timer, set_timer
+from ticketing.urgency import ORDER, graver, headline_of, higher
+
+ASK_AGAIN = "alarm_ask_again"
+"""The timer of what was held back: is it to be told by now?"""
 
 _KEY: BindParameter[Any] = bindparam("_key")
 _COUNT_KEY = update(dedup_key).where(dedup_key.c.key == _KEY).values(n=dedup_key.c.n + bindparam("_n"))
+_FOLD_AGAIN = update(occurrence).where(occurrence.c.finding == bindparam("_finding"))
 _LAST_TICKET = update(dedup_key).where(dedup_key.c.key == _KEY)
 _ADOPT_CLEARS = update(occurrence).where(
     occurrence.c.key == _KEY,
@@ -54,38 +67,41 @@ def apply(
 ) -> Mapping[str, int]:
     """Fold findings into tickets inside the caller's transaction; the same findings again change nothing.
 
-    Gives counts that balance: findings = duplicates + opened + joined + reopened + late + cleared.
+    Gives counts that balance: findings = duplicates + opened + joined + reopened + late + cleared + held + suppressed.
     """
     if not findings:
         return {}
-    places = {asset.id: asset.path for asset in plant.assets}
-    keys = [_key(finding, places.get(finding.asset, "")) for finding in findings]
-    lock(conn, findings, keys)
-    known, tickets = recall(conn, findings, keys)
     book = Book(conn, now_ns, channels)
-    book.keep(tickets)
-    intake = Intake(book, known, plant)
-    for finding, key in zip(findings, keys, strict=True):
-        intake.take(finding, key)
-    intake.finish()
+    fold(book, findings, plant)
     book.save()
     return book.counts
 
 
-def _key(finding: Finding, path: str) -> Key:
-    tenant, site = (*path.split("/"), "", "")[:2]
-    return key_of(finding, tenant=tenant, site=site)
+def fold(book: Book, findings: Sequence[Finding], plant: Plant) -> None:
+    """The same inside the book's transaction, which saves it: for reports, each of which is a deed with more to it."""
+    rules = in_force(book.conn, plant.dedup, book.now_ns)
+    chosen = choose(book.conn, findings, plant, rules)
+    lock(book.conn, findings, chosen.keys)
+    known, tickets = recall(book.conn, findings, chosen.keys, rules, scoping(plant))
+    known.before = chosen.before
+    book.keep(tickets)
+    intake = Intake(book, known, plant, rules)
+    for finding, key in zip(findings, chosen.keys, strict=True):
+        intake.take(finding, key)
+    intake.finish()
 
 
 class Intake:
     """The folding of one batch."""
 
-    def __init__(self, book: Book, known: Known, plant: Plant) -> None:
+    def __init__(self, book: Book, known: Known, plant: Plant, rules: Sequence[Rules] = (STANDARD,)) -> None:
         self._book = book
         self._known = known
-        self._assets = {asset.id: asset for asset in plant.assets}
-        self._priorities = plant.priorities
-        self._standing = Standing(book, known)
+        self._rules = {one.version: one.told for one in rules}
+        self._plant = plant
+        self._definitions = Definitions(plant)
+        self._alarms = AlarmLayer(book, known, self._definitions)
+        self._standing = Standing(book, known, plant)
         self._opening = Opening(book, plant)
         self._heard: dict[str, int] = {}
         self._last: dict[str, int] = {}
@@ -99,18 +115,54 @@ class Intake:
         self._known.seen.add(finding.id)
         self._heard[key.hash] = self._heard.get(key.hash, 0) + 1
         at_ns, clock = time_of(finding.at_ns, finding.origin.received_ns)
-        if finding.action is Action.CLEAR:
-            ticket, fold = self._clear(finding, key, at_ns)
+        hold = self._alarms.hear(
+            finding, key, at_ns, open_ticket=self._has_open(key), late=self._is_late(finding, key, at_ns)
+        )
+        if hold is not None:
+            ticket, fold = None, self._hold_back(finding, key, at_ns, hold)
         else:
-            ticket, fold = self._fold(finding, key, at_ns)
+            ticket, fold = self._folded(finding, key, at_ns)
         self._keep(finding, key, ticket=ticket, fold=fold, at_ns=at_ns, clock=clock)
 
+    def take_again(self, finding: Finding, key: Key, at_ns: int, rule: FoldRule) -> None:
+        """Fold what was recorded without a ticket by that rule, as if heard now with its own time."""
+        self._book.counts["held" if rule in HELD else "suppressed"] -= 1
+        if finding.action is Action.CLEAR:
+            self._alarms.over(finding, key, at_ns)
+        ticket, fold = self._folded(finding, key, at_ns)
+        folded = {"ticket": ticket.id if ticket else None, "rule": fold.rule, "fold": to_json(fold.numbers)}
+        self._book.later(_FOLD_AGAIN, {"_finding": finding.id, **folded})
+
+    def _hold_back(self, finding: Finding, key: Key, at_ns: int, hold: Hold) -> Fold:
+        """Record it without a ticket, and ask again when the time is up."""
+        self._book.counts["held" if hold.rule in HELD else "suppressed"] += 1
+        if finding.action is not Action.CLEAR and hold.rule is not FoldRule.HELD_DEADBAND:
+            self._standing.held(finding, key.hash, at_ns)
+        if hold.until_ns is not None:
+            self._ask_again(finding, key, hold.until_ns)
+        return Fold(hold.rule, hold.numbers)
+
+    def _ask_again(self, finding: Finding, key: Key, due_ns: int) -> None:
+        body = {"alarm": alarm_id(key.hash, finding.detector)}
+        set_timer(self._book, Timer(ASK_AGAIN, f"finding/{finding.id}", due_ns, body=body))
+
+    def _has_open(self, key: Key) -> bool:
+        return any(self._working(ticket).is_open for ticket in self._known.masters[key.hash])
+
+    def _is_late(self, finding: Finding, key: Key, at_ns: int) -> bool:
+        return is_late(at_ns, finding.origin.received_ns, self._rules[key.rule_version].lateness_ns)
+
     def finish(self) -> None:
-        """Write what was counted per key."""
+        """Write what was counted per key, and the alarms that have moved."""
+        self._alarms.finish()
         for key, n in self._heard.items():
             self._book.later(_COUNT_KEY, {"_key": key, "_n": n})
         for key, ticket in self._last.items():
             self._book.later(_LAST_TICKET, {"_key": key, "last_ticket": ticket})
+
+    def _folded(self, finding: Finding, key: Key, at_ns: int) -> tuple[Ticket | None, Fold]:
+        fold = self._clear if finding.action is Action.CLEAR else self._fold
+        return fold(finding, key, at_ns)
 
     def _fold(self, finding: Finding, key: Key, at_ns: int) -> tuple[Ticket | None, Fold]:
         decision = self._decide(finding, key, at_ns)
@@ -125,21 +177,39 @@ class Intake:
                 ticket = self._reopen(finding, key, at_ns, decision)
             case Joins():
                 ticket = self._join(finding, key, at_ns, decision)
-        if not _is_part_of(finding, ticket) and not is_late(at_ns, finding.origin.received_ns):
+        if not _is_part_of(finding, ticket) and not self._is_late(finding, key, at_ns):
             ticket = self._standing.failed(finding, key.hash, at_ns, ticket)
         return ticket, fold
 
     def _decide(self, finding: Finding, key: Key, at_ns: int) -> Decision:
         received_ns = finding.origin.received_ns
-        held = self._known.masters[key.hash]
-        tickets = {ticket: self._book.ticket(ticket) for ticket in held}
-        masters = [Master(i, held[i], ticket.state, ticket.settled_ns) for i, ticket in tickets.items()]
-        decision = decide(at_ns, received_ns, masters)
+        rules = self._rules[key.rule_version]
+        held = self._known.masters[key.hash].items()
+        tickets = [(self._working(ticket), anchor_ns) for ticket, anchor_ns in held]
+        masters = [Master(one.id, anchor_ns, one.state, one.settled_ns) for one, anchor_ns in tickets]
+        decision = decide(at_ns, received_ns, masters, rules=rules)
         if not isinstance(decision, Opens):
             return decision
         related = relation(at_ns, finding.family, self._open_tickets(finding.asset))
-        related = related or self._change_of(finding)
-        return decide(at_ns, received_ns, masters, related) if related else decision
+        related = related or self._change_of(finding) or self._same_event(finding, at_ns)
+        return decide(at_ns, received_ns, masters, related, rules) if related else decision
+
+    def _same_event(self, finding: Finding, at_ns: int) -> Related | None:
+        """The open ticket of the machine's that a person speaks of, or the person's that the machine speaks of."""
+        fault = best_fitting(self._plant.fault_types, finding)
+        said = Speaks(finding.family, finding.condition, finding.text.get("fault_type") or (fault and fault.code))
+        begun: dict[int, list[int]] = defaultdict(list)
+        for one in self._known.activations[finding.asset]:
+            if one.ticket is not None:
+                begun[one.ticket].append(one.at_ns)
+        return same_event(at_ns, said, self._open_tickets(finding.asset), begun, self._plant)
+
+    def _working(self, number: int) -> Ticket:
+        """The ticket, or the one that it was merged into."""
+        ticket = self._book.ticket(number)
+        while ticket.duplicate_of is not None:
+            ticket = self._book.ticket(ticket.duplicate_of)
+        return ticket
 
     def _change_of(self, finding: Finding) -> Related | None:
         """The open ticket of the operating change that the finding is part of."""
@@ -175,10 +245,11 @@ class Intake:
             key.hash,
             at_ns,
             number=number,
-            after=decision.recurrence_of,
+            after=decision.recurrence_of or self._known.before.get(key.hash),
             alarm_active=self._raised(finding, key, at_ns, number),
         )
         self._known.open_tickets[finding.asset][number] = open_ticket(ticket)
+        self._alarms.is_told(finding, key, at_ns)
         ticket = self._opening.announce(ticket, finding, decision)
         if finding.condition != OPERATING_CHANGE:
             return ticket
@@ -192,7 +263,8 @@ class Intake:
         ticket = self._book.record(
             self._with(before, finding, key, at_ns),
             action="joined",
-            actor=speaker(finding),
+            actor=said_by(finding),
+            channel=channel_of(finding),
             reason=decision.rule,
             numbers=decision.numbers,
             evidence=(finding.id,),
@@ -212,25 +284,32 @@ class Intake:
         ticket = self._book.record(
             again(self._with(before, finding, key, at_ns), state),
             action=Step.FAIL_AGAIN,
-            actor=speaker(finding),
+            actor=said_by(finding),
+            channel=channel_of(finding),
             reason=decision.rule,
             numbers=decision.numbers,
             evidence=(finding.id,),
         )
-        self._tell(ticket, "ticket.reopened", finding)
+        if self._alarms.is_told(finding, key, at_ns):
+            self._tell(ticket, "ticket.reopened", finding)
+        if state is TicketState.PENDING_DISPATCH:
+            ticket = self._opening.dispatch.again(ticket, "reopened")
         return ticket
 
     def _with(self, ticket: Ticket, finding: Finding, key: Key, at_ns: int) -> Ticket:
         """The ticket with what this finding adds: urgency and headline may rise, the anchor stays.
 
-        What is part of an operating change is not what the ticket is about.
+        What is part of an operating change is not what the ticket is about. A priority that a person chose stays until
+        something graver is heard than what was known then.
         """
         part = _is_part_of(finding, ticket)
-        priority = priority_of(finding, self._assets.get(finding.asset), self._priorities)
+        held = ticket.priority_held is not None and finding.severity <= ticket.priority_held
+        ticket = joins(ticket, finding)
+        priority = self._definitions.priority(finding)
         return replace(
             ticket,
             headline=ticket.headline if part else graver(ticket.headline, headline_of(finding, at_ns)),
-            priority=higher(ticket.priority, priority),
+            priority=ticket.priority if held else higher(ticket.priority, priority),
             first_event_ns=min(ticket.first_event_ns, at_ns),
             last_event_ns=max(ticket.last_event_ns, at_ns),
             occurrence_count=ticket.occurrence_count + 1,
@@ -268,6 +347,8 @@ class Intake:
         ]
 
     def _raised(self, finding: Finding, key: Key, at_ns: int, ticket: int) -> bool:
+        if finding.family is Family.REPORT:  # a person's word is no alarm: nothing says when it is over
+            return self._known.alarm_active(ticket)
         if self._standing.cleared_before_raised(finding, key.hash):
             from_ns = at_ns - ORDER_NS  # the raise that this clear ended may still be on its way
             self._book.later(_ADOPT_CLEARS, {"_key": key.hash, "_from_ns": from_ns, "ticket": ticket})
@@ -276,21 +357,24 @@ class Intake:
     def _clear(self, finding: Finding, key: Key, at_ns: int) -> tuple[Ticket | None, Fold]:
         """An alarm that is over never closes its ticket; the ticket notes it."""
         self._book.counts["cleared"] += 1
+        raised_ns = self._standing.raised_ns(finding, key.hash)
         number = self._standing.cleared(finding, key.hash, at_ns)
         if number is None:
-            return None, Fold(FoldRule.CLEARED_FIRST)
+            return None, Fold(FoldRule.CLEARED_FIRST if raised_ns is None else FoldRule.CLEARED)
         before = self._book.ticket(number)
         active = self._known.alarm_active(number)
         if active == before.alarm_active:
             return before, Fold(FoldRule.CLEARED)
         changed = replace(before, alarm_active=active)
-        ticket = self._book.record(changed, action="returned", actor=speaker(finding), evidence=(finding.id,))
+        ticket = self._book.record(changed, action="returned", actor=said_by(finding), evidence=(finding.id,))
         return ticket, Fold(FoldRule.CLEARED)
 
     def _hold(self, key: Key, ticket: int, anchor_ns: int) -> None:
         self._known.masters[key.hash][ticket] = anchor_ns
         self._last[key.hash] = ticket
-        self._book.add(master, {"key": key.hash, "ticket": ticket, "anchor_ns": anchor_ns, "open": True})
+        exclusive = self._rules[key.rule_version].mode == "attach_while_active"
+        row: Row = {"key": key.hash, "ticket": ticket, "anchor_ns": anchor_ns}
+        self._book.add(master, row | {"open": exclusive, "exclusive": exclusive})
 
     def _keep(
         self, finding: Finding, key: Key, *, ticket: Ticket | None, fold: Fold, at_ns: int, clock: Clock
@@ -318,12 +402,7 @@ def open_ticket(ticket: Ticket) -> OpenTicket:
     """As much of a ticket as `relation` needs."""
     head = ticket.headline
     seen = (ticket.anchor_ns, ticket.first_event_ns)
-    return OpenTicket(ticket.id, head.family, head.severity, *seen, head.condition)
-
-
-def speaker(finding: Finding) -> str:
-    """Who said it, as the audit names it."""
-    return f"detector/{finding.detector}@{finding.version}"
+    return OpenTicket(ticket.id, head.family, head.severity, *seen, head.condition, ticket.fault_type)
 
 
 def _movement(ticket: Ticket) -> Moved:

@@ -1,7 +1,7 @@
 """What the store knows about the keys and machines of a batch, read in a handful of queries whatever its size."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,10 +18,15 @@ from sqlalchemy import (
     select,
 )
 
-from andon.events import Family, Finding
+from andon.declarations import maintained
+from andon.events import HOUR_NS, Family, Finding
+from andon.rules.repeats import Repeats
+from ticketing.alarm_rows import Named, alarm_id, recall_named
 from ticketing.book import lock_assets
-from ticketing.dedup import ORDER_NS, WINDOW_NS, Key, OpenTicket, is_late
-from ticketing.repeats import APART_NS, Activation, Failure
+from ticketing.dedup import ORDER_NS, STANDARD, Key, OpenTicket, Rules, is_late
+from ticketing.problem import Problem, ProblemKind, ProblemState
+from ticketing.problem_store import problem_of
+from ticketing.repeats import APART_NS, Activation, Failure, Scoping
 from ticketing.routing import Loads
 from ticketing.rows import activation_of, failure_of_row, ticket_of
 from ticketing.tables import (
@@ -39,7 +44,7 @@ from ticketing.tables import (
     upsert,
 )
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import NOT_A_FAILURE, UNRESOLVED, ProblemState, Ticket, TicketState
+from ticketing.ticket import NOT_A_FAILURE, UNRESOLVED, Ticket, TicketState
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,19 @@ class Alarm:
         """Raised later than cleared."""
         return self.raise_ns is not None and (self.clear_ns is None or self.raise_ns > self.clear_ns)
 
+    def after(self, at_ns: int, *, over: bool) -> "Alarm":
+        """The same after one more word."""
+        if over:
+            return replace(self, clear_ns=max(at_ns, self.clear_ns or at_ns))
+        return replace(self, raise_ns=max(at_ns, self.raise_ns or at_ns))
+
 
 @dataclass(slots=True)
 class Known:
     """What a batch starts from, and keeps up to date while it is folded.
 
-    `masters`: key -> {ticket: anchor}. `alarms`: (key, source) -> alarm. `open_tickets`, `activations` and `failures`: by
-    machine. `problems`: machine -> its open RCA.
+    `masters`: key -> {ticket: anchor}. `alarms`: (key, source) -> alarm, `named`: the alarm of all its episodes by id.
+    `open_tickets`, `activations` and `failures`: by machine. `problems`: scope -> its open RCA, as its own row has it. `maintained`: since when a machine is. `before`: see `key_versions.Chosen`.
     """
 
     seen: set[str] = field(default_factory=set)
@@ -71,7 +82,11 @@ class Known:
     open_tickets: dict[str, dict[int, OpenTicket]] = field(default_factory=lambda: defaultdict(dict))
     activations: dict[str, list[Activation]] = field(default_factory=lambda: defaultdict(list))
     failures: dict[str, list[Failure]] = field(default_factory=lambda: defaultdict(list))
-    problems: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    maintained: dict[str, int] = field(default_factory=dict)
+    scoping: Scoping = Scoping(Repeats())
+    before: Mapping[str, int] = field(default_factory=dict)
+    named: dict[str, Named] = field(default_factory=dict)
 
     def set_alarm(self, which: tuple[str, str], new: Alarm) -> None:
         """Keep an alarm, under its ticket too."""
@@ -124,13 +139,13 @@ def lock(conn: Connection, findings: Iterable[Finding], keys: Iterable[Key]) -> 
 
 
 def recall(
-    conn: Connection, findings: Sequence[Finding], keys: Sequence[Key]
+    conn: Connection, findings: Sequence[Finding], keys: Sequence[Key], rules: Sequence[Rules] = (STANDARD,), scoping: Scoping = Scoping(Repeats())
 ) -> tuple[Known, Sequence[Ticket]]:
     """What is known about these findings' keys and machines, and the tickets that may be concerned."""
-    known = Known()
+    known = Known(scoping=scoping)
     assets = {finding.asset for finding in findings}
     known.seen = {row["finding"] for row in _in(conn, _SEEN, (f.id for f in findings))}
-    from_ns = _recall_masters(conn, known, findings, keys)
+    from_ns = _recall_masters(conn, known, findings, keys, rules)
     for row in _in(conn, _OPEN_TICKETS, assets, from_ns=from_ns - ORDER_NS):
         known.open_tickets[row["asset"]][row["id"]] = _open_ticket(row)
     spoken = _recall_alarms(conn, findings, keys)
@@ -140,24 +155,29 @@ def recall(
     for row in (*spoken, *_in(conn, _ALARMS_STANDING, found)):
         known.set_alarm((row["key"], row["source"]), Alarm(row["raise_ns"], row["clear_ns"], row["ticket"]))
     _recall_failures(conn, known, assets, from_ns)
+    ids = (alarm_id(key.hash, finding.detector) for finding, key in zip(findings, keys, strict=True))
+    known.named = dict(recall_named(conn, ids))
     return known, list(found.values())
 
 
-def _recall_masters(conn: Connection, known: Known, findings: Sequence[Finding], keys: Sequence[Key]) -> int:
+def _recall_masters(
+    conn: Connection, known: Known, findings: Sequence[Finding], keys: Sequence[Key], rules: Sequence[Rules]
+) -> int:
     """The masters of the keys; gives the time of the earliest finding that is not late.
 
     Late ones are few and may be years old: each asks for its own surroundings, so that none widens the batch's.
     """
-    late = [
-        (key.hash, f.at_ns)
-        for f, key in zip(findings, keys, strict=True)
-        if is_late(f.at_ns, f.origin.received_ns)
-    ]
-    times = [f.at_ns for f in findings if not is_late(f.at_ns, f.origin.received_ns)]
-    from_ns = min([*times, *(f.origin.received_ns for f in findings)])
-    rows = _in(conn, _MASTERS, (key.hash for key in keys), from_ns=from_ns - WINDOW_NS)
+    window_ns = max(one.told.window_ns for one in rules)
+    late, times = [], [f.origin.received_ns for f in findings]
+    for f, key in zip(findings, keys, strict=True):
+        if is_late(f.at_ns, f.origin.received_ns, rules[0].told.lateness_ns):
+            late.append((key.hash, f.at_ns))
+        else:
+            times.append(f.at_ns)
+    from_ns = min(times)
+    rows = _in(conn, _MASTERS, (key.hash for key in keys), from_ns=from_ns - window_ns)
     for hashed, at_ns in late:
-        around = {"key": hashed, "from_ns": at_ns - WINDOW_NS, "to_ns": at_ns + WINDOW_NS}
+        around = {"key": hashed, "from_ns": at_ns - window_ns, "to_ns": at_ns + window_ns}
         rows.extend(conn.execute(_MASTERS_AROUND, around).mappings())
     for row in rows:
         known.masters[row["key"]][row["ticket"]] = row["anchor_ns"]
@@ -172,6 +192,7 @@ def _open_ticket(row: RowMapping) -> OpenTicket:
         row["anchor_ns"],
         row["first_event_ns"],
         row["condition"],
+        row["fault_type"],
     )
 
 
@@ -187,11 +208,23 @@ def _recall_failures(conn: Connection, known: Known, assets: Iterable[str], from
     rows = {row["finding"]: row for row in (*recent, *_in(conn, _ACTIVATION, stops))}
     for row in rows.values():
         known.activations[row["asset"]].append(activation_of(row))
-    names = _named(_in(conn, _FAILURES_BEFORE, assets, from_ns=from_ns))
-    names |= _named(_in(conn, _FAILURES_SINCE, assets, from_ns=from_ns))
-    for row in _in(conn, _FAILURES, names):
-        known.failures[row["asset"]].append(failure_of_row(row))
-    known.problems = {row["scope"]: row["id"] for row in _in(conn, _OPEN_PROBLEMS, assets)}
+    for row in _in(conn, _FAILURES, _failures_that_count(conn, known.scoping, assets, from_ns)):
+        known.failures[row["asset"]].append(failure_of_row(row, known.scoping))
+    wholes = {known.scoping.whole(asset) for asset in assets}
+    known.problems = {row["scope"]: problem_of(row) for row in _in(conn, _OPEN_PROBLEMS, wholes)}
+    known.maintained = {asset: one.since_ns for asset, one in maintained(conn, *assets).items()}
+
+
+def _failures_that_count(
+    conn: Connection, scoping: Scoping, assets: Iterable[str], from_ns: int
+) -> set[str]:
+    """The failures that a new one may repeat: of a machine the last two, of a fault or component all in reach."""
+    parts = {part for asset in assets for part in scoping.parts(asset)}
+    names = _named(_in(conn, _FAILURES_SINCE, parts, from_ns=from_ns))
+    if scoping.rules.scope == "asset":
+        return names | _named(_in(conn, _FAILURES_BEFORE, parts, from_ns=from_ns))
+    reach_ns = round(scoping.rules.within_h * HOUR_NS)
+    return names | _named(_in(conn, _FAILURES_WITHIN, parts, from_ns=from_ns - reach_ns))
 
 
 def recall_loads(conn: Connection) -> Loads:
@@ -203,6 +236,12 @@ def recall_loads(conn: Connection) -> Loads:
     for row in conn.execute(_SUGGESTED):
         load[row.person] = load.get(row.person, 0) + row.n
     return Loads(load, last)
+
+
+def recall_done(conn: Connection, asset: str, since_ns: int) -> Mapping[str, int]:
+    """How many of the machine's newest repairs each person did, none older than that moment."""
+    found = conn.execute(_DONE_HERE, {"asset": asset, "since_ns": since_ns})
+    return {row.handler: row.n for row in found}
 
 
 def _in(
@@ -245,12 +284,14 @@ _OPEN_TICKETS = select(
     tickets.c.anchor_ns,
     tickets.c.first_event_ns,
     tickets.c.condition,
+    tickets.c.fault_type,
 ).where(
     tickets.c.asset.in_(_VALUES),
     tickets.c.state.in_(sorted(UNRESOLVED)),
     or_(
         tickets.c.family == Family.MACHINE_CONDITION,
-        and_(tickets.c.family == Family.STOP, tickets.c.anchor_ns > _FROM),
+        tickets.c.family == Family.STOP,
+        and_(tickets.c.family.in_((Family.TEMPERATURE, Family.ELECTRICAL, Family.REPORT)), tickets.c.anchor_ns > _FROM),
     ),
 )
 _TICKETS = select(tickets).where(tickets.c.id.in_(_VALUES))
@@ -298,13 +339,22 @@ _FAILURES_SINCE = (
     .join(tickets, tickets.c.id == failure.c.ticket)
     .where(failure.c.asset.in_(_VALUES), failure.c.start_ns >= _FROM, _COUNTS)
 )
+_FAILURES_WITHIN = (
+    select(failure.c.finding)
+    .join(tickets, tickets.c.id == failure.c.ticket)
+    .where(
+        failure.c.asset.in_(_VALUES),
+        or_(failure.c.start_ns >= _FROM, tickets.c.resolved_ns >= _FROM),
+        _COUNTS,
+    )
+)
 _FAILURES = (
     select(failure, tickets.c.resolved_ns)
     .join(tickets, tickets.c.id == failure.c.ticket)
     .where(failure.c.finding.in_(_VALUES))
 )
-_OPEN_PROBLEMS = select(problem.c.scope, problem.c.id).where(
-    problem.c.scope.in_(_VALUES), problem.c.kind == "rca", problem.c.state != ProblemState.CLOSED
+_OPEN_PROBLEMS = select(problem).where(
+    problem.c.asset.in_(_VALUES), problem.c.kind == ProblemKind.RCA, problem.c.state != ProblemState.CLOSED
 )
 _GIVEN = (
     select(
@@ -319,4 +369,19 @@ _SUGGESTED = (
     select(tickets.c.suggested.label("person"), func.count().label("n"))
     .where(tickets.c.state == TicketState.PENDING_DISPATCH, tickets.c.suggested.is_not(None))
     .group_by(tickets.c.suggested)
+)
+
+NEWEST = 200
+"""Repairs of a machine that are looked at: a machine with more of them in half a year shows who knows it."""
+_NEWEST_REPAIRS = (
+    select(tickets.c.handler)
+    .where(tickets.c.asset == bindparam("asset"), tickets.c.resolved_ns >= bindparam("since_ns"))
+    .order_by(tickets.c.resolved_ns.desc())
+    .limit(NEWEST)
+    .subquery()
+)
+_DONE_HERE = (
+    select(_NEWEST_REPAIRS.c.handler, func.count().label("n"))
+    .where(_NEWEST_REPAIRS.c.handler.is_not(None))
+    .group_by(_NEWEST_REPAIRS.c.handler)
 )

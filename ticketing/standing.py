@@ -1,26 +1,34 @@
 """Which alarms stand, which failures they make, and which failure is a repeat that opens an RCA (rule 4.4)."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 
 from andon.events import Action, Family, Finding
+from andon.plant import Plant
+from andon.rules.types import best_fitting
 from ticketing.book import Book
+from ticketing.excuses import excused
+from ticketing.problem import Problem, ProblemKind, ProblemLink, ProblemState
+from ticketing.problem_clock import arrange
+from ticketing.problem_deeds import due_after
+from ticketing.problem_states import ProblemGiven, ProblemStep
+from ticketing.problem_steps import step_on
+from ticketing.problem_store import record
 from ticketing.recall import Alarm, Known, source_of
 from ticketing.repeats import (
-    FAILURE_FAMILIES,
-    NO_FAILURE,
     Activation,
     Begins,
     Failure,
     Repeat,
-    due_ns,
+    Scoping,
     failure_of,
     repeat_of,
+    scoping_of,
 )
 from ticketing.rows import activation_row
-from ticketing.tables import Row, activation, alarm, failure, occurrence, problem, problem_link
-from ticketing.ticket import ProblemState, Ticket
+from ticketing.tables import Row, activation, alarm, failure, occurrence, problem_link
+from ticketing.ticket import Ticket
 
 _RAISED = select(
     occurrence.c.key,
@@ -30,7 +38,6 @@ _RAISED = select(
     occurrence.c.onset_ns,
     occurrence.c.detector,
 ).where(occurrence.c.key == bindparam("key"), occurrence.c.at_ns >= bindparam("from_ns"))
-_TOUCH_PROBLEM = update(problem).where(problem.c.id == bindparam("_id"))
 _MUTABLE = ("at_ns", "last_ns", "clear_ns", "failure", "failure_ns")
 
 
@@ -41,12 +48,18 @@ def _is(one: Activation, at_ns: int, over_ns: int | None) -> bool:
     return over_ns is None or not at_ns <= over_ns < one.at_ns
 
 
+def scoping(plant: Plant) -> Scoping:
+    """What the failures of the plant's machines count for."""
+    return scoping_of(plant.repeats, {asset.id: asset.path for asset in plant.assets})
+
+
 class Standing:
     """The alarms and failures of a batch."""
 
-    def __init__(self, book: Book, known: Known) -> None:
+    def __init__(self, book: Book, known: Known, plant: Plant) -> None:
         self._book = book
         self._known = known
+        self._plant = plant
 
     def cleared_before_raised(self, finding: Finding, key: str) -> bool:
         """Whether only the end of this alarm has been heard so far, and lies on no ticket."""
@@ -59,6 +72,15 @@ class Standing:
         old = self._known.alarms.get(which, Alarm())
         self._set(which, Alarm(max(at_ns, old.raise_ns or at_ns), old.clear_ns, ticket))
         return self._known.alarm_active(ticket)
+
+    def raised_ns(self, finding: Finding, key: str) -> int | None:
+        """When the alarm was last said to stand; None if never."""
+        return self._known.alarms.get((key, source_of(finding)), Alarm()).raise_ns
+
+    def held(self, finding: Finding, key: str, at_ns: int) -> None:
+        """Note that the alarm was said to stand at `at_ns`, though no ticket is to know of it yet."""
+        which = (key, source_of(finding))
+        self._set(which, self._known.alarms.get(which, Alarm()).after(at_ns, over=False))
 
     def cleared(self, finding: Finding, key: str, at_ns: int) -> int | None:
         """Note that the alarm was said to be over at `at_ns`, end what it had activated; gives its ticket."""
@@ -74,13 +96,11 @@ class Standing:
 
     def failed(self, finding: Finding, key: str, at_ns: int, ticket: Ticket) -> Ticket:
         """Note an activation; if it begins a failure that is a repeat, its RCA is opened or joined."""
-        if finding.action is not Action.RAISE or finding.family not in FAILURE_FAMILIES:
-            return ticket
-        if finding.condition in NO_FAILURE:
+        if excused(finding, at_ns, self._plant, self._known.maintained) is not None:
             return ticket
         source = source_of(finding)
         others = self._known.activations[finding.asset]
-        over_ns = self._known.alarms[key, source].clear_ns
+        over_ns = self._known.alarms.get((key, source), Alarm()).clear_ns
         same = next(
             (a for a in others if (a.key, a.source) == (key, source) and _is(a, at_ns, over_ns)), None
         )
@@ -103,7 +123,7 @@ class Standing:
         )
         others.append(begun)
         self._book.upsert(activation, activation_row(begun), _MUTABLE)
-        return self._began(begun, verdict, ticket) if isinstance(verdict, Begins) else ticket
+        return self._began(begun, verdict, ticket, finding) if isinstance(verdict, Begins) else ticket
 
     def _end(self, one: Activation, at_ns: int, cleared: Finding) -> None:
         """End an activation; what was raised after its end, and heard before it, is an activation of its own."""
@@ -142,7 +162,7 @@ class Standing:
                 self._replace(one, begun)
                 self._began(begun, verdict, self._book.ticket(one.ticket))
 
-    def _began(self, begun: Activation, verdict: Begins, ticket: Ticket) -> Ticket:
+    def _began(self, begun: Activation, verdict: Begins, ticket: Ticket, finding: Finding | None = None) -> Ticket:
         """A failure began: keep it, and compare it with the ones before."""
         row: Row = {
             "finding": begun.finding,
@@ -151,65 +171,115 @@ class Standing:
             "ticket": ticket.id,
             "start_ns": begun.at_ns,
             "rule": str(verdict.rule),
+            **self._what_failed(ticket, finding),
         }
         self._book.add(failure, row)
         self._book.counts["failures"] += 1
-        earlier = self._known.failures[begun.asset]
-        repeat = repeat_of(begun.at_ns, begun.key, earlier)
-        earlier.append(Failure(begun.finding, begun.key, ticket.id, begun.at_ns))
-        return ticket if repeat is None else self._repeated(begun, repeat, ticket)
+        scope = self._known.scoping.of(begun.asset, fault=row["fault"], component=row["component"])
+        this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns, scope=scope)
+        parts = self._known.scoping.parts(begun.asset)
+        earlier = [one for part in parts for one in self._known.failures[part] if one.scope == scope]
+        repeat = repeat_of(begun.at_ns, begun.key, earlier, self._plant.repeats.within_h)
+        self._known.failures[begun.asset].append(this)
+        return self._repeated(this, begun.asset, repeat, ticket)
 
-    def _repeated(self, begun: Activation, repeat: Repeat, ticket: Ticket) -> Ticket:
-        """Join the machine's open RCA, or open one with the failure before as its first."""
-        number = self._known.problems.get(begun.asset)
-        opened = number is None
-        if number is None:
-            number = self._known.problems[begun.asset] = self._open_problem(begun.asset)
-            self._link(number, repeat.previous, ticket=repeat.previous.ticket)
+    def _what_failed(self, ticket: Ticket, finding: Finding | None) -> Row:
+        """Component and fault of a failure: those of its finding, else those of its ticket."""
+        if finding is None:
+            return {"component": ticket.headline.component, "fault": str(ticket.headline.family)}
+        fault = best_fitting(self._plant.fault_types, finding)
+        return {"component": finding.component, "fault": fault.code if fault else str(finding.family)}
+
+    def _repeated(self, this: Failure, asset: str, repeat: Repeat | None, ticket: Ticket) -> Ticket:
+        """Join the open RCA of the scope, or open one with the failure before as its first; both if it repeats.
+
+        What comes back while the effect of its actions is watched, joins it however long ago the last one was.
+        """
+        found = self._known.problems.get(this.scope)
+        watched_ns = found.watched_ns if found else None
+        recurs = watched_ns is not None and this.start_ns >= watched_ns
+        if repeat is None and not recurs:
+            return ticket
+        numbers = repeat.numbers if repeat else {}
+        opened = found is None
+        if found is None:
+            assert repeat is not None  # noqa: S101 - nothing recurs where no problem is open
+            found = self._open_problem(this.scope, self._known.scoping.whole(asset), repeat.previous)
+        link = self._link(found.id, this, repeat, watched_ns)
+        joined = replace(found, links=(link,))
+        if opened:
+            arrange(self._book, None, joined, self._plant.repeats)
         else:
-            self._book.later(_TOUCH_PROBLEM, {"_id": number, "change": self._book.change})
-        this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns)
-        self._link(number, this, ticket=ticket.id, repeat=repeat)
+            joined = record(
+                self._book,
+                joined,
+                before=found,
+                action="joined",
+                actor="rule/repeat",
+                numbers=numbers,
+                evidence=(this.finding,),
+            )
+        if recurs:
+            joined = self._recurred(joined, this)
+        self._known.problems[this.scope] = joined
         self._book.counts["problems_opened" if opened else "problems_joined"] += 1
         action = "problem_opened" if opened else "problem_joined"
-        evidence = (f"RCA-{number}", repeat.previous.finding, begun.finding)
+        evidence = (joined.number, *((repeat.previous.finding,) if repeat else ()), this.finding)
         ticket = self._book.record(
-            ticket, action=action, actor="rule/repeat_72h", numbers=repeat.numbers, evidence=evidence
+            ticket, action=action, actor="rule/repeat_72h", numbers=numbers, evidence=evidence
         )
         if opened:
-            told = {"problem": f"RCA-{number}", "repeat": dict(repeat.numbers)}
+            told = {"problem": joined.number, "repeat": dict(numbers)}
             self._book.tell(ticket, "problem.opened", (ticket.requester or "dispatch",), told)
         return ticket
 
-    def _open_problem(self, asset: str) -> int:
-        number = self._book.next_number("problem")
-        row: Row = {
-            "id": number,
-            "number": f"RCA-{number}",
-            "kind": "rca",
-            "scope": asset,
-            "asset": asset,
-            "state": str(ProblemState.OPEN),
-            "opened_ns": self._book.now_ns,
-            "due_ns": due_ns(self._book.now_ns),
-            "review": "",
-            "change": self._book.change,
-        }
-        self._book.add(problem, row)
-        return number
+    def _recurred(self, watched: Problem, this: Failure) -> Problem:
+        given = ProblemGiven(
+            actor="rule/recurrence",
+            now_ns=self._book.now_ns,
+            measured="recurred",
+            evidence=(this.finding,),
+        )
+        return step_on(self._book, watched, ProblemStep.RECUR, given, self._plant, actor=given.actor)
 
-    def _link(self, number: int, one: Failure, *, ticket: int, repeat: Repeat | None = None) -> None:
-        row: Row = {
-            "problem": number,
-            "failure": one.finding,
-            "ticket": ticket,
-            "at_ns": one.start_ns,
-            "same_fault": repeat.same_fault if repeat else True,
-            "counted_from": repeat.counted_from if repeat else "first",
-            "interval_ns": repeat.interval_ns if repeat else None,
-            "linked_ns": self._book.now_ns,
-        }
-        self._book.upsert(problem_link, row, ("ticket",))
+    def _open_problem(self, scope: str, asset: str, first: Failure) -> Problem:
+        number = self._book.next_number("problem")
+        new = Problem(
+            id=number,
+            number=f"RCA-{number}",
+            kind=ProblemKind.RCA,
+            scope=scope,
+            asset=asset,
+            state=ProblemState.OPEN,
+            opened_ns=self._book.now_ns,
+            due_ns=due_after(self._book.now_ns, self._plant.repeats),
+        )
+        new = record(
+            self._book, new, before=None, action="opened", actor="rule/repeat", evidence=(first.finding,)
+        )
+        self._link(number, first)
+        return new
+
+    def _link(
+        self, number: int, one: Failure, repeat: Repeat | None = None, watched_ns: int | None = None
+    ) -> ProblemLink:
+        interval_ns, counted_from = None, "first"
+        if repeat is not None:
+            interval_ns, counted_from = repeat.interval_ns, repeat.counted_from
+        elif watched_ns is not None:
+            interval_ns, counted_from = one.start_ns - watched_ns, "watched"
+        link = ProblemLink(
+            problem=number,
+            failure=one.finding,
+            ticket=one.ticket,
+            at_ns=one.start_ns,
+            same_fault=repeat.same_fault if repeat else True,
+            counted_from=counted_from,
+            interval_ns=interval_ns,
+            linked_ns=self._book.now_ns,
+        )
+        self._book.upsert(problem_link, asdict(link), ("ticket",))
+        return link
 
     def _set(self, which: tuple[str, str], new: Alarm) -> None:
         self._known.set_alarm(which, new)

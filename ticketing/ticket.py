@@ -57,6 +57,7 @@ class Clock(StrEnum):
     """Which clock an occurrence's time was taken from."""
 
     SOURCE = "source"
+    UNCHECKED = "unchecked"  # the source's, more than 5 min before it was received: buffered, or a clock that is slow
     RECEIVED = "received"  # the source said a time in the future
 
 
@@ -65,17 +66,33 @@ class FoldRule(StrEnum):
 
     FIRST = "first"
     AFTER_CLOSED = "after_closed"
+    WINDOW_OVER = "window_over"
     SAME_EVENT = "same_event"
     WHILE_OPEN = "while_open"
     BEFORE_SETTLED = "before_settled"
     CONSEQUENCE = "consequence"
     CAUSE = "cause"
     OPERATING_CHANGE = "operating_change"
+    REPORTED = "reported"
     AGAIN_WITHIN_WINDOW = "again_within_window"
     FAILED_AFTER_RESOLVED = "failed_after_resolved"
     LATE = "late"
     CLEARED = "cleared"
     CLEARED_FIRST = "cleared_first"
+    HELD_ON_DELAY = "held_on_delay"
+    HELD_OFF_DELAY = "held_off_delay"
+    HELD_DEADBAND = "held_deadband"
+    HELD_FLEETING = "held_fleeting"
+    HELD_COUNT = "held_count"
+    SUPPRESSED_SHELVED = "suppressed_shelved"
+    SUPPRESSED_WINDOW = "suppressed_window"
+    SUPPRESSED_INHIBITED = "suppressed_inhibited"
+    SUPPRESSED_OOSRV = "suppressed_oosrv"
+
+
+HELD = frozenset(rule for rule in FoldRule if rule.startswith("held_"))
+SUPPRESSED = frozenset(rule for rule in FoldRule if rule.startswith("suppressed_"))
+"""Rules by which a finding is recorded without a ticket; it may be folded later (`ticketing.holding`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,11 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One person weighed for a ticket: `misses` names what speaks against, `score` is the free share of load."""
+    """One person weighed for a ticket: `misses` names what speaks against, `score` (0 to 1) ranks those who are equal.
+
+    `parts` says what each part gave to the score. `done_here` counts the tickets on the machine that the person did
+    lately, `distance_m` is None if it is not known.
+    """
 
     person: str
     name: str
@@ -111,17 +132,28 @@ class Candidate:
     max_load: int
     score: float
     misses: tuple[str, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    distance_m: float | None = None
+    done_here: int = 0
+    seniority: int = 0
+    company: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Whom routing names, whom it names as backup, why, and everyone it weighed (best first)."""
+    """Whom routing names, whom it names as backup, why, and those it weighed (best first; a ticket has the first few).
+
+    `routing` is the plant's rule that decided, `skills` what it asked for: of each group one tag is enough. `offer_to`
+    are those who are asked at once, the first to accept has it.
+    """
 
     person: str | None
     backup: str | None
     rule: str
-    skill: str | None
+    skills: tuple[tuple[str, ...], ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    routing: str = ""
+    offer_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +217,7 @@ class Ticket:
     description: str = ""
     fault_type: str | None = None
     urgent: bool = False
+    priority_held: int | None = None
     channel: str = ""
     event_id: str | None = None
     reporter: str | None = None
@@ -283,48 +316,3 @@ class Photo:
     by: str
     at_ns: int
     cycle: int
-
-
-class ProblemState(StrEnum):
-    """How far a root-cause task has come (4.7)."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemLink:
-    """One failure that belongs to a problem.
-
-    `interval_ns` counts from the failure before, from its repair (`counted_from` "resolved") or its start
-    ("activation"); None for the failure that the counting began with.
-    """
-
-    problem: int
-    failure: str
-    ticket: int
-    at_ns: int
-    same_fault: bool
-    counted_from: str
-    interval_ns: int | None
-    linked_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A root-cause task (RCA): the failures of one asset that came back within 72 h.
-
-    `review` says why its ground should be looked at again ("false_alarm"); it is never deleted.
-    """
-
-    id: int
-    number: str
-    kind: str
-    scope: str
-    asset: str
-    state: ProblemState
-    opened_ns: int
-    due_ns: int
-    review: str = ""
-    change: int = 0
-    links: tuple[ProblemLink, ...] = ()

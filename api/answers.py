@@ -11,7 +11,7 @@ from enum import Enum
 from andon.events import SECOND_NS, Json, rfc3339
 
 _DURATIONS = frozenset({"interval_ns"})
-_INNER = frozenset({"search", "audit_seq", "audit_hash", "head"})
+_INNER = frozenset({"search", "audit_seq", "audit_hash", "head", "given"})
 """Fields that are the store's own business."""
 
 

@@ -8,7 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from andon.plant import Plant
 from ticketing.service import By, Tickets
-from ticketing.states import Step, Ticks
+from ticketing.states import Step
+from ticketing import fieldwork
+from ticketing.demands import Hold, SignedBy, Ticks
 from ticketing.ticket import Outcome, SubState, Ticket
 
 
@@ -100,14 +102,63 @@ class Accept(Deed):
         return on.tickets.accept(on.ticket_id, sub_state=self.sub_state, **on.by)
 
 
-class Substate(Deed):
-    """What the work is at now, and why."""
+class Depart(Deed):
+    """Who works on it is on the way."""
+
+    note: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return fieldwork.depart(on.tickets, on.ticket_id, note=self.note, **on.by)
+
+
+class Arrive(Deed):
+    """Who works on it stands at the machine: its code scanned, else a position, else a note."""
+
+    scan: Text = ""
+    position: Text = ""
+    note: Text = ""
+
+    def _to(self, on: Target) -> Ticket:
+        return fieldwork.arrive(
+            on.tickets,
+            on.ticket_id,
+            plant=on.plant,
+            scan=self.scan,
+            position=self.position,
+            note=self.note,
+            **on.by,
+        )
+
+
+class Substate(Back):
+    """What the work is at now, why, and what shows it; waiting for parts needs an open requisition."""
 
     sub_state: SubState
+
+    def _to(self, on: Target) -> Ticket:
+        return on.tickets.substate(
+            on.ticket_id, sub_state=self.sub_state, reason=self.reason, evidence=self.evidence, **on.by
+        )
+
+
+class HoldIt(Back):
+    """The work waits, or cannot be solved for now: it stays in progress."""
+
+    hold: Hold
+
+    def _to(self, on: Target) -> Ticket:
+        return fieldwork.hold(
+            on.tickets, on.ticket_id, hold=self.hold, reason=self.reason, evidence=self.evidence, **on.by
+        )
+
+
+class Resume(Deed):
+    """What the work waited for is there."""
+
     reason: Text = ""
 
     def _to(self, on: Target) -> Ticket:
-        return on.tickets.substate(on.ticket_id, sub_state=self.sub_state, reason=self.reason, **on.by)
+        return fieldwork.resume(on.tickets, on.ticket_id, reason=self.reason, **on.by)
 
 
 class Resolve(Deed):
@@ -116,23 +167,40 @@ class Resolve(Deed):
     summary: Text = ""
     cause: Annotated[str, Field(max_length=16)] | None = None
     same_kind: bool | None = None
+    scene_tag: Name | None = None
 
     def _to(self, on: Target) -> Ticket:
         return on.tickets.resolve(
-            on.ticket_id, summary=self.summary, cause=self.cause, same_kind=self.same_kind, **on.by
+            on.ticket_id,
+            summary=self.summary,
+            cause=self.cause,
+            same_kind=self.same_kind,
+            plant=on.plant,
+            scene_tag=self.scene_tag,
+            **on.by,
         )
 
 
 class Sign(Deed):
-    """The requester's three ticks."""
+    """The requester's three ticks, by login, by a signature drawn before, or by the code sent to the phone."""
 
     solved: bool = False
     no_derived_risk: bool = False
     no_further_support: bool = False
+    signed_by: SignedBy = SignedBy.LOGIN
+    signer: Name = ""
+    code: Annotated[str, Field(max_length=16)] = ""
 
     def _to(self, on: Target) -> Ticket:
-        ticks = Ticks(self.solved, self.no_derived_risk, self.no_further_support)
-        return on.tickets.sign(on.ticket_id, ticks=ticks, **on.by)
+        return on.tickets.sign(
+            on.ticket_id,
+            ticks=Ticks(self.solved, self.no_derived_risk, self.no_further_support),
+            plant=on.plant,
+            signed_by=self.signed_by,
+            signer=self.signer,
+            code=self.code,
+            **on.by,
+        )
 
 
 class Reject(Back):
@@ -153,7 +221,9 @@ class CloseUnsigned(GiveUp):
     """A supervisor closes what nobody signs."""
 
     def _to(self, on: Target) -> Ticket:
-        return on.tickets.close_unsigned(on.ticket_id, reason=self.reason, approver=self.approver, **on.by)
+        return on.tickets.close_unsigned(
+            on.ticket_id, reason=self.reason, approver=self.approver, plant=on.plant, **on.by
+        )
 
 
 class Cancel(GiveUp):
@@ -163,7 +233,12 @@ class Cancel(GiveUp):
 
     def _to(self, on: Target) -> Ticket:
         return on.tickets.cancel(
-            on.ticket_id, reason=self.reason, approver=self.approver, outcome=self.outcome, **on.by
+            on.ticket_id,
+            reason=self.reason,
+            approver=self.approver,
+            outcome=self.outcome,
+            plant=on.plant,
+            **on.by,
         )
 
 
@@ -174,7 +249,12 @@ class FalseAlarm(GiveUp):
 
     def _to(self, on: Target) -> Ticket:
         return on.tickets.false_alarm(
-            on.ticket_id, reason=self.reason, approver=self.approver, outcome=self.outcome, **on.by
+            on.ticket_id,
+            reason=self.reason,
+            approver=self.approver,
+            outcome=self.outcome,
+            plant=on.plant,
+            **on.by,
         )
 
 
@@ -185,18 +265,21 @@ class Duplicate(GiveUp):
 
     def _to(self, on: Target) -> Ticket:
         return on.tickets.duplicate(
-            on.ticket_id, of=self.master, reason=self.reason, approver=self.approver, **on.by
+            on.ticket_id,
+            of=self.master,
+            reason=self.reason,
+            approver=self.approver,
+            plant=on.plant,
+            **on.by,
         )
 
 
 class Reopen(Back):
     """A closed ticket goes on."""
 
-    approver: Name = ""
-
     def _to(self, on: Target) -> Ticket:
         return on.tickets.reopen(
-            on.ticket_id, reason=self.reason, evidence=self.evidence, approver=self.approver, **on.by
+            on.ticket_id, reason=self.reason, evidence=self.evidence, plant=on.plant, **on.by
         )
 
 
@@ -218,12 +301,27 @@ class KeepBaseline(Deed):
         return on.tickets.keep_baseline(on.ticket_id, reason=self.reason, **on.by)
 
 
+class Archive(Deed):
+    """A closed ticket is done with; its scene tag, if the handler named none."""
+
+    scene_tag: Name | None = None
+
+    def _to(self, on: Target) -> Ticket:
+        return fieldwork.archive(
+            on.tickets, on.ticket_id, scene_tag=self.scene_tag, plant=on.plant, **on.by
+        )
+
+
 DEEDS: Mapping[Step, type[Deed]] = {
     Step.ASSIGN: Assign,
     Step.TRANSFER: Transfer,
     Step.DECLINE: Decline,
     Step.ACCEPT: Accept,
+    Step.DEPART: Depart,
+    Step.ARRIVE: Arrive,
     Step.SUBSTATE: Substate,
+    Step.HOLD: HoldIt,
+    Step.RESUME: Resume,
     Step.RESOLVE: Resolve,
     Step.SIGN: Sign,
     Step.REJECT: Reject,
@@ -234,5 +332,6 @@ DEEDS: Mapping[Step, type[Deed]] = {
     Step.REOPEN: Reopen,
     Step.RELEARN: Relearn,
     Step.KEEP_BASELINE: KeepBaseline,
+    Step.ARCHIVE: Archive,
 }
 """Every step that people take; FAIL_AGAIN is the machine's own."""

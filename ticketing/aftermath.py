@@ -3,10 +3,13 @@
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from andon import declarations
+from ticketing import offers
 from ticketing.book import Book
-from ticketing.states import Given, proposed
+from ticketing.demands import Given
+from ticketing.dispatch import ask_again
+from ticketing.outcomes import proposed
 from ticketing.tables import activation, master, problem, problem_link
-from ticketing.ticket import Closure, Ticket
+from ticketing.ticket import Closure, Ticket, TicketState
 
 _TICKET: BindParameter[int] = bindparam("_ticket")
 _END = (
@@ -29,8 +32,13 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
 
     Work that is done ends what stands, for a source that never says "over" must not hide the next failure; work
     that was not done after all brings it back. An RCA that rests on a false alarm is flagged, never deleted.
-    A proposal that is accepted is declared, for the engine to take into the stream.
+    A proposal that is accepted is declared, for the engine to take into the stream. A ticket that leaves dispatch is not
+    offered any more; one that comes back is routed again.
     """
+    if before.state is not after.state and TicketState.PENDING_DISPATCH in {before.state, after.state}:
+        offers.withdraw(book, after)
+    if before.state is not after.state is TicketState.PENDING_DISPATCH:
+        ask_again(book, after, "reopened" if not before.is_open else "declined")
     if before.settled_ns is None and after.settled_ns is not None:
         book.later(_END, {"_ticket": after.id, "clear_ns": book.now_ns})
     if before.settled_ns is not None and after.settled_ns is None:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, select, update
 
 from andon.events import Json
-from ticketing.audit import changes_between, line
+from ticketing.audit import changes_between, line, raises_version
 from ticketing.errors import TicketNotFound
 from ticketing.rows import ticket_of, ticket_row
 from ticketing.tables import Row, asset_lock, count, counter, master, metadata, ticket_event, to_json, upsert
 from ticketing.tables import outbox as messages
 from ticketing.tables import ticket as tickets
+from ticketing.tables import timer as timers
 from ticketing.ticket import Ticket
 
 MACHINE = "engine"
@@ -24,11 +25,8 @@ MACHINE = "engine"
 BUS = "bus"
 """The channel that every message goes to first; see ticketing.fan_out."""
 
-_NOT_A_STEP = frozenset({"priority", "condition", "alarm_active"})
-"""Changes that a person who is about to take a step need not be stopped for."""
-
 _UPDATE_TICKET = update(tickets).where(tickets.c.id == bindparam("_id"))
-_SET_OPEN = update(master).where(master.c.ticket == bindparam("_ticket"))
+_SET_OPEN = update(master).where(master.c.ticket == bindparam("_ticket"), master.c.exclusive.is_(True))
 _SET_COUNTER = update(counter).where(counter.c.name == bindparam("_name"))
 
 
@@ -51,7 +49,7 @@ class Book:
         self._opened: dict[int, bool] = {}
         self._rows: dict[str, list[Row]] = {}
         self._upserts: dict[str, tuple[tuple[str, ...], dict[tuple[Json, ...], Row]]] = {}
-        self._later: dict[int, tuple[Update, list[Row]]] = {}
+        self._later: dict[int, tuple[Update | Insert, list[Row]]] = {}
         self._numbers: dict[str, int] = {}
 
     def keep(self, known: Iterable[Ticket]) -> None:
@@ -121,8 +119,9 @@ class Book:
         self.add(ticket_event, row)
         if before.is_open != ticket.is_open:
             self._opened[ticket.id] = ticket.is_open
-        stepped = before.state is not ticket.state or not _NOT_A_STEP.issuperset(changes)
-        version = before.version + (stepped and not opened)
+        version = before.version + raises_version(None if opened else before.state, ticket.state, changes)
+        if opened or channel != MACHINE or before.state is not ticket.state or not _NO_CLOCK.issuperset(changes):
+            self.upsert(timers, review_row(ticket.id, self.now_ns, self.now_ns), REVIEWED)
         after = replace(
             ticket, audit_seq=row["seq"], audit_hash=row["hash"], version=version, change=self.change
         )
@@ -131,9 +130,17 @@ class Book:
         return after
 
     def tell(
-        self, ticket: Ticket, kind: str, people: Iterable[str | None], content: Mapping[str, Json]
+        self,
+        ticket: Ticket,
+        kind: str,
+        people: Iterable[str | None],
+        content: Mapping[str, Json],
+        *,
+        step: str = "",
     ) -> None:
         """Queue one message about the ticket's last audit line for each channel; `people` are those it names.
+
+        `step` tells it apart where its occasion leaves no line in the ticket's audit.
 
         Its key (ticket, step, audit line, channel) is the same however often the step is computed, and has no dot:
         Standard Webhooks put dots around it.
@@ -141,7 +148,7 @@ class Book:
         named = list(dict.fromkeys(who for who in people if who))
         for channel in self._channels:
             row: Row = {
-                "key": f"{ticket.number}/{kind.partition('.')[2]}/{ticket.audit_seq}/{channel}",
+                "key": f"{ticket.number}/{step or kind.partition('.')[2]}/{ticket.audit_seq}/{channel}",
                 "ticket": ticket.id,
                 "number": ticket.number,
                 "kind": kind,
@@ -173,8 +180,8 @@ class Book:
         key = tuple(row[column.name] for column in table.primary_key)
         self._upserts.setdefault(table.name, (tuple(columns), {}))[1][key] = row
 
-    def later(self, statement: Update, values: Row) -> None:
-        """An update to run after all inserts, once for each set of values; hold the statement as a constant."""
+    def later(self, statement: Update | Insert, values: Row) -> None:
+        """What to run after all inserts, once for each set of values; hold the statement as a constant."""
         self._later.setdefault(id(statement), (statement, []))[1].append(values)
 
     def save(self) -> None:

@@ -6,7 +6,9 @@ readable and cannot be chosen any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from andon.plant import Plant
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ _ALL = (
 )
 
 CAUSES: Mapping[str, Cause] = {cause.code: cause for cause in _ALL}
+
+
+def causes_of(plant: Plant) -> Mapping[str, Cause]:
+    """The causes of a site: the 23, each as the plant document renames or retires it, then its own."""
+    own = {
+        code: replace(CAUSES.get(code, Cause(code, "", "")), zh=said.zh, en=said.en, retired=said.retired)
+        for code, said in plant.closing.causes.items()
+    }
+    return {**CAUSES, **own}
 
 
 def refuses(code: str | None, causes: Mapping[str, Cause] = CAUSES) -> str | None:

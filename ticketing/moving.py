@@ -5,22 +5,45 @@ from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, select, update
+from sqlalchemy import BindParameter, bindparam, exists, insert, select, update
 
 from ticketing.book import MACHINE, Book
 from ticketing.errors import NotOnTicket
+from ticketing.links import split_from
 from ticketing.recall import Alarm
 from ticketing.rows import headline_of_row
-from ticketing.states import Given, Step, check
-from ticketing.tables import activation, alarm, dedup_key, failure, master, occurrence, problem_link
-from ticketing.ticket import Closure, Headline, Outcome, Suggestion, Ticket, TicketState
+from ticketing.demands import Given
+from ticketing.states import Step, check
+from ticketing.tables import (
+    activation,
+    alarm,
+    dedup_key,
+    failure,
+    master,
+    merged_key,
+    occurrence,
+    problem_link,
+)
+from ticketing.ticket import Closure, Headline, Outcome, Ticket, TicketState
 from ticketing.urgency import graver, higher
 
 _FROM: BindParameter[Any] = bindparam("_from")
 _KEY: BindParameter[Any] = bindparam("_key")
 _HOLD_A_KEY = (master, occurrence, alarm, activation, failure)
 _MOVE_ALL = tuple(update(table).where(table.c.ticket == _FROM) for table in (*_HOLD_A_KEY[1:], problem_link))
-_MOVE_MASTERS = update(master).where(master.c.ticket == _FROM)
+_HELD_THERE = master.alias("there")
+_MOVE_MASTERS = (
+    update(master)
+    .where(
+        master.c.ticket == _FROM,
+        ~exists().where(_HELD_THERE.c.ticket == bindparam("_to"), _HELD_THERE.c.key == master.c.key),
+    )
+    .values(open=master.c.exclusive)
+)
+"""A key that the other ticket holds as well (`window_only`) stays: who looks it up goes on to the other ticket."""
+_NOTE_KEYS = insert(merged_key).from_select(
+    ["ticket", "key"], select(master.c.ticket, master.c.key).where(master.c.ticket == _FROM)
+)
 _MOVE_LAST = update(dedup_key).where(dedup_key.c.last_ticket == _FROM)
 _MOVE_KEY = tuple(update(table).where(table.c.ticket == _FROM, table.c.key == _KEY) for table in _HOLD_A_KEY)
 _MOVE_KEY_LINKS = update(problem_link).where(
@@ -30,8 +53,8 @@ _MOVE_KEY_LINKS = update(problem_link).where(
 _MOVE_KEY_LAST = update(dedup_key).where(dedup_key.c.key == _KEY)
 
 
-Route = Callable[[Headline, str], Suggestion]
-"""Whom routing names for a headline on a machine."""
+Route = Callable[[Ticket, str], Ticket]
+"""A ticket with whom routing names for it, and what that is done for."""
 
 
 def merge(
@@ -56,6 +79,7 @@ def merge(
         loser,
         state=state,
         sub_state=None,
+        hold=None,
         closed_ns=book.now_ns,
         closure=Closure.DUPLICATE,
         outcome=Outcome.DUPLICATE,
@@ -65,9 +89,11 @@ def merge(
         occurrence_count=0,
         alarm_active=False,
     )
-    for statement in (*_MOVE_ALL, _MOVE_MASTERS):
-        here = {"_from": loser.id, "ticket": winner.id}
-        book.later(statement, here | ({"open": True} if statement is _MOVE_MASTERS else {}))
+    here = {"_from": loser.id, "ticket": winner.id}
+    book.later(_NOTE_KEYS, {"_from": loser.id})
+    for statement in _MOVE_ALL:
+        book.later(statement, here)
+    book.later(_MOVE_MASTERS, here | {"_to": winner.id})
     book.later(_MOVE_LAST, {"_from": loser.id, "last_ticket": winner.id})
     both = _with_all_of(winner, loser)
     both = replace(both, headline=winner.headline) if as_part else both
@@ -101,10 +127,12 @@ def split(
         )
         for side in (True, False)
     }
-    new = _of_its_own(book, _with_words(ticket, moved, alarm_active=stands[True]), key, anchors[key], route)
+    new = _of_its_own(book, _with_words(ticket, moved, alarm_active=stands[True]), key, anchors[key])
+    new = route(new, "split")
     book.open(new)
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
     new = said(new, action="split", evidence=(ticket.number,))
+    split_from(book, new, ticket, by=actor, note=reason)
     old = _with_words(ticket, kept, alarm_active=stands[False])
     old = said(old, action="split_off", evidence=(new.number,))
     book.tell(new, "ticket.split", (old.assignee or "dispatch",), {"reason": old.number, "actor": actor})
@@ -127,7 +155,7 @@ def _with_all_of(winner: Ticket, loser: Ticket) -> Ticket:
     )
 
 
-def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int, route: Route) -> Ticket:
+def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int) -> Ticket:
     number = book.next_number("ticket")
     return replace(
         taken,
@@ -140,7 +168,7 @@ def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int, route: Rout
         sub_state=None,
         assignee=None,
         backup=None,
-        suggestion=route(taken.headline, taken.asset),
+        suggestion=None,
         assigned_ns=None,
         accepted_ns=None,
         reopen_count=0,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from ticketing.aftermath import settle
 from ticketing.book import Book, lock_assets
-from ticketing.states import Given
+from ticketing.demands import Given
 from ticketing.tables import master
 from ticketing.ticket import Closure, Ticket, TicketState
 

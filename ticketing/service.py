@@ -6,32 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NotRequired, TypedDict, Unpack
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine
 
 from andon.database import reading, writing
 from andon.events import Finding
 from andon.plant import Plant
 from ticketing import intake, moving
-from ticketing.aftermath import other_open_ticket, settle
-from ticketing.book import BUS, Book, lock_assets
-from ticketing.errors import (
-    KeyTaken,
-    Missing,
-    NoEdge,
-    PhotoRefused,
-    StaleVersion,
-    StepRefused,
-    TicketNotFound,
-)
-from ticketing.opening import Opening
+from ticketing.book import BUS, Book
+from ticketing.causes import causes_of
+from ticketing.closing import after_closing, after_resolving, scene_tags_of
+from ticketing.demands import Given, SignedBy, Ticks, signer_of
+from ticketing.dispatch import Dispatch
+from ticketing.errors import Missing, NoEdge, PhotoRefused, StepRefused
+from ticketing.outcomes import repaired
 from ticketing.photos import MIME, keep, picture_of
-from ticketing.states import OUTCOMES, Given, Step, Ticks, again, check, next_steps, repaired
+from ticketing.signing import check_drawn, try_code
+from ticketing.states import OUTCOMES, Step, again, next_steps
+from ticketing.stepping import (
+    CONSOLE,
+    SIGNATURE,
+    as_duplicate,
+    entitled,
+    give_up,
+    lock,
+    look,
+    take,
+)
 from ticketing.tables import Row
 from ticketing.tables import photo as photos
-from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED, Closure, Outcome, Photo, SubState, Ticket
-
-CONSOLE = "console"
 
 
 class By(TypedDict):
@@ -48,6 +51,7 @@ class GivenUp(By):
 
     reason: str
     approver: str
+    plant: Plant
     outcome: NotRequired[Outcome | None]
 
 
@@ -98,7 +102,7 @@ class Tickets:
     ) -> Ticket:
         """Give it to a named person with a named backup; routing's own suggestion needs no further reason."""
         given = Given(person=person, backup=backup, known_people=_people(plant), reason=reason)
-        return self._step(
+        return self.step(
             ticket_id,
             Step.ASSIGN,
             given,
@@ -126,7 +130,7 @@ class Tickets:
             reason=reason,
             evidence=tuple(evidence),
         )
-        return self._step(
+        return self.step(
             ticket_id,
             Step.TRANSFER,
             given,
@@ -144,7 +148,7 @@ class Tickets:
 
     def decline(self, ticket_id: int, *, reason: str, evidence: Sequence[str], **by: Unpack[By]) -> Ticket:
         """The assignee does not take it: back to dispatch, counted as a claim missed."""
-        return self._step(
+        return self.step(
             ticket_id,
             Step.DECLINE,
             Given(reason=reason, evidence=tuple(evidence)),
@@ -155,7 +159,7 @@ class Tickets:
 
     def accept(self, ticket_id: int, *, sub_state: SubState, **by: Unpack[By]) -> Ticket:
         """The assignee takes it and says how it begins."""
-        return self._step(
+        return self.step(
             ticket_id,
             Step.ACCEPT,
             Given(sub_state=sub_state),
@@ -164,17 +168,35 @@ class Tickets:
             tell=lambda t: (t.requester,),
         )
 
-    def substate(self, ticket_id: int, *, sub_state: SubState, reason: str, **by: Unpack[By]) -> Ticket:
-        """Say what the work is at now."""
-        given = Given(sub_state=sub_state, reason=reason)
-        return self._step(ticket_id, Step.SUBSTATE, given, by, lambda t: replace(t, sub_state=sub_state))
+    def substate(
+        self, ticket_id: int, *, sub_state: SubState, reason: str, evidence: Sequence[str] = (), **by: Unpack[By]
+    ) -> Ticket:
+        """Say what the work is at now; waiting for parts shows its requisitions as evidence by itself."""
+        given = Given(sub_state=sub_state, reason=reason, evidence=tuple(evidence))
+        return self.step(ticket_id, Step.SUBSTATE, given, by, lambda t: replace(t, sub_state=sub_state))
 
     def resolve(
-        self, ticket_id: int, *, summary: str, cause: str | None, same_kind: bool | None, **by: Unpack[By]
+        self,
+        ticket_id: int,
+        *,
+        summary: str,
+        cause: str | None,
+        same_kind: bool | None,
+        plant: Plant,
+        scene_tag: str | None = None,
+        **by: Unpack[By],
     ) -> Ticket:
-        """The work is done: a photo of this round, a summary, one of the 23 causes, "same kind elsewhere?"."""
-        given = Given(summary=summary, cause=cause, same_kind=same_kind)
-        return self._step(
+        """The work is done: a photo of this round, a summary, one of the site's causes, "same kind elsewhere?"."""
+        given = Given(
+            summary=summary,
+            cause=cause,
+            causes=causes_of(plant),
+            same_kind=same_kind,
+            types=plant.ticket_types,
+            scene_tag=scene_tag,
+            scene_tags=scene_tags_of(plant),
+        )
+        return self.step(
             ticket_id,
             Step.RESOLVE,
             given,
@@ -182,31 +204,60 @@ class Tickets:
             lambda t: replace(
                 t,
                 sub_state=None,
+                hold=None,
                 summary=summary.strip(),
                 cause=cause,
                 same_kind=same_kind,
+                scene_tag=scene_tag or t.scene_tag,
                 handler=by["actor"],
                 resolved_ns=by["now_ns"],
             ),
+            then=lambda book, t: after_resolving(book, t, plant),
             tell=lambda t: (t.requester or "dispatch",),
         )
 
-    def sign(self, ticket_id: int, *, ticks: Ticks, **by: Unpack[By]) -> Ticket:
-        """The second signature: three ticks of someone other than the handler, known by login."""
-        return self._step(
+    def sign(
+        self,
+        ticket_id: int,
+        *,
+        ticks: Ticks,
+        plant: Plant,
+        signed_by: SignedBy = SignedBy.LOGIN,
+        signer: str = "",
+        code: str = "",
+        **by: Unpack[By],
+    ) -> Ticket:
+        """The second signature: three ticks of someone other than the handler, known by login, by hand or by phone.
+
+        `signer` is the name of who drew a signature; `code` what was sent to the requester's phone.
+        """
+        why_not = self._try_code(ticket_id, code, by) if signed_by is SignedBy.SMS else None
+        given = Given(ticks=ticks, signed_by=signed_by, signer=signer.strip(), code_refused=why_not)
+        return self.step(
             ticket_id,
             Step.SIGN,
-            Given(ticks=ticks),
+            given,
             by,
             lambda t: replace(
-                t, signer=by["actor"], closure=Closure.SIGNED, outcome=repaired(t), closed_ns=by["now_ns"]
+                t,
+                signer=signer_of(t, replace(given, actor=by["actor"])),
+                signed_by=str(signed_by),
+                closure=Closure.SIGNED,
+                outcome=repaired(t),
+                closed_ns=by["now_ns"],
             ),
+            then=lambda book, t: after_closing(book, t, plant),
             tell=lambda t: (t.assignee,),
         )
 
+    def _try_code(self, ticket_id: int, code: str, by: By) -> str | None:
+        """Whether it is the code that was sent; a transaction of its own, so that a wrong try stays counted."""
+        with self.transaction(by["now_ns"]) as book:
+            return try_code(book, look(book, by["expected_version"], ticket_id), code)
+
     def reject(self, ticket_id: int, *, reason: str, evidence: Sequence[str], **by: Unpack[By]) -> Ticket:
         """The signature is refused: the work goes on; no repeat failure of the machine."""
-        return self._step(
+        return self.step(
             ticket_id,
             Step.REJECT,
             Given(reason=reason, evidence=tuple(evidence)),
@@ -217,49 +268,35 @@ class Tickets:
 
     def close_unsigned(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """A supervisor closes what nobody signs; it stays marked as not confirmed."""
-        return self._give_up(ticket_id, Step.CLOSE_UNSIGNED, Closure.UNSIGNED, why)
+        return self._give_up(ticket_id, Step.CLOSE_UNSIGNED, why)
 
     def cancel(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """Nothing needs to be done."""
-        return self._give_up(ticket_id, Step.CANCEL, Closure.CANCELLED, why)
+        return self._give_up(ticket_id, Step.CANCEL, why)
 
     def false_alarm(self, ticket_id: int, **why: Unpack[GivenUp]) -> Ticket:
         """There was no fault; an RCA that rests on it is flagged for review."""
-        return self._give_up(ticket_id, Step.FALSE_ALARM, Closure.FALSE_ALARM, why)
+        return self._give_up(ticket_id, Step.FALSE_ALARM, why)
 
     def relearn(self, ticket_id: int, *, note: str = "", **by: Unpack[By]) -> Ticket:
         """Accept what the closure proposes: what was done is declared, and the baseline learned anew."""
-        return self._step(ticket_id, Step.RELEARN, Given(reason=note), by, lambda t: replace(t, relearn=True))
+        return self.step(ticket_id, Step.RELEARN, Given(reason=note), by, lambda t: replace(t, relearn=True))
 
     def keep_baseline(self, ticket_id: int, *, reason: str, **by: Unpack[By]) -> Ticket:
         """Decline what the closure proposes: the component goes on being judged by what was learned before."""
         given = Given(reason=reason)
-        return self._step(ticket_id, Step.KEEP_BASELINE, given, by, lambda t: replace(t, relearn=False))
+        return self.step(ticket_id, Step.KEEP_BASELINE, given, by, lambda t: replace(t, relearn=False))
 
-    def duplicate(self, ticket_id: int, *, of: int, reason: str, approver: str, **by: Unpack[By]) -> Ticket:
+    def duplicate(self, ticket_id: int, *, of: int, **why: Unpack[GivenUp]) -> Ticket:
         """Merge it into another ticket that is worked on, which takes over its keys and occurrences; gives the closed one."""
-        with writing(self._engine) as conn:
-            book = self._look(conn, by, ticket_id, of)
-            ticket, winner = book.ticket(ticket_id), book.ticket(of)
-            if winner.state not in UNRESOLVED:
-                raise StepRefused(Step.DUPLICATE, ticket.state, [Missing("master", f"is_{winner.state}")])
-            closed, _ = moving.merge(
-                book,
-                ticket,
-                winner,
-                reason=reason,
-                approver=approver,
-                actor=by["actor"],
-                channel=by.get("channel", CONSOLE),
-            )
-            book.save()
-        return closed
+        with self.transaction(why["now_ns"]) as book:
+            ticket = look(book, why["expected_version"], ticket_id, of)
+            return as_duplicate(book, ticket, of, _giving_up(why), channel=why.get("channel", CONSOLE))
 
     def split(self, ticket_id: int, *, key: str, plant: Plant, reason: str, **by: Unpack[By]) -> Ticket:
         """Take one cause off a ticket for good, into a ticket of its own; gives the new one."""
-        with writing(self._engine) as conn:
-            book = self._look(conn, by, ticket_id)
-            ticket = book.ticket(ticket_id)
+        with self.transaction(by["now_ns"]) as book:
+            ticket = look(book, by["expected_version"], ticket_id)
             if ticket.state not in UNRESOLVED:
                 raise NoEdge(ticket.state, "split", tuple(next_steps(ticket, Given())))
             if not reason.strip():
@@ -268,22 +305,30 @@ class Tickets:
                 book,
                 ticket,
                 key,
-                route=Opening(book, plant).suggestion,
+                route=Dispatch(book, plant).decide,
                 reason=reason,
                 actor=by["actor"],
                 channel=by.get("channel", CONSOLE),
             )
-            book.save()
         return new
 
     def reopen(
-        self, ticket_id: int, *, reason: str, evidence: Sequence[str], approver: str, **by: Unpack[By]
+        self, ticket_id: int, *, reason: str, evidence: Sequence[str], plant: Plant, **by: Unpack[By]
     ) -> Ticket:
-        """A closed ticket goes on; KeyTaken if another one is open for its cause."""
-        return self._step(
+        """A closed ticket goes on: soon after closing for anybody, later for an administrator.
+
+        KeyTaken if another one is open for its cause.
+        """
+        given = Given(
+            reason=reason,
+            evidence=tuple(evidence),
+            administrators=entitled(plant, plant.closing.administrators),
+            reopen_within_min=plant.closing.reopen_within_min,
+        )
+        return self.step(
             ticket_id,
             Step.REOPEN,
-            Given(reason=reason, evidence=tuple(evidence), approver=approver),
+            given,
             by,
             lambda t: again(t, t.state),
             tell=lambda t: (t.assignee or "dispatch", t.backup),
@@ -293,15 +338,12 @@ class Tickets:
         self, ticket_id: int, *, text: str, actor: str, now_ns: int, channel: str = CONSOLE
     ) -> Ticket:
         """Put a remark on record."""
-        with writing(self._engine) as conn:
-            book = Book(conn, now_ns, self._channels)
-            self._lock(conn, ticket_id)
+        with self.transaction(now_ns) as book:
+            lock(book.conn, ticket_id)
             ticket = book.ticket(ticket_id)
             if not text.strip():
                 raise StepRefused("comment", ticket.state, [Missing("text")])
-            ticket = book.record(ticket, action="comment", actor=actor, channel=channel, reason=text.strip())
-            book.save()
-        return ticket
+            return book.record(ticket, action="comment", actor=actor, channel=channel, reason=text.strip())
 
     def add_photo(
         self,
@@ -317,10 +359,11 @@ class Tickets:
         if self._photos is None:
             raise PhotoRefused("photo_no_folder", "no folder for photos is configured")
         picture = picture_of(body)
+        if stage == SIGNATURE:
+            check_drawn(picture.body)
         keep(picture, self._photos)  # before the row: a row never names bytes that are not there
-        with writing(self._engine) as conn:
-            book = Book(conn, now_ns, self._channels)
-            self._lock(conn, ticket_id)
+        with self.transaction(now_ns) as book:
+            lock(book.conn, ticket_id)
             ticket = book.ticket(ticket_id)
             kept = Photo(
                 ticket=ticket_id,
@@ -335,29 +378,20 @@ class Tickets:
                 cycle=ticket.reopen_count,
             )
             book.upsert(photos, _photo_row(kept), ())
-            book.record(ticket, action="photo", actor=actor, channel=channel, evidence=(kept.sha256,))
-            book.save()
+            action = SIGNATURE if stage == SIGNATURE else "photo"
+            book.record(ticket, action=action, actor=actor, channel=channel, evidence=(kept.sha256,))
         return kept
 
-    def _give_up(self, ticket_id: int, step: Step, closure: Closure, why: GivenUp) -> Ticket:
-        return self._step(
-            ticket_id,
-            step,
-            Given(reason=why["reason"], approver=why["approver"]),
-            why,
-            lambda t: replace(
-                t,
-                sub_state=None,
-                closure=closure,
-                closure_note=why["reason"],
-                outcome=why.get("outcome", OUTCOMES[step][0]) if step in OUTCOMES else repaired(t),
-                approver=why["approver"],
-                closed_ns=why["now_ns"],
-            ),
-            tell=lambda t: (t.assignee, t.requester),
-        )
+    def _give_up(self, ticket_id: int, step: Step, why: GivenUp) -> Ticket:
+        with self.transaction(why["now_ns"]) as book:
+            ticket = look(book, why["expected_version"], ticket_id)
+            outcome = why.get("outcome", OUTCOMES[step][0]) if step in OUTCOMES else None
+            channel = why.get("channel", CONSOLE)
+            closed = give_up(book, ticket, step, _giving_up(why), outcome, channel=channel)
+            after_closing(book, closed, why["plant"])
+        return closed
 
-    def _step(
+    def step(
         self,
         ticket_id: int,
         step: Step,
@@ -366,52 +400,25 @@ class Tickets:
         change: Callable[[Ticket], Ticket],
         *,
         tell: Callable[[Ticket], Iterable[str | None]] = lambda _: (),
+        then: Callable[[Book, Ticket], None] = lambda _, __: None,
+        codes: Callable[[Ticket], frozenset[str]] = lambda _: frozenset(),
     ) -> Ticket:
-        """Lock, look, check the edge's demands, change, put on record, tell: the way of every step."""
-        with writing(self._engine) as conn:
-            book = self._look(conn, by, ticket_id)
-            before = book.ticket(ticket_id)
-            given = replace(given, actor=by["actor"], photos=_photos_of_this_round(conn, before))
-            state = check(before, step, given)
-            taken = other_open_ticket(conn, before) if step is Step.REOPEN else None
-            if taken is not None:
-                raise KeyTaken(ticket_id, taken)
-            after = book.record(
-                change(replace(before, state=state)),
-                action=step,
-                actor=by["actor"],
-                channel=by.get("channel", CONSOLE),
-                reason=given.reason or _scores(before, given),
-                evidence=given.evidence,
-            )
-            settle(book, before, after, given)
-            said = {"reason": given.reason, "actor": by["actor"], "photos": _shown(conn, before, step)}
-            book.tell(after, f"ticket.{step}", tell(after), said)
-            book.save()
+        """Lock, look, take the step, and do what follows from it: the way of every step."""
+        with self.transaction(by["now_ns"]) as book:
+            before = look(book, by["expected_version"], ticket_id)
+            given = replace(given, actor=by["actor"], codes=codes(before))
+            after = take(book, before, step, given, change, channel=by.get("channel", CONSOLE), tell=tell)
+            then(book, after)
         return after
 
-    def _look(self, conn: Connection, by: By, ticket_id: int, *others: int) -> Book:
-        """A book on the locked tickets; StaleVersion if the first has moved on since the caller looked."""
-        self._lock(conn, ticket_id, *others)
-        book = Book(conn, by["now_ns"], self._channels)
-        actual = book.ticket(ticket_id).version
-        if actual != by["expected_version"]:
-            raise StaleVersion(ticket_id, expected=by["expected_version"], actual=actual)
-        return book
 
-    def _lock(self, conn: Connection, *ticket_ids: int) -> None:
-        chosen = select(tickets.c.id, tickets.c.asset).where(tickets.c.id.in_(ticket_ids))
-        found = {row.id: row.asset for row in conn.execute(chosen)}
-        for ticket_id in ticket_ids:
-            if ticket_id not in found:
-                raise TicketNotFound(ticket_id)
-        lock_assets(conn, found.values())
-
-
-def _scores(ticket: Ticket, given: Given) -> str:
-    """The reason that routing gives for the person it suggests."""
-    chosen = ticket.suggestion
-    return f"routing/{chosen.rule}" if chosen and given.person and given.person == chosen.person else ""
+def _giving_up(why: GivenUp) -> Given:
+    return Given(
+        actor=why["actor"],
+        reason=why["reason"],
+        approver=why["approver"],
+        approvers=entitled(why["plant"], why["plant"].closing.approvers),
+    )
 
 
 def _people(plant: Plant) -> frozenset[str]:
@@ -420,16 +427,3 @@ def _people(plant: Plant) -> frozenset[str]:
 
 def _photo_row(photo: Photo) -> Row:
     return {column.name: getattr(photo, column.name) for column in photos.columns}
-
-
-def _shown(conn: Connection, ticket: Ticket, step: Step) -> list[str]:
-    """The photos that tell what was done, oldest first: those of the round that ends."""
-    if step is not Step.RESOLVE:
-        return []
-    taken = select(photos.c.sha256).where(photos.c.ticket == ticket.id, photos.c.cycle == ticket.reopen_count)
-    return list(conn.execute(taken.order_by(photos.c.at_ns, photos.c.sha256)).scalars())
-
-
-def _photos_of_this_round(conn: Connection, ticket: Ticket) -> int:
-    taken = select(func.count()).where(photos.c.ticket == ticket.id, photos.c.cycle == ticket.reopen_count)
-    return conn.execute(taken).scalar_one()

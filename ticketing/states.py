@@ -3,12 +3,11 @@
 `EDGES` is the whole of it. `check` says where a step leads, or raises what is missing.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
-from andon.events import Declared, Family
-from ticketing.causes import CAUSES, refuses
+from ticketing.demands import CHECKS, Demand, Given
 from ticketing.errors import Missing, NoEdge, StepRefused
 from ticketing.ticket import Outcome, SubState, Ticket, TicketState
 
@@ -22,7 +21,11 @@ class Step(StrEnum):
     TRANSFER = "transfer"
     DECLINE = "decline"
     ACCEPT = "accept"
+    DEPART = "depart"
+    ARRIVE = "arrive"
     SUBSTATE = "substate"
+    HOLD = "hold"
+    RESUME = "resume"
     RESOLVE = "resolve"
     SIGN = "sign"
     CLOSE_UNSIGNED = "close_unsigned"
@@ -34,57 +37,7 @@ class Step(StrEnum):
     FALSE_ALARM = "false_alarm"
     RELEARN = "relearn"
     KEEP_BASELINE = "keep_baseline"
-
-
-class Demand(StrEnum):
-    """What a step is refused without."""
-
-    PERSON = "person"
-    BACKUP = "backup"
-    REASON = "reason"
-    EVIDENCE = "evidence"
-    ASSIGNEE_ACCEPTS = "assignee_accepts"
-    SUB_STATE = "sub_state"
-    PHOTO = "photo"
-    SUMMARY = "summary"
-    CAUSE = "cause"
-    SAME_KIND = "same_kind"
-    THREE_TICKS = "three_ticks"
-    OTHER_SIGNER = "other_signer"
-    APPROVER = "approver"
-    MASTER = "master"
-    WAS_ASSIGNED = "was_assigned"
-    NEVER_ASSIGNED = "never_assigned"
-    PROPOSAL = "proposal"
-
-
-@dataclass(frozen=True, slots=True)
-class Ticks:
-    """The three ticks of the requester at the sign-off (rule 46)."""
-
-    solved: bool = False
-    no_derived_risk: bool = False
-    no_further_support: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What comes with a step. `photos` counts those taken since the ticket was last reopened."""
-
-    actor: str = ""
-    person: str = ""
-    backup: str = ""
-    known_people: frozenset[str] | None = None
-    reason: str = ""
-    evidence: tuple[str, ...] = ()
-    sub_state: SubState | None = None
-    photos: int = 0
-    summary: str = ""
-    cause: str | None = None
-    same_kind: bool | None = None
-    ticks: Ticks = Ticks()
-    approver: str = ""
-    master: int | None = None
+    ARCHIVE = "archive"
 
 
 _BACK = frozenset({Demand.REASON, Demand.EVIDENCE})
@@ -100,30 +53,44 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
     (PENDING, CLOSED): _GIVE_UP,
     (ASSIGNED, PENDING): {Step.DECLINE: _BACK},
     (ASSIGNED, ASSIGNED): {Step.TRANSFER: _DISPATCH | _BACK},
-    (ASSIGNED, IN_PROGRESS): {Step.ACCEPT: frozenset({Demand.ASSIGNEE_ACCEPTS, Demand.SUB_STATE})},
+    (ASSIGNED, IN_PROGRESS): {
+        Step.ACCEPT: frozenset({Demand.ASSIGNEE_ACCEPTS, Demand.SUB_STATE, Demand.REQUISITION})
+    },
     (ASSIGNED, CLOSED): _GIVE_UP,
     (IN_PROGRESS, ASSIGNED): {Step.TRANSFER: _DISPATCH | _BACK},
-    (IN_PROGRESS, IN_PROGRESS): {Step.SUBSTATE: frozenset({Demand.SUB_STATE, Demand.REASON})},
+    (IN_PROGRESS, IN_PROGRESS): {
+        Step.DEPART: frozenset({Demand.AT_WORK}),
+        Step.ARRIVE: frozenset({Demand.AT_WORK, Demand.ARRIVAL}),
+        Step.SUBSTATE: _BACK | {Demand.SUB_STATE, Demand.REQUISITION},
+        Step.HOLD: _BACK | {Demand.HOLD},
+        Step.RESUME: frozenset({Demand.REASON, Demand.ON_HOLD}),
+    },
     (IN_PROGRESS, RESOLVED): {
-        Step.RESOLVE: frozenset({Demand.PHOTO, Demand.SUMMARY, Demand.CAUSE, Demand.SAME_KIND})
+        Step.RESOLVE: frozenset(
+            {
+                *(Demand.PHOTO, Demand.SUMMARY, Demand.CAUSE, Demand.SAME_KIND),
+                *(Demand.FIELDS, Demand.NO_REQUISITION, Demand.SCENE_TAG),
+            }
+        )
     },
     (IN_PROGRESS, CLOSED): _GIVE_UP,
     (RESOLVED, IN_PROGRESS): {Step.REJECT: _BACK, Step.FAIL_AGAIN: _BACK},
     (RESOLVED, CLOSED): {
-        Step.SIGN: frozenset({Demand.THREE_TICKS, Demand.OTHER_SIGNER}),
+        Step.SIGN: frozenset({Demand.THREE_TICKS, Demand.SIGNATURE, Demand.OTHER_SIGNER}),
         Step.CLOSE_UNSIGNED: frozenset({Demand.REASON, Demand.APPROVER}),
     },
     (CLOSED, CLOSED): {
         Step.RELEARN: frozenset({Demand.PROPOSAL}),
         Step.KEEP_BASELINE: frozenset({Demand.PROPOSAL, Demand.REASON}),
+        Step.ARCHIVE: frozenset({Demand.SCENE_TAG, Demand.NOT_ARCHIVED}),
     },
     (CLOSED, PENDING): {
         Step.FAIL_AGAIN: _BACK | {Demand.NEVER_ASSIGNED},
-        Step.REOPEN: _BACK | {Demand.APPROVER, Demand.NEVER_ASSIGNED},
+        Step.REOPEN: _BACK | {Demand.ADMINISTRATOR, Demand.NEVER_ASSIGNED},
     },
     (CLOSED, IN_PROGRESS): {
         Step.FAIL_AGAIN: _BACK | {Demand.WAS_ASSIGNED},
-        Step.REOPEN: _BACK | {Demand.APPROVER, Demand.WAS_ASSIGNED},
+        Step.REOPEN: _BACK | {Demand.ADMINISTRATOR, Demand.WAS_ASSIGNED},
     },
 }
 """(from, to) -> step -> demands. A pair that is not here is no edge."""
@@ -134,98 +101,11 @@ OUTCOMES: Mapping[Step, tuple[Outcome | None, ...]] = {
 }
 """What a ticket that is given up can have been; the first where nothing is said. None is no label at all."""
 
-_LEARNED = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE})
-_PROPOSES = {
-    Outcome.FIXED: Declared.REPAIR,
-    Outcome.OPERATING_CHANGE: Declared.OPERATING_CHANGE,
-}
+NEED_APPROVAL = (Step.CANCEL, Step.FALSE_ALARM, Step.DUPLICATE, Step.CLOSE_UNSIGNED)
+"""Ways to close a ticket without a repair or a signature: one asks, and another whose role it is grants it."""
 
-
-def repaired(ticket: Ticket) -> Outcome:
-    """What a ticket that was worked on turned out to be: its root cause may say that nothing was wrong."""
-    cause = CAUSES.get(ticket.cause or "")
-    return Outcome.FALSE_ALARM if cause is not None and cause.tunes else Outcome.FIXED
-
-
-def proposed(ticket: Ticket) -> Declared | None:
-    """What closing it proposes to declare, so that the component's baseline is learned anew (law 6); None: nothing."""
-    if ticket.is_open or ticket.outcome is None or ticket.headline.family not in _LEARNED:
-        return None
-    return _PROPOSES.get(ticket.outcome)
-
-
-def _named(who: str, known: frozenset[str] | None) -> str | None:
-    if not who.strip():
-        return "absent"
-    return "unknown" if known is not None and who not in known else None
-
-
-def _backup(_ticket: Ticket, given: Given) -> str | None:
-    if given.backup and given.backup == given.person:
-        return "same_as_person"
-    return _named(given.backup, given.known_people)
-
-
-def _reason(ticket: Ticket, given: Given) -> str | None:
-    """The planner's words; the scores of routing are reason enough where its suggestion is taken."""
-    suggested = ticket.suggestion.person if ticket.suggestion else None
-    if given.reason.strip() or (given.person and given.person == suggested):
-        return None
-    return "absent"
-
-
-def _ticks(_ticket: Ticket, given: Given) -> str | None:
-    t = given.ticks
-    return None if t.solved and t.no_derived_risk and t.no_further_support else "not_all_three"
-
-
-def _other_signer(ticket: Ticket, given: Given) -> str | None:
-    if not given.actor:
-        return "absent"
-    return "is_handler" if given.actor in {ticket.handler, ticket.assignee} else None
-
-
-def _assignee_accepts(ticket: Ticket, given: Given) -> str | None:
-    return None if given.actor and given.actor == ticket.assignee else "not_the_assignee"
-
-
-def _master(ticket: Ticket, given: Given) -> str | None:
-    if given.master is None:
-        return "absent"
-    return "itself" if given.master == ticket.id else None
-
-
-def _proposal(ticket: Ticket, _given: Given) -> str | None:
-    if proposed(ticket) is None:
-        return "absent"
-    return None if ticket.relearn is None else "answered"
-
-
-def _unless(met: bool) -> str | None:
-    return None if met else "absent"
-
-
-CHECKS: Mapping[Demand, Callable[[Ticket, Given], str | None]] = {
-    Demand.PERSON: lambda _, given: _named(given.person, given.known_people),
-    Demand.BACKUP: _backup,
-    Demand.REASON: _reason,
-    Demand.EVIDENCE: lambda _, given: _unless(any(e.strip() for e in given.evidence)),
-    Demand.ASSIGNEE_ACCEPTS: _assignee_accepts,
-    Demand.SUB_STATE: lambda _, given: _unless(given.sub_state is not None),
-    Demand.PHOTO: lambda _, given: _unless(given.photos > 0),
-    Demand.SUMMARY: lambda _, given: _unless(bool(given.summary.strip())),
-    Demand.CAUSE: lambda _, given: refuses(given.cause),
-    Demand.SAME_KIND: lambda _, given: _unless(given.same_kind is not None),
-    Demand.THREE_TICKS: _ticks,
-    Demand.OTHER_SIGNER: _other_signer,
-    Demand.APPROVER: lambda _, given: _unless(bool(given.approver.strip())),
-    Demand.MASTER: _master,
-    Demand.WAS_ASSIGNED: lambda ticket, _: _unless(ticket.assignee is not None),
-    Demand.NEVER_ASSIGNED: lambda ticket, _: _unless(ticket.assignee is None),
-    Demand.PROPOSAL: _proposal,
-}
-"""What each demand looks at; None if it is met, else why not."""
-
+_MOOT = frozenset({Demand.PROPOSAL, Demand.ON_HOLD, Demand.NOT_ARCHIVED})
+"""Where one of these is not met, there is nothing to do, rather than something missing."""
 
 def steps_between(from_state: TicketState, to_state: TicketState) -> Mapping[Step, frozenset[Demand]]:
     """The steps of that edge with their demands; NoEdge, naming where one can go, if there is none."""
@@ -268,12 +148,12 @@ def check(ticket: Ticket, step: Step, given: Given) -> TicketState:
 def next_steps(ticket: Ticket, given: Given) -> Mapping[Step, tuple[Missing, ...]]:
     """Every step that can be taken from here, each with what is still missing: the page's checklist.
 
-    Where nothing is proposed, there is nothing to answer.
+    What is moot is left out: there is no proposal to answer, no hold to end, nothing left to archive.
     """
     possible = [step for (source, _), steps in EDGES.items() if source is ticket.state for step in steps]
     unmet = {step: lacks(ticket, step, given) for step in possible if step is not Step.FAIL_AGAIN}
     return {
-        step: missing for step, missing in unmet.items() if Demand.PROPOSAL not in {m.demand for m in missing}
+        step: missing for step, missing in unmet.items() if _MOOT.isdisjoint(m.demand for m in missing)
     }
 
 
@@ -286,10 +166,14 @@ def again(ticket: Ticket, state: TicketState) -> Ticket:
         ticket,
         state=state,
         sub_state=SubState.SITE_SURVEY if state is IN_PROGRESS else None,
+        hold=None,
+        arrived_ns=None,
         resolved_ns=None,
         closed_ns=None,
         handler=None,
         signer=None,
+        signed_by=None,
+        archived_ns=None,
         summary="",
         cause=None,
         same_kind=None,

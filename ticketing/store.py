@@ -12,19 +12,28 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from andon.events import Declared, Json, Priority
+from ticketing import approvals, obligations, ratings, requisitions
 from ticketing import tables as t
+from ticketing.approvals import Approval
 from ticketing.audit import Responsibility, responsibility
 from ticketing.errors import Missing, TicketNotFound
-from ticketing.rows import event_of, occurrence_of, photo_of, problem_link_of, problem_of, ticket_of
-from ticketing.states import Given, Step, next_steps, proposed
+from ticketing.problem import Problem, ProblemState
+from ticketing.problem_store import of_ticket as problems_of_ticket
+from ticketing.problem_store import problem, problems
+from ticketing.nodes import Node, nodes
+from ticketing.obligations import Obligation
+from ticketing.ratings import Rating
+from ticketing.requisitions import Requisition
+from ticketing.rows import event_of, occurrence_of, photo_of, ticket_of
+from ticketing.demands import Given
+from ticketing.outcomes import proposed
+from ticketing.states import Step, next_steps
+from ticketing.stepping import known
 from ticketing.tables import metadata
 from ticketing.ticket import (
     FoldRule,
     Occurrence,
     Photo,
-    Problem,
-    ProblemLink,
-    ProblemState,
     Ticket,
     TicketEvent,
     TicketState,
@@ -174,9 +183,15 @@ class TicketDetail:
     photos: tuple[Photo, ...]
     problems: tuple[Problem, ...]
     keys: tuple[HeldKey, ...]
+    given: Given
     next_steps: Mapping[Step, tuple[Missing, ...]]
     proposal: Declared | None
     recurrences: tuple[Ticket, ...] = field(default=())
+    nodes: tuple[Node, ...] = ()
+    requisitions: tuple[Requisition, ...] = ()
+    approval: Approval | None = None
+    obligations: tuple[Obligation, ...] = ()
+    rating: Rating | None = None
 
 
 def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetail:
@@ -190,8 +205,7 @@ def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetai
     photos = select(t.photo).where(t.photo.c.ticket == ticket_id).order_by(t.photo.c.at_ns, t.photo.c.sha256)
     taken = tuple(photo_of(line) for line in conn.execute(photos).mappings())
     again = select(t.ticket).where(t.ticket.c.recurrence_of == ticket_id).order_by(t.ticket.c.id)
-    of_ticket = select(t.problem_link.c.problem).where(t.problem_link.c.ticket == ticket_id)
-    this_round = sum(photo.cycle == found.reopen_count for photo in taken)
+    given = known(conn, found, Given())
     return TicketDetail(
         ticket=found,
         occurrences=occurrences(conn, ticket_id, limit=limit),
@@ -199,11 +213,17 @@ def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetai
         events=said,
         responsibility=responsibility(said),
         photos=taken,
-        problems=_problems(conn, select(t.problem).where(t.problem.c.id.in_(of_ticket))),
+        problems=problems_of_ticket(conn, ticket_id),
         keys=_keys(conn, ticket_id),
-        next_steps=next_steps(found, Given(photos=this_round)),
+        given=given,
+        next_steps=next_steps(found, given),
         proposal=proposed(found) if found.relearn is None else None,
         recurrences=tuple(ticket_of(line) for line in conn.execute(again).mappings()),
+        nodes=nodes(said),
+        requisitions=requisitions.of_ticket(conn, ticket_id),
+        approval=approvals.pending_of(conn, ticket_id),
+        obligations=obligations.of_ticket(conn, ticket_id),
+        rating=ratings.of_round(conn, found),
     )
 
 
@@ -263,33 +283,6 @@ def _keys(conn: Connection, ticket_id: int) -> tuple[HeldKey, ...]:
         HeldKey(row.key, msgspec.json.decode(row.inputs, type=dict[str, str]), row.anchor_ns)
         for row in conn.execute(held)
     )
-
-
-def problems(
-    conn: Connection, *, state: ProblemState | None = None, asset: str = "", limit: int = 200
-) -> tuple[Problem, ...]:
-    """Root-cause tasks with what they rest on, newest first."""
-    wanted = select(t.problem).order_by(t.problem.c.id.desc()).limit(limit)
-    if state is not None:
-        wanted = wanted.where(t.problem.c.state == state)
-    if asset:
-        wanted = wanted.where(t.problem.c.asset == asset)
-    return _problems(conn, wanted)
-
-
-def problem(conn: Connection, problem_id: int) -> Problem | None:
-    """One root-cause task; None if there is none of that id."""
-    return next(iter(_problems(conn, select(t.problem).where(t.problem.c.id == problem_id))), None)
-
-
-def _problems(conn: Connection, wanted: Select[Any]) -> tuple[Problem, ...]:
-    rows = conn.execute(wanted).mappings().all()
-    links: dict[int, list[ProblemLink]] = {row["id"]: [] for row in rows}
-    of_these = select(t.problem_link).where(t.problem_link.c.problem.in_(list(links)))
-    ordered = of_these.order_by(t.problem_link.c.at_ns, t.problem_link.c.failure)
-    for row in conn.execute(ordered).mappings():
-        links[row["problem"]].append(problem_link_of(row))
-    return tuple(problem_of(row, tuple(links[row["id"]])) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from api.visit import Visit
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
+from ticketing.demands import Demand
 from ticketing.errors import Missing
-from ticketing.states import EDGES, Demand, Given, Step, next_steps
+from ticketing.states import EDGES, Step, next_steps
 from ticketing.ticket import Suggestion, Ticket, TicketState
 
 MAIN: Mapping[TicketState, Step] = {

@@ -277,7 +277,13 @@ def test_threads_that_settle_the_same_ticket_are_told_apart_by_its_version(store
     def cancel(who: int) -> str:
         try:
             story.tickets.cancel(
-                1, reason=f"r{who}", approver="chen", actor="chen", now_ns=START, expected_version=1
+                1,
+                reason=f"r{who}",
+                approver="chen",
+                plant=story.plant,
+                actor="chen",
+                now_ns=START,
+                expected_version=1,
             )
         except Exception as error:  # noqa: BLE001 - the answer is what is looked at
             return str(getattr(error, "code", error))

@@ -18,7 +18,7 @@ from andon.events import SECOND_NS, Action, Family, Finding, Number, Origin
 from andon.plant import Asset, Person, Plant
 from ticketing import store
 from ticketing.service import Tickets
-from ticketing.states import Ticks
+from ticketing.demands import Ticks
 from ticketing.tables import activation, master, metadata
 from ticketing.ticket import SubState, Ticket
 
@@ -263,6 +263,7 @@ class Moment:
             summary="outer ring replaced",
             cause=cause,
             same_kind=False,
+            plant=self.story.plant,
             actor=who,
             now_ns=now_ns,
             expected_version=ticket.version,
@@ -274,6 +275,7 @@ class Moment:
         self.story.tickets.sign(
             number,
             ticks=ALL_TICKED,
+            plant=self.story.plant,
             actor=who,
             now_ns=self.at_ns,
             expected_version=self.story.ticket(number).version,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.scenario.story import ALL_TICKED, photo, time_of
 from ticketing.errors import KeyTaken, NoEdge, NotOnTicket, StaleVersion, StepRefused, TicketNotFound
-from ticketing.states import Ticks
+from ticketing.demands import Ticks
 from ticketing.ticket import Closure, SubState, TicketState
 
 PENDING, ASSIGNED, IN_PROGRESS, RESOLVED, CLOSED = TicketState
@@ -53,13 +53,19 @@ class TestPeople:
             plant.tickets.sign(
                 1,
                 ticks=Ticks(True, True, False),
+                plant=plant.plant,
                 actor="chen",
                 now_ns=1,
                 expected_version=before.ticket.version,
             )
         with pytest.raises(StepRefused):
             plant.tickets.sign(
-                1, ticks=ALL_TICKED, actor="zhang", now_ns=1, expected_version=before.ticket.version
+                1,
+                ticks=ALL_TICKED,
+                plant=plant.plant,
+                actor="zhang",
+                now_ns=1,
+                expected_version=before.ticket.version,
             )
         assert plant.detail(1) == before
 
@@ -75,7 +81,7 @@ class TestPeople:
             now_ns=time_of("10:01"),
             expected_version=1,
         )
-        assert plant.detail(1).events[-1].reason == "routing/lightest"
+        assert plant.detail(1).events[-1].reason == "routing/best"
 
     def test_who_declines_sends_it_back_and_it_is_counted(self, plant):
         plant.at("10:00").stops("M7", "E1")
@@ -117,8 +123,9 @@ class TestPeople:
         )
         plant.tickets.substate(
             1,
-            sub_state=SubState.PARTS_ALLOCATION,
-            reason="seal kit",
+            sub_state=SubState.SITE_SURVEY,
+            reason="the log shows nothing",
+            evidence=("log of the drive",),
             actor="zhang",
             now_ns=now_ns,
             expected_version=3,
@@ -146,7 +153,13 @@ class TestPeople:
         plant.at("10:00").stops("M7", "E1")
         plant.at("11:00").repairs(1)
         closed = plant.tickets.close_unsigned(
-            1, reason="site closed", approver="chen", actor="chen", now_ns=1, expected_version=4
+            1,
+            reason="site closed",
+            approver="chen",
+            plant=plant.plant,
+            actor="chen",
+            now_ns=1,
+            expected_version=4,
         )
         assert (closed.closure, closed.signer, closed.approver) == (Closure.UNSIGNED, None, "chen")
 
@@ -177,6 +190,7 @@ class TestMergeAndSplit:
             of=of,
             reason="one cause",
             approver="chen",
+            plant=plant.plant,
             actor="chen",
             now_ns=time_of("10:30"),
             expected_version=plant.ticket(number).version,
@@ -201,7 +215,13 @@ class TestMergeAndSplit:
         self.duplicate(plant, 2, 1)
         with pytest.raises(KeyTaken):
             plant.tickets.reopen(
-                2, reason="r", evidence=("e",), approver="chen", actor="chen", now_ns=1, expected_version=2
+                2,
+                reason="r",
+                evidence=("e",),
+                plant=plant.plant,
+                actor="chen",
+                now_ns=time_of("10:35"),
+                expected_version=2,
             )
 
     def split(self, plant, number: int, component: str):

@@ -73,7 +73,7 @@ class TestRepeats:
         plant.at("Mon 10:00").stops("M7", "E1")
         plant.at("Mon 11:00").runs("M7")
         plant.at("Tue 10:00").stops("M7", "E2").expects(problems=1)
-        false = {"reason": "sensor", "approver": "chen", "actor": "chen"}
+        false = {"reason": "sensor", "approver": "chen", "plant": plant.plant, "actor": "chen"}
         plant.tickets.false_alarm(1, now_ns=time_of("Tue 11:00"), expected_version=1, **false)
         assert plant.problems()[0].review == "false_alarm"
         plant.at("Mon 10:00").stops("M8", "E1")

@@ -185,6 +185,7 @@ class TestReopening:
                 summary="again",
                 cause="3.4",
                 same_kind=False,
+                plant=plant.plant,
                 actor="zhang",
                 now_ns=time_of("12:00"),
                 expected_version=plant.ticket(1).version,
@@ -203,7 +204,13 @@ class TestReopening:
     def test_a_cancelled_ticket_that_nobody_had_goes_back_to_dispatch(self, plant):
         plant.at("10:00").stops("M7", "E1")
         plant.tickets.cancel(
-            1, reason="test run", approver="chen", actor="chen", now_ns=time_of("10:05"), expected_version=1
+            1,
+            reason="test run",
+            approver="chen",
+            plant=plant.plant,
+            actor="chen",
+            now_ns=time_of("10:05"),
+            expected_version=1,
         )
         plant.at("10:07").stops("M7", "E1").expects(tickets=1, pending_dispatch=1)
 
@@ -211,7 +218,7 @@ class TestReopening:
         plant.at("Mon 10:00").stops("M7", "E1")
         plant.at("Mon 11:00").repairs(1).signs(1)
         plant.at("Mon 12:00").stops("M7", "E1").expects(tickets=2)
-        again = {"reason": "wrong", "evidence": ("note",), "approver": "chen", "actor": "chen"}
+        again = {"reason": "wrong", "evidence": ("note",), "plant": plant.plant, "actor": "chen"}
         with pytest.raises(KeyTaken) as refused:
             plant.tickets.reopen(
                 1, now_ns=time_of("Mon 13:00"), expected_version=plant.ticket(1).version, **again

@@ -80,6 +80,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> VirtualLine:
         false["id"],
         reason="it was given more to do",
         approver="chen.jing",
+        plant=touchy_plant(),
         actor="chen.jing",
         now_ns=line.now(),
         expected_version=1,

@@ -22,7 +22,7 @@ from tests.scenario.story import condition, photo
 from ticketing import store
 from ticketing.errors import StepRefused
 from ticketing.service import By, Tickets
-from ticketing.states import Ticks
+from ticketing.demands import Ticks
 from ticketing.ticket import Outcome, SubState
 
 BEGINS, ENDS = Declared.MAINTENANCE_BEGINS, Declared.MAINTENANCE_ENDS
@@ -243,8 +243,11 @@ def closed_as_repaired(line: SmallLine) -> tuple[Tickets, int]:
     service.assign(1, person="wu", backup="li", plant=plant, reason="r", **by(line, "wu", 1))
     service.accept(1, sub_state=SubState.SITE_SURVEY, **by(line, "wu", 2))
     service.add_photo(1, body=photo(), stage="repair", actor="wu", now_ns=line.now())
-    done = service.resolve(1, summary="6205 replaced", cause="3.4", same_kind=False, **by(line, "wu", 3))
-    return service, service.sign(1, ticks=Ticks(True, True, True), **by(line, "li", done.version)).version
+    done = service.resolve(
+        1, summary="6205 replaced", cause="3.4", same_kind=False, plant=plant, **by(line, "wu", 3)
+    )
+    ticks = Ticks(True, True, True)
+    return service, service.sign(1, ticks=ticks, plant=plant, **by(line, "li", done.version)).version
 
 
 def test_a_repaired_tickets_accepted_proposal_reaches_the_detectors_of_its_machine(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
-from ticketing import dispatch, holding, intake, offers
+from ticketing import dispatch, holding, intake, offers, reports
 from ticketing.book import Book
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
@@ -26,6 +26,7 @@ HANDLERS: Mapping[str, Handler] = {
     dispatch.KIND: dispatch.is_due,
     intake.ASK_AGAIN: holding.ask_again,
     offers.KIND: dispatch.offers_are_over,
+    reports.TIMER: reports.due,
 }
 """Kind of timer -> what happens when it is due."""
 
@@ -39,6 +40,11 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
     """Do what is due, the longest due first, for at most `turn_s` seconds; gives how many steps were done."""
     until_s = time.monotonic() + turn_s
     count = 0
+    with tickets.looking() as conn:
+        anew = sla.changed(conn, plant)
+    if anew:
+        with tickets.transaction(now_ns) as book:
+            sla.review_all(book, plant)
     while True:
         with tickets.looking() as conn:  # mostly nothing is due, and no lock is taken for it
             waiting = due(conn, now_ns, AT_ONCE)

@@ -1,8 +1,8 @@
 """One ticket per cause: which ticket a finding belongs to, and why (ticketing rules 4.1 and 4.3).
 
 Two invariants hold for every key, whatever comes late, twice or in another order:
-I1: two masters of one key are anchored at least 15 minutes apart;
-I2: one key never has two masters that are open.
+I1: two masters of one key are anchored at least 15 minutes (`window_min`) apart;
+I2: one key never has two masters that are open, unless the plant asks for `window_only`.
 """
 
 import json
@@ -12,49 +12,86 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 
-from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family, Finding
+from andon.events import MINUTE_NS, SECOND_NS, Family, Finding
+from andon.rules.dedup import DEFAULT_FIELDS, Dedup
 from ticketing.common_mode import OPERATING_CHANGE
 from ticketing.ticket import Clock, FoldRule, TicketState
 
-RULE_VERSION = 1
-"""Stored beside every key; a changed rule makes new keys and leaves the old ones as they are."""
+EVENT_ID = "event_id"
+"""A source's own name for the event, in a finding's text: where it is sent, it is the key (rule 8)."""
 
-
-WINDOW_NS = 15 * MINUTE_NS
-LATENESS_NS = 24 * HOUR_NS
 ORDER_NS = 10 * MINUTE_NS
 """Inside this, the order of arrival makes no difference to the tickets (design law 2)."""
+
+TRUSTED_NS = 5 * MINUTE_NS
+"""So far apart a source's clock and the time of receipt agree (4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One version of the plant's rules of deduplication; 1 is the product's own."""
+
+    version: int = 1
+    told: Dedup = field(default_factory=Dedup)
+
+
+STANDARD = Rules()
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What makes two findings the same cause: a hash and the inputs it was made from."""
+    """What makes two findings the same cause: a hash, the inputs it was made from, and the rules that made it.
+
+    The version is part of the hash: changed rules make new keys and leave the old ones as they are.
+    """
 
     hash: str
     inputs: Mapping[str, str]
     rule_version: int
 
 
-def key_of(finding: Finding, *, tenant: str = "", site: str = "") -> Key:
-    """The key of a finding: asset, component (the reason's id for a stop) and fault family.
+def key_of(finding: Finding, *, tenant: str = "", site: str = "", rules: Rules = STANDARD) -> Key:
+    """The key of a finding: its event's id if its source sent one, else asset, fault family and the rule's fields.
 
-    Condition class, severity, numbers, text and time are attributes of the occurrence, never part of the key.
-    Names are trimmed and brought to Unicode's NFKC; components and reasons are upper-cased as well.
+    By rule these are the component (the reason's id for a stop) alone: condition class, severity, numbers, text and
+    time are attributes of the occurrence. A rule that asks for what this finding does not have gives way to that.
+    Names are trimmed and brought to Unicode's NFKC; components, reasons, serials and texts are upper-cased as well.
     """
-    return _key(tenant, site, finding.asset, finding.component, finding.family)
+    named = finding.text.get(EVENT_ID, "")
+    if _plain(named):
+        return explicit_key(named, asset=finding.asset, tenant=tenant, site=site, rules=rules)
+    fields = rules.told.fields_of(finding.origin.source, finding.detector, finding.family)
+    values = tuple((name, _value(finding, name)) for name in fields)
+    if not all(_plain(value) for _, value in values):
+        values = tuple((name, _value(finding, name)) for name in DEFAULT_FIELDS)
+    return _key((tenant, site, finding.asset), str(finding.family), values, rules.version)
+
+
+def explicit_key(
+    event_id: str, *, asset: str = "", tenant: str = "", site: str = "", rules: Rules = STANDARD
+) -> Key:
+    """The key of an event that whoever told of it has named: serial number, order number, telephone, id of a system.
+
+    >>> explicit_key(" so-4711").hash == explicit_key("ＳＯ-4711 ").hash
+    True
+    """
+    return _key((tenant, site, asset), "", ((EVENT_ID, event_id),), rules.version)
+
+
+def _value(finding: Finding, name: str) -> str:
+    if name.startswith("text."):
+        return finding.text.get(name.removeprefix("text."), "")
+    return finding.origin.source if name == "source" else str(getattr(finding, name))
 
 
 @lru_cache(maxsize=65_536)
-def _key(tenant: str, site: str, asset: str, component: str, family: Family) -> Key:
-    inputs = {
-        "tenant": _plain(tenant),
-        "site": _plain(site),
-        "asset": _plain(asset),
-        "family": str(family),
-        "component": _plain(component).upper(),
-    }
-    spoken = json.dumps([RULE_VERSION, *inputs.values()], ensure_ascii=False)
-    return Key(sha256(spoken.encode()).hexdigest(), inputs, RULE_VERSION)
+def _key(place: tuple[str, str, str], family: str, values: tuple[tuple[str, str], ...], version: int) -> Key:
+    where = dict(zip(("tenant", "site", "asset"), map(_plain, place), strict=True))
+    named = {name: _plain(value).upper() for name, value in values}
+    told = [value if name == "component" else [name, value] for name, value in named.items()]
+    spoken = json.dumps([version, *where.values(), family, *told], ensure_ascii=False)
+    inputs = where | ({"family": family} if family else {}) | named
+    return Key(sha256(spoken.encode()).hexdigest(), inputs, version)
 
 
 def _plain(name: str) -> str:
@@ -62,15 +99,20 @@ def _plain(name: str) -> str:
 
 
 def time_of(event_ns: int, received_ns: int) -> tuple[int, Clock]:
-    """The time a finding counts with: its event time, but never later than it was received."""
+    """The time a finding counts with: its event time, but never later than it was received.
+
+    An event that is told late counts with its own time however late it is told: sensors and gateways buffer, histories
+    are read back, and the 15 minutes and 72 hours are those of the machine. Counting it from its receipt would lay a
+    night's events into one window. More than 5 minutes apart, the clock is noted as one that nobody has checked.
+    """
     if event_ns > received_ns:
         return received_ns, Clock.RECEIVED
-    return event_ns, Clock.SOURCE
+    return event_ns, Clock.SOURCE if received_ns - event_ns <= TRUSTED_NS else Clock.UNCHECKED
 
 
-def is_late(at_ns: int, received_ns: int) -> bool:
+def is_late(at_ns: int, received_ns: int, lateness_ns: int = Dedup().lateness_ns) -> bool:
     """Whether it came so late that it opens, reopens and repeats nothing any more."""
-    return received_ns - at_ns > LATENESS_NS
+    return received_ns - at_ns > lateness_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +187,7 @@ def decide(
     received_ns: int,
     masters: Sequence[Master],
     related: Related | None = None,
+    rules: Dedup = STANDARD.told,
 ) -> Decision:
     """What becomes of a finding of one key.
 
@@ -153,14 +196,15 @@ def decide(
     That symmetry is what keeps I1 when events come late.
     """
     near = sorted(
-        (master for master in masters if abs(at_ns - master.anchor_ns) < WINDOW_NS),
+        (master for master in masters if abs(at_ns - master.anchor_ns) < rules.window_ns),
         key=lambda master: (master.anchor_ns > at_ns, abs(at_ns - master.anchor_ns), master.ticket),
     )
-    active = next((master for master in masters if master.is_open), None)
+    attaches = rules.mode == "attach_while_active"
+    active = next((master for master in masters if master.is_open), None) if attaches else None
     joined = _joins(at_ns, near, active)
     if joined is not None:
         return joined
-    if is_late(at_ns, received_ns):
+    if is_late(at_ns, received_ns, rules.lateness_ns):
         return _late((received_ns - at_ns) / SECOND_NS, active or next(iter(near), None))
     reopened = _reopens(at_ns, near, active)
     if reopened is not None:
@@ -203,6 +247,8 @@ def _opens(at_ns: int, masters: Sequence[Master]) -> Opens:
     if not masters:
         return Opens(FoldRule.FIRST)
     last = max(masters, key=lambda master: (master.anchor_ns, master.ticket))
+    if last.is_open:
+        return Opens(FoldRule.WINDOW_OVER, _apart(at_ns, last), recurrence_of=last.ticket)
     return Opens(FoldRule.AFTER_CLOSED, _since_settled(at_ns, last), recurrence_of=last.ticket)
 
 
@@ -225,6 +271,7 @@ class OpenTicket:
     anchor_ns: int
     first_event_ns: int
     condition: str = ""
+    fault_type: str | None = None
 
 
 def relation(at_ns: int, family: Family, open_tickets: Sequence[OpenTicket]) -> Related | None:

@@ -41,7 +41,8 @@ from ticketing.recall import Known, lock, recall
 from ticketing.report import Speaks, channel_of, joins, said_by, same_event
 from ticketing.rows import occurrence_row
 from ticketing.standing import Standing, scoping
-from ticketing.states import Given, Step, again, check
+from ticketing.demands import Given
+from ticketing.states import Step, again, check
 from ticketing.tables import Row, dedup_key, finding_evidence, master, occurrence, to_json
 from ticketing.ticket import HELD, UNRESOLVED, Clock, Fold, FoldRule, Ticket, TicketState
 from ticketing.timers import Timer, set_timer
@@ -115,9 +116,10 @@ class Intake:
         self._known.seen.add(finding.id)
         self._heard[key.hash] = self._heard.get(key.hash, 0) + 1
         at_ns, clock = time_of(finding.at_ns, finding.origin.received_ns)
-        hold = self._alarms.hear(
-            finding, key, at_ns, open_ticket=self._has_open(key), late=self._is_late(finding, key, at_ns)
-        )
+        hold = None  # a person's word is no alarm: it is never held back
+        if finding.family is not Family.REPORT:
+            late = self._is_late(finding, key, at_ns)
+            hold = self._alarms.hear(finding, key, at_ns, open_ticket=self._has_open(key), late=late)
         if hold is not None:
             ticket, fold = None, self._hold_back(finding, key, at_ns, hold)
         else:

@@ -23,6 +23,7 @@ from andon.events import HOUR_NS, Family, Finding
 from andon.rules.repeats import Repeats
 from ticketing.alarm_rows import Named, alarm_id, recall_named
 from ticketing.book import lock_assets
+from ticketing.causes import TUNING
 from ticketing.dedup import ORDER_NS, STANDARD, Key, OpenTicket, Rules, is_late
 from ticketing.problem import Problem, ProblemKind, ProblemState
 from ticketing.problem_store import problem_of
@@ -44,7 +45,7 @@ from ticketing.tables import (
     upsert,
 )
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import NOT_A_FAILURE, UNRESOLVED, Ticket, TicketState
+from ticketing.ticket import NOT_A_FAILURE, UNRESOLVED, Outcome, Ticket, TicketState
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,11 @@ def _named(rows: Iterable[RowMapping]) -> set[str]:
 
 _VALUES: BindParameter[Any] = bindparam("values", expanding=True)
 _FROM: BindParameter[Any] = bindparam("from_ns")
-_COUNTS = or_(tickets.c.closure.is_(None), tickets.c.closure.not_in(sorted(NOT_A_FAILURE)))
+_COUNTS = and_(
+    or_(tickets.c.closure.is_(None), tickets.c.closure.not_in(sorted(NOT_A_FAILURE))),
+    or_(tickets.c.outcome.is_(None), tickets.c.outcome.not_in((Outcome.FALSE_ALARM, Outcome.PLANNED))),
+    or_(tickets.c.cause.is_(None), tickets.c.cause.not_in(sorted(TUNING))),
+)
 _OF_ASSET = select(asset_lock.c.asset).where(asset_lock.c.asset.in_(_VALUES))
 
 _SEEN = select(occurrence.c.finding).where(occurrence.c.finding.in_(_VALUES))

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family
+from andon.events import HOUR_NS, MINUTE_NS, Family
+from andon.rules.repeats import Repeats, Scope
 
-FAILURE_FAMILIES = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE, Family.ELECTRICAL, Family.STOP})
+FAILURE_FAMILIES = frozenset(
+    {Family.MACHINE_CONDITION, Family.TEMPERATURE, Family.ELECTRICAL, Family.STOP, Family.REPORT}
+)
 """A silent sensor is no failure of the machine."""
 
 NO_FAILURE = frozenset(
@@ -19,15 +22,13 @@ NO_FAILURE = frozenset(
         *("stop_rate", "minor_stops", "longer_stops"),
         *("chattering", "fleeting_alarm", "standing_alarm"),
         "operating_change",
+        *("reported_fault", "reported_request"),
     }
 )
 """What is said about many stops, about an alarm, or about the way of running, is no failure besides those it counts:
 standing for hours, it would hide that the machine stops again."""
 
 APART_NS = 15 * MINUTE_NS
-REPEAT_NS = 72 * HOUR_NS
-DUE_NS = 7 * 24 * HOUR_NS
-"""An RCA is due a week after it began, until a policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,14 @@ def _stopped_since(standing: Sequence[Activation], before: Sequence[Activation])
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure that had happened before: `resolved_ns` is when its ticket was repaired, if it was."""
+    """A failure: `scope` is what it counts for, `resolved_ns` when its ticket was repaired, if it was."""
 
     finding: str
     key: str
     ticket: int
     start_ns: int
     resolved_ns: int | None = None
+    scope: str = ""
 
     def counts_from(self, at_ns: int) -> tuple[int, str]:
         """The time that the 72 h count from, and which one it is: the repair, else the start."""
@@ -141,8 +143,8 @@ class Repeat:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def repeat_of(at_ns: int, key: str, previous: Sequence[Failure]) -> Repeat | None:
-    """The repeat that a failure of `at_ns` makes with the machine's earlier ones; None if all are longer ago.
+def repeat_of(at_ns: int, key: str, previous: Sequence[Failure], within_h: float = 72.0) -> Repeat | None:
+    """The repeat that a failure of `at_ns` makes with earlier ones of its scope; None if all are longer ago.
 
     Inclusive: 72:00:00 counts. Counting from the repair takes in the one that took 80 h and held for one.
     """
@@ -152,12 +154,63 @@ def repeat_of(at_ns: int, key: str, previous: Sequence[Failure]) -> Repeat | Non
     latest = max(earlier, key=lambda failure: (failure.counts_from(at_ns)[0], failure.start_ns))
     from_ns, counted_from = latest.counts_from(at_ns)
     interval_ns = at_ns - from_ns
-    if interval_ns > REPEAT_NS:
+    if interval_ns > round(within_h * HOUR_NS):
         return None
-    numbers = {"hours": interval_ns / HOUR_NS, "within_hours": REPEAT_NS / HOUR_NS}
+    numbers = {"hours": interval_ns / HOUR_NS, "within_hours": within_h}
     return Repeat(latest, interval_ns, counted_from, latest.key == key, numbers)
 
 
-def due_ns(opened_ns: int) -> int:
-    """When an RCA that was opened then is due, on the whole second."""
-    return (opened_ns + DUE_NS) // SECOND_NS * SECOND_NS
+@dataclass(frozen=True, slots=True)
+class Scoping:
+    """What failures count for: a machine, or one fault or component of it, or the machine that it is a part of.
+
+    >>> from andon.rules.repeats import Repeats
+    >>> Scoping(Repeats(scope="asset_component")).of("M7", fault="line_stop", component="DE")
+    'M7/component/DE'
+    """
+
+    rules: Repeats
+    above: Mapping[str, str] = field(default_factory=dict)
+
+    def whole(self, asset: str) -> str:
+        """The machine that the failures of this one count for: itself, unless parts are rolled up."""
+        return self.above.get(asset, asset)
+
+    def parts(self, asset: str) -> frozenset[str]:
+        """All whose failures count together with those of this one."""
+        whole = self.whole(asset)
+        return frozenset({asset, whole, *(part for part, top in self.above.items() if top == whole)})
+
+    def of(self, asset: str, *, fault: str, component: str) -> str:
+        """What a failure counts for: of one scope there is at most one open RCA."""
+        whole = self.whole(asset)
+        named: Mapping[Scope, str] = {
+            "asset": whole,
+            "asset_fault": f"{whole}/fault/{fault}",
+            "asset_component": f"{whole}/component/{component}",
+        }
+        return named[self.rules.scope]
+
+
+def scoping_of(rules: Repeats, paths: Mapping[str, str]) -> Scoping:
+    """The scoping of a plant; `paths` says where each asset stands.
+
+    With `roll_up` an asset counts for the topmost one that it stands below in the ISA-95 hierarchy.
+
+    >>> from andon.rules.repeats import Repeats
+    >>> scoping_of(Repeats(roll_up=True), {"press": "a/n/f/L1/c1", "pump": "a/n/f/L1/c1/hydraulics"}).whole("pump")
+    'press'
+    """
+    if not rules.roll_up:
+        return Scoping(rules)
+    at: dict[str, str] = {}
+    for asset, path in paths.items():
+        at.setdefault(path, asset)
+    above: dict[str, str] = {}
+    for asset, path in paths.items():
+        levels = path.split("/")
+        higher = ("/".join(levels[:n]) for n in range(1, len(levels)))
+        top = next((at[place] for place in higher if place in at), None)
+        if top is not None:
+            above[asset] = top
+    return Scoping(rules, above)

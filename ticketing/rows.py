@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 
 from andon.events import Action, Family, Finding, Json, Number
 from ticketing.dedup import Key
-from ticketing.repeats import Activation, Failure
+from ticketing.repeats import Activation, Failure, Scoping
 from ticketing.tables import Row, to_json
 from ticketing.ticket import (
     Clock,
@@ -18,16 +18,13 @@ from ticketing.ticket import (
     Occurrence,
     Outcome,
     Photo,
-    Problem,
-    ProblemLink,
-    ProblemState,
     SubState,
     Suggestion,
     Ticket,
     TicketEvent,
     TicketState,
 )
-from ticketing.urgency import ORDER
+from ticketing.urgency import ORDER, headline_text
 
 _HEADLINE = msgspec.json.Decoder(Headline)
 _SUGGESTION = msgspec.json.Decoder(Suggestion)
@@ -81,6 +78,7 @@ _AS_THEY_ARE = (
     "grade",
     "region",
     "hold",
+    "priority_held",
     "arrived_ns",
     "signed_by",
     "scene_tag",
@@ -192,7 +190,7 @@ def headline_of_row(row: RowMapping) -> Headline:
         at_ns=row["at_ns"],
         finding=row["finding"],
         numbers=_NUMBERS.decode(row["numbers"]),
-        text=_TEXT.decode(row["text"]),
+        text=headline_text(_family(row["family"]), _TEXT.decode(row["text"])),
     )
 
 
@@ -234,19 +232,10 @@ def activation_of(row: RowMapping) -> Activation:
     return Activation(**values)
 
 
-def failure_of_row(row: RowMapping) -> Failure:
+def failure_of_row(row: RowMapping, scoping: Scoping) -> Failure:
     """The failure of a row of its table, joined with its ticket's repair."""
-    return Failure(row["finding"], row["key"], row["ticket"], row["start_ns"], row["resolved_ns"])
-
-
-def problem_of(row: RowMapping, links: tuple[ProblemLink, ...] = ()) -> Problem:
-    """The problem of a row of its table."""
-    return Problem(**{**row, "state": ProblemState(row["state"])}, links=links)
-
-
-def problem_link_of(row: RowMapping) -> ProblemLink:
-    """The link of a row of its table."""
-    return ProblemLink(**row)
+    scope = scoping.of(row["asset"], fault=row["fault"], component=row["component"])
+    return Failure(row["finding"], row["key"], row["ticket"], row["start_ns"], row["resolved_ns"], scope)
 
 
 def photo_of(row: RowMapping) -> Photo:

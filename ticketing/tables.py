@@ -99,6 +99,7 @@ ticket = Table(
     Column("claim_misses", Integer, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("fault_type", String(64)),
+    Column("priority_held", Integer),
     Column("urgent", Boolean, nullable=False, server_default="0"),
     Column("channel", String(32), nullable=False, server_default=""),
     Column("event_id", Text),
@@ -127,6 +128,7 @@ Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
 Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns)
 Index("ticket_by_change", ticket.c.change)
 Index("ticket_by_recurrence", ticket.c.recurrence_of)
+Index("ticket_by_duplicate", ticket.c.duplicate_of)
 Index("ticket_by_last_event", ticket.c.last_event_ns)
 
 master = Table(
@@ -136,8 +138,11 @@ master = Table(
     Column("ticket", ForeignKey("ticket.id"), primary_key=True),
     Column("anchor_ns", BigInteger, nullable=False),
     Column("open", Boolean, nullable=False),
+    Column("exclusive", Boolean, nullable=False, server_default="1"),
 )
-"""Which tickets hold a key: mostly one key and one ticket; a stop that joins its cause brings its key along."""
+"""Which tickets hold a key: mostly one key and one ticket; a stop that joins its cause brings its key along.
+
+`open`: whatever comes belongs to it. Never so where the rules say `window_only`: then it is not `exclusive`."""
 Index("master_by_ticket", master.c.ticket)
 Index(
     "one_open_master_per_key",
@@ -146,6 +151,14 @@ Index(
     sqlite_where=master.c.open.is_(True),
     postgresql_where=master.c.open.is_(True),
 )
+
+merged_key = Table(
+    "merged_key",
+    metadata,
+    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+)
+"""The keys that a duplicate handed over when it was merged, until that is undone."""
 
 occurrence = Table(
     "occurrence",
@@ -232,6 +245,8 @@ failure = Table(
     Column("ticket", ForeignKey("ticket.id"), nullable=False),
     Column("start_ns", BigInteger, nullable=False),
     Column("rule", String(24), nullable=False),
+    Column("component", Text, nullable=False, server_default=""),
+    Column("fault", Text, nullable=False, server_default=""),
 )
 Index("failure_by_asset", failure.c.asset, failure.c.start_ns)
 Index("failure_by_ticket", failure.c.ticket)
@@ -249,7 +264,19 @@ problem = Table(
     Column("due_ns", BigInteger, nullable=False),
     Column("review", Text, nullable=False),
     Column("change", BigInteger, nullable=False),
+    Column("period", String(16)),
+    Column("leader", Text),
+    Column("statement", Text, nullable=False, server_default="{}"),
+    Column("check", Text),
+    Column("outcome", String(16)),
+    Column("closed_ns", BigInteger),
+    Column("cycle", Integer, nullable=False, server_default="0"),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("audit_seq", BigInteger, nullable=False, server_default="0"),
+    Column("audit_hash", String(64), nullable=False, server_default=""),
 )
+Index("problem_by_change", problem.c.change)
+Index("problem_by_asset", problem.c.asset, problem.c.state)
 Index(
     "one_open_problem_per_scope",
     problem.c.kind,
@@ -365,6 +392,40 @@ label = Table(
 )
 """What people marked on plots; see ticketing.labels."""
 Index("label_by_asset", label.c.asset, label.c.from_ns)
+
+timer = Table(
+    "ticket_timer",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("cycle", BigInteger, primary_key=True, autoincrement=False),
+    Column("due_ns", BigInteger, nullable=False),
+    Column("try_ns", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("set_ns", BigInteger, nullable=False),
+    Column("done_ns", BigInteger),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+)
+Index("timer_due", timer.c.state, timer.c.try_ns)
+Index("timer_of", timer.c.subject, timer.c.state)
+"""What has to happen later; see ticketing.timers."""
+
+
+REVIEW = "sla"
+"""The kind of the one timer that each ticket's clocks have; see ticketing.sla."""
+REVIEWED = ("due_ns", "try_ns", "state", "set_ns", "done_ns", "attempts", "error")
+
+
+def review_row(ticket_id: int, due_ns: int, now_ns: int) -> Row:
+    """The timer at which a ticket's clocks are looked at next, as a row; upserted with `REVIEWED` it runs again."""
+    return {
+        **{"kind": REVIEW, "subject": f"ticket/{ticket_id}", "step": 0, "cycle": 0, "state": "run", "body": "{}"},
+        **{"due_ns": due_ns, "try_ns": due_ns, "set_ns": now_ns, "done_ns": None, "attempts": 0, "error": ""},
+    }
+
 
 CHUNK = 500
 """Values per IN list; SQLite allows 32,766 variables, older ones 999."""

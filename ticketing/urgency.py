@@ -35,8 +35,10 @@ _NAMES_THE_CAUSE = 3
 def priority_of(finding: Finding, asset: Asset | None, priorities: Mapping[str, Priority]) -> Priority:
     """What the plant says for the condition, the stop's category or the family; else by severity.
 
-    High on an asset of criticality A is critical, and so is 900 where Andon speaks of itself.
+    A person's report says it itself. High on an asset of criticality A is critical, and so is 900 where Andon speaks of itself.
     """
+    if finding.family is Family.REPORT:
+        return next(word for word in ORDER if word == finding.text["priority"])
     for name in (finding.condition, finding.text.get("category", ""), str(finding.family)):
         if name in priorities:
             return priorities[name]
@@ -69,8 +71,13 @@ def headline_of(finding: Finding, at_ns: int) -> Headline:
         at_ns=at_ns,
         finding=finding.id,
         numbers=tuple(n for n in finding.numbers if math.isfinite(n.value)),
-        text=dict(finding.text),
+        text=headline_text(finding.family, finding.text),
     )
+
+
+def headline_text(family: Family, text: Mapping[str, str]) -> Mapping[str, str]:
+    """What a headline says of it; of a person's report the first words, and never a telephone number."""
+    return {"message": text["message"]} if family is Family.REPORT else dict(text)
 
 
 def graver(one: Headline, other: Headline) -> Headline:
@@ -81,7 +88,7 @@ def graver(one: Headline, other: Headline) -> Headline:
     return max(one, other, key=_rank)
 
 
-def _rank(headline: Headline) -> tuple[bool, int, int, int, str]:
-    stop = headline.family is Family.STOP
+def _rank(headline: Headline) -> tuple[bool, bool, int, int, int, str]:
+    stop, reported = headline.family is Family.STOP, headline.family is Family.REPORT
     says = _SAYS.get(headline.condition, _NAMES_THE_CAUSE)
-    return not stop, says, headline.severity, headline.at_ns, headline.finding
+    return not reported, not stop, says, headline.severity, headline.at_ns, headline.finding

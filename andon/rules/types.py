@@ -3,7 +3,7 @@
 Codes are for ever: one that nobody should use any more is `retired`, so that its tickets stay readable.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Literal, TypeVar
 
@@ -77,6 +77,10 @@ class CustomField(_Frozen):
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"field {self.name}: the minimum lies above the maximum")
         return self
+
+    def asked(self, moment: Moment, values: Mapping[str, Json]) -> bool:
+        """Whether it must be there at that moment, and is not."""
+        return moment in self.mandatory and self.name not in values
 
     def wrong(self, value: Json) -> str | None:
         """What is wrong with a value, in one word; None if it is fine.

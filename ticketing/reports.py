@@ -1,0 +1,206 @@
+"""People's reports: each is stored as it came before anything is decided, then becomes a ticket or a refusal.
+
+Two tables: what came in, which the database itself lets nobody change, and what became of it. A record without a fate is
+a report that somebody has made and nobody has answered; a timer takes it up, so that none is ever lost (rule 13).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+)
+
+from andon.database import append_only
+from andon.events import MINUTE_NS, Json
+from andon.plant import Plant
+from ticketing.book import Book
+from ticketing.errors import Missing, ReportRefused
+from ticketing.intake import fold
+from ticketing.report import MAX_BYTES, read
+from ticketing.service import Tickets
+from ticketing.tables import metadata, occurrence, to_json
+from ticketing.ticket import FoldRule
+from ticketing.timers import Timer, cancel, set_timer
+
+TIMER = "report"
+AFTER_NS = MINUTE_NS
+"""A report that has no fate by then is taken up by the engine: whoever brought it is gone."""
+
+intake = Table(
+    "report",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("came_by", String(32), nullable=False),
+    Column("idempotency", Text),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("idempotency"),
+)
+append_only(intake)
+
+fate = Table(
+    "report_fate",
+    metadata,
+    Column("report", ForeignKey("report.id"), primary_key=True),
+    Column("finding", ForeignKey("occurrence.finding")),
+    Column("refusal", String(32)),
+    Column("missing", Text, nullable=False),
+    Column("decided_ns", BigInteger, nullable=False),
+)
+Index("report_by_finding", fate.c.finding)
+
+_MISSING = msgspec.json.Decoder(list[Missing])
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A report as it came, and what became of it: a ticket with the rule that led there, a refusal, or nothing yet."""
+
+    id: int
+    at_ns: int
+    actor: str
+    came_by: str
+    body: bytes
+    ticket: int | None = None
+    rule: FoldRule | None = None
+    refusal: str | None = None
+    missing: tuple[Missing, ...] = ()
+    decided_ns: int | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has neither ticket nor refusal."""
+        return self.decided_ns is None
+
+
+def receive(
+    tickets: Tickets, body: bytes, *, actor: str, came_by: str, now_ns: int, idempotency: str | None = None
+) -> Intake:
+    """Store a report as it came, in a transaction of its own, with the timer that takes it up if nobody else does.
+
+    The same `idempotency` key of the same person again is the same report; with another body it is stored and refused.
+    """
+    key = f"{actor}/{idempotency}" if idempotency else None
+    with tickets.transaction(now_ns) as book:
+        before = _one(book.conn, intake.c.idempotency == key) if key else None
+        if before is not None and before.body == body[: MAX_BYTES + 1]:
+            return before
+        number = book.next_number("report")
+        row = {"id": number, "at_ns": now_ns, "actor": actor, "came_by": came_by, "body": body[: MAX_BYTES + 1]}
+        book.conn.execute(insert(intake), row | {"idempotency": None if before else key})
+        if before is None:
+            set_timer(book, Timer(TIMER, f"report/{number}", now_ns + AFTER_NS))
+        else:
+            _decide(book, number, refusal=ReportRefused("idempotency_key_reused", [Missing("Idempotency-Key", "used")]))
+        return one(book.conn, number)
+
+
+def take(tickets: Tickets, number: int, plant: Plant, now_ns: int) -> Intake:
+    """Decide about a stored report: a ticket or a refusal, in one transaction; the same again changes nothing."""
+    with tickets.transaction(now_ns) as book:
+        take_up(book, plant, number)
+    with tickets.looking() as conn:
+        return one(conn, number)
+
+
+def due(book: Book, plant: Plant, timer: Timer) -> None:
+    """The timer's handler: finish or refuse a report whose bringer has vanished."""
+    take_up(book, plant, int(timer.subject.removeprefix("report/")))
+
+
+def take_up(book: Book, plant: Plant, number: int) -> None:
+    """Inside the book's transaction: fold the report into tickets, or note why it cannot be."""
+    was = one(book.conn, number)
+    if not was.lost:
+        return
+    try:
+        finding = read(was.body, plant).finding(number, was.at_ns, was.actor)
+    except ReportRefused as refused:
+        _decide(book, number, refusal=refused)
+    else:
+        fold(book, [finding], plant)
+        _decide(book, number, finding=finding.id)
+    cancel(book, TIMER, f"report/{number}")
+
+
+def _decide(
+    book: Book, number: int, *, finding: str | None = None, refusal: ReportRefused | None = None
+) -> None:
+    row = {
+        "report": number,
+        "finding": finding,
+        "refusal": refusal.code if refusal else None,
+        "missing": to_json(refusal.missing if refusal else []),
+        "decided_ns": book.now_ns,
+    }
+    book.add(fate, row)
+    book.counts["reports_refused" if refusal else "reports_taken"] += 1
+
+
+def one(conn: Connection, number: int) -> Intake:
+    """The report of that number; KeyError if there is none."""
+    found = _one(conn, intake.c.id == number)
+    if found is None:
+        raise KeyError(number)
+    return found
+
+
+def lost(conn: Connection, *, before_ns: int | None = None, limit: int = 200) -> Sequence[Intake]:
+    """Reports with neither ticket nor refusal, oldest first: those that came before `before_ns`; there must be none."""
+    wanted = _WANTED.where(fate.c.report.is_(None)).order_by(intake.c.id).limit(limit)
+    if before_ns is not None:
+        wanted = wanted.where(intake.c.at_ns < before_ns)
+    return [_intake(row) for row in conn.execute(wanted).mappings()]
+
+
+def newest(conn: Connection, *, ticket: int | None = None, limit: int = 200) -> Sequence[Intake]:
+    """Reports, newest first; those of one ticket."""
+    wanted = _WANTED.order_by(intake.c.id.desc()).limit(limit)
+    if ticket is not None:
+        wanted = wanted.where(occurrence.c.ticket == ticket)
+    return [_intake(row) for row in conn.execute(wanted).mappings()]
+
+
+def counts(conn: Connection) -> Mapping[str, int]:
+    """How many reports came in, and what became of them: received = tickets + refusals + lost."""
+    taken, refused = func.count(fate.c.finding), func.count(fate.c.refusal)
+    row = conn.execute(select(func.count(), taken, refused).select_from(_JOINED)).one()
+    return {"received": row[0], "tickets": row[1], "refusals": row[2], "lost": row[0] - row[1] - row[2]}
+
+
+_JOINED = intake.outerjoin(fate, fate.c.report == intake.c.id)
+_WANTED = select(
+    intake, fate.c.refusal, fate.c.missing, fate.c.decided_ns, occurrence.c.ticket, occurrence.c.rule
+).select_from(_JOINED.outerjoin(occurrence, occurrence.c.finding == fate.c.finding))
+
+
+def _one(conn: Connection, which: Any) -> Intake | None:
+    wanted: Select[Any] = _WANTED.where(which)
+    row = conn.execute(wanted).mappings().first()
+    return None if row is None else _intake(row)
+
+
+def _intake(row: RowMapping) -> Intake:
+    values: dict[str, Json] = dict(row)
+    del values["idempotency"]
+    values["missing"] = tuple(_MISSING.decode(row["missing"] or "[]"))
+    values["rule"] = FoldRule(row["rule"]) if row["rule"] else None
+    return Intake(**values)

@@ -325,7 +325,7 @@ def changes_since(conn: Connection, number: int) -> Changes:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What ticketing has done. findings = duplicates + opened + joined + reopened + late + cleared."""
+    """What ticketing has done. findings = duplicates + opened + joined + reopened + late + cleared + held + suppressed."""
 
     by_state: Mapping[TicketState, int]
     findings: int
@@ -335,6 +335,8 @@ class Metrics:
     reopened: int
     late: int
     cleared: int
+    held: int
+    suppressed: int
     failures: int
     problems_open: int
 
@@ -347,7 +349,10 @@ class Metrics:
 def metrics(conn: Connection) -> Metrics:
     """The counts of ticketing so far."""
     counted = _counters(conn, "count.%")
-    names = ("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures")
+    names = (
+        *("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "held", "suppressed"),
+        "failures",
+    )
     still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
     return Metrics(
         by_state=_counts(conn, ()),

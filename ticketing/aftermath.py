@@ -7,8 +7,10 @@ from ticketing import offers
 from ticketing.book import Book
 from ticketing.demands import Given
 from ticketing.dispatch import ask_again
-from ticketing.outcomes import proposed
-from ticketing.tables import activation, master, problem, problem_link
+from ticketing.grounds import flag
+from ticketing.improvements import name_cause
+from ticketing.outcomes import proposed, was_no_fault
+from ticketing.tables import activation, master
 from ticketing.ticket import Closure, Ticket, TicketState
 
 _TICKET: BindParameter[int] = bindparam("_ticket")
@@ -21,9 +23,6 @@ _REVIVE = (
     update(activation)
     .where(activation.c.ticket == _TICKET, activation.c.ended_by_repair.is_(True))
     .values(ended_by_repair=False, clear_ns=None)
-)
-_REVIEW = update(problem).where(
-    problem.c.id.in_(select(problem_link.c.problem).where(problem_link.c.ticket == _TICKET))
 )
 
 
@@ -43,8 +42,9 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
         book.later(_END, {"_ticket": after.id, "clear_ns": book.now_ns})
     if before.settled_ns is not None and after.settled_ns is None:
         book.later(_REVIVE, {"_ticket": after.id})
-    if after.closure is Closure.FALSE_ALARM:
-        book.later(_REVIEW, {"_ticket": after.id, "review": str(after.closure), "change": book.change})
+    if was_no_fault(after) and not was_no_fault(before):
+        flag(book, after)
+    name_cause(book, before, after)
     what = proposed(after)
     if after.relearn and not before.relearn and what is not None:
         declarations.ask(

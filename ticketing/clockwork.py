@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
-from ticketing import dispatch, holding, intake, offers, reports
+from ticketing import dispatch, holding, improvements, intake, letting_go, offers, problem_clock, reports, sla, suppressions
 from ticketing.book import Book
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
@@ -23,10 +23,17 @@ was kept.
 """
 
 HANDLERS: Mapping[str, Handler] = {
+    improvements.CAUSE_NAMED: improvements.cause_named,
+    improvements.CAUSES_UNKNOWN: improvements.causes_unknown,
+    problem_clock.PROBLEM_DUE: problem_clock.problem_due,
+    problem_clock.ACTION_DUE: problem_clock.action_due,
+    problem_clock.CHECK_DUE: problem_clock.check_due,
     dispatch.KIND: dispatch.is_due,
     intake.ASK_AGAIN: holding.ask_again,
     offers.KIND: dispatch.offers_are_over,
+    suppressions.OVER: letting_go.look,
     reports.TIMER: reports.due,
+    sla.KIND: sla.review,
 }
 """Kind of timer -> what happens when it is due."""
 

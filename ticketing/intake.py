@@ -41,6 +41,7 @@ from ticketing.recall import Known, lock, recall
 from ticketing.report import Speaks, channel_of, joins, said_by, same_event
 from ticketing.rows import occurrence_row
 from ticketing.standing import Standing, scoping
+from ticketing.suppressing import Suppressing
 from ticketing.demands import Given
 from ticketing.states import Step, again, check
 from ticketing.tables import Row, dedup_key, finding_evidence, master, occurrence, to_json
@@ -101,9 +102,10 @@ class Intake:
         self._rules = {one.version: one.told for one in rules}
         self._plant = plant
         self._definitions = Definitions(plant)
-        self._alarms = AlarmLayer(book, known, self._definitions)
+        self._alarms = AlarmLayer(book, known, self._definitions, Suppressing(book, plant))
         self._standing = Standing(book, known, plant)
         self._opening = Opening(book, plant)
+        self._no_failures: set[str] = set()
         self._heard: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
@@ -126,8 +128,15 @@ class Intake:
             ticket, fold = self._folded(finding, key, at_ns)
         self._keep(finding, key, ticket=ticket, fold=fold, at_ns=at_ns, clock=clock)
 
-    def take_again(self, finding: Finding, key: Key, at_ns: int, rule: FoldRule) -> None:
-        """Fold what was recorded without a ticket by that rule, as if heard now with its own time."""
+    def take_again(
+        self, finding: Finding, key: Key, at_ns: int, rule: FoldRule, *, fails: bool = True
+    ) -> None:
+        """Fold what was recorded without a ticket by that rule, as if heard now with its own time.
+
+        Without `fails` it is no failure of the machine.
+        """
+        if not fails:
+            self._no_failures.add(finding.id)
         self._book.counts["held" if rule in HELD else "suppressed"] -= 1
         if finding.action is Action.CLEAR:
             self._alarms.over(finding, key, at_ns)
@@ -179,7 +188,8 @@ class Intake:
                 ticket = self._reopen(finding, key, at_ns, decision)
             case Joins():
                 ticket = self._join(finding, key, at_ns, decision)
-        if not _is_part_of(finding, ticket) and not self._is_late(finding, key, at_ns):
+        counts = finding.id not in self._no_failures and not _is_part_of(finding, ticket)
+        if counts and not self._is_late(finding, key, at_ns):
             ticket = self._standing.failed(finding, key.hash, at_ns, ticket)
         return ticket, fold
 

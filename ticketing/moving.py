@@ -1,6 +1,6 @@
 """Two tickets turn out to be one cause, or one ticket two: what was folded moves over, and the keys with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
@@ -127,13 +127,13 @@ def split(
         )
         for side in (True, False)
     }
-    new = _of_its_own(book, _with_words(ticket, moved, alarm_active=stands[True]), key, anchors[key])
+    new = _of_its_own(book, with_words(ticket, moved, alarm_active=stands[True]), key, anchors[key])
     new = route(new, "split")
     book.open(new)
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
     new = said(new, action="split", evidence=(ticket.number,))
     split_from(book, new, ticket, by=actor, note=reason)
-    old = _with_words(ticket, kept, alarm_active=stands[False])
+    old = with_words(ticket, kept, alarm_active=stands[False])
     old = said(old, action="split_off", evidence=(new.number,))
     book.tell(new, "ticket.split", (old.assignee or "dispatch",), {"reason": old.number, "actor": actor})
     here = {"_from": ticket.id, "_key": key, "ticket": new.id}
@@ -166,6 +166,8 @@ def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int) -> Ticket:
         opened_ns=book.now_ns,
         state=TicketState.PENDING_DISPATCH,
         sub_state=None,
+        hold=None,
+        arrived_ns=None,
         assignee=None,
         backup=None,
         suggestion=None,
@@ -188,7 +190,10 @@ def _words(book: Book, ticket: Ticket, key: str) -> tuple[list[Headline], list[H
     return moved, kept
 
 
-def _with_words(ticket: Ticket, words: list[Headline], *, alarm_active: bool) -> Ticket:
+def with_words(ticket: Ticket, words: Sequence[Headline], *, alarm_active: bool) -> Ticket:
+    """The ticket with these words on it and no other; what none are left of keeps the headline it was opened with."""
+    if not words:
+        return replace(ticket, occurrence_count=0, alarm_active=alarm_active)
     times = [word.at_ns for word in words]
     return replace(
         ticket,

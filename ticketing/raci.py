@@ -44,11 +44,10 @@ def told(collaborators: Mapping[str, str], kind: str) -> list[str]:
     >>> told({"li": "informed", "wang": "consulted", "zhang": "responsible"}, "ticket.transfer")
     ['wang', 'zhang']
     """
-    hears = {role: TOLD[role] for role in Role}
     return [
         person
         for person, role in sorted(collaborators.items())
-        if (kinds := hears[Role(role)]) is None or kind in kinds
+        if (kinds := TOLD[Role(role)]) is None or kind in kinds
     ]
 
 

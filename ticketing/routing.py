@@ -1,88 +1,238 @@
-"""Who should do it: filter by skill, line and presence, then rank by load; always a person and a backup (rule 21).
+"""Who should do it: filter, then rank; always a named person and a backup, never a department (rules 17 to 22).
 
-Everyone weighed is kept with the numbers, so that the choice can be explained (design law 11).
+The plant's rules say what must be, what comes first and what counts how much. Everyone weighed is kept with the numbers
+and with what speaks against, so that the choice can be explained (design law 11).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import compress
+from dataclasses import dataclass, field, replace
+from typing import get_args
 
-from andon.plant import Person
+from andon.events import Priority
+from andon.plant import Person, Plant
+from andon.positions import Position
+from andon.rules.routing import USUAL, Against, RoutingRule, Weights, When
+from ticketing.duty import DUTY, Roster, Standing, of_role
 from ticketing.ticket import Candidate, Suggestion
 
-SKILL, OFFLINE, OTHER_LINE, FULL = "skill", "offline", "other_line", "full"
-"""What speaks against someone, the gravest first."""
+AGAINST: tuple[Against, ...] = get_args(Against)
+LEADER = "line_leader"
+FULL_EXPERIENCE, FULL_SENIORITY = 5, 10
+"""Tickets on a machine, and years in the trade, from which more makes no difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What routing looks at of a ticket, or of one that might be. `kinds`: what the machine said, the nearest first."""
+
+    type: str
+    asset: str
+    priority: Priority
+    fault_type: str | None = None
+    urgent: bool = False
+    kinds: tuple[str, ...] = ()
+    line: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a ticket asks of a person. Without a `skill` everyone has it."""
+    """What a ticket asks of a person: of each group of `skills` one tag. `declined` are those who did not take it."""
 
-    skill: str | None
-    line: str
+    skills: tuple[tuple[str, ...], ...] = ()
+    line: str = ""
+    asset: str = ""
+    region: str = ""
+    position: Position | None = None
     owner: str | None = None
+    declined: frozenset[str] = frozenset()
+    rule: RoutingRule = USUAL
 
 
 @dataclass(frozen=True, slots=True)
 class Loads:
-    """Open tickets per person (suggested ones count), and when each was last given one."""
+    """Per person: open tickets (suggested ones count), when last given one, and tickets done lately on the machine."""
 
     open_tickets: Mapping[str, int] = field(default_factory=dict)
     last_assigned_ns: Mapping[str, int] = field(default_factory=dict)
+    done_here: Mapping[str, int] = field(default_factory=dict)
 
 
-def suggest(need: Need, people: Sequence[Person], loads: Loads) -> Suggestion:
-    """The person with nothing against them and the lightest load, and the next one as backup.
+def rule_for(case: Case, plant: Plant) -> RoutingRule:
+    """The first of the plant's rules that fits, else the product's own."""
+    return next((rule for rule in plant.routing.rules if _fits(rule.when, case)), USUAL)
 
-    Ties go to the one least recently assigned. If nobody has the skill, the machine's owner is named, and the
-    rule says so.
-    """
-    weighed = sorted((_weigh(need, person, loads) for person in people), key=lambda pair: pair[0])
-    ranked = [candidate for _, candidate in weighed]
-    skilled = [candidate.person for candidate in ranked if SKILL not in candidate.misses]
-    others = [candidate.person for candidate in ranked if SKILL in candidate.misses]
-    rule = _rule(ranked)
-    if not skilled and need.owner is not None:
-        others = [need.owner, *(person for person in others if person != need.owner)]
-        rule = "owner"
-    named = [*skilled, *others]
-    return Suggestion(
-        person=named[0] if named else None,
-        backup=named[1] if len(named) > 1 else None,
+
+def need_of(case: Case, plant: Plant, declined: frozenset[str] = frozenset()) -> Need:
+    """What the case asks for: the tags of its fault type, else of what the machine said; of its type; of the rule."""
+    asset, rule = plant.asset(case.asset), rule_for(case, plant)
+    fault = next((fault for fault in plant.fault_types if fault.code == case.fault_type), None)
+    groups = [fault.tags] if fault is not None and fault.tags else _skill_of(case.kinds, plant)
+    groups += _skill_of((case.type,), plant)
+    groups += [(tag,) for tag in rule.tags]
+    return Need(
+        skills=tuple(dict.fromkeys(groups)),
+        line=case.line or (asset.line if asset else ""),
+        asset=case.asset,
+        region=case.region or (asset.region if asset else ""),
+        position=asset.position if asset else None,
+        owner=asset.owner if asset else None,
+        declined=declined,
         rule=rule,
-        skill=need.skill,
+    )
+
+
+def suggest(need: Need, roster: Roster, loads: Loads) -> Suggestion:
+    """The best of those who pass as the person, the next as backup; to whom it is offered, if the rule says so.
+
+    Ties go to the one least recently assigned. If nobody passes, the line leader is named, with the person on duty;
+    without either the machine's owner, else whom the least speaks against.
+    """
+    weighed = sorted((_weigh(need, person, roster, loads) for person in roster.plant.people), key=_rank_of)
+    ranked = [candidate for _, candidate in weighed]
+    passing = [one for one in ranked if not _barred(one, need.rule)]
+    named = [one.person for one in passing]
+    rule = "best" if passing and not passing[0].misses else _gravest(passing)
+    if not passing:
+        named, rule = _instead(need, roster)
+        rule = rule or _gravest(ranked)
+    others = [one.person for one in ranked if one.person not in named]
+    person, *rest = [*named, *others] or [None]
+    return Suggestion(
+        person=person,
+        backup=_backup(person, rest, passing, roster),
+        rule=rule,
+        skills=need.skills,
         candidates=tuple(ranked),
+        routing=need.rule.name,
+        offer_to=tuple(one.person for one in passing[: need.rule.offer_to]),
     )
 
 
-Rank = tuple[bool, bool, bool, bool, float, int, str]
+def lacks(need: Need, person: Person) -> Sequence[tuple[str, ...]]:
+    """The groups of skills of which the person has no tag."""
+    return [group for group in need.skills if not any(tag in person.tags for tag in group)]
 
 
-def _weigh(need: Need, person: Person, loads: Loads) -> tuple[Rank, Candidate]:
-    """A candidate with what ranks it: misses, gravest first; then load; then who was given work least recently."""
-    load = loads.open_tickets.get(person.id, 0)
-    against = (
-        need.skill is not None and need.skill not in person.tags,
-        not person.online,
-        bool(person.lines) and need.line not in person.lines,
-        load >= person.max_load,
+def unclaimed(need: Need, roster: Roster, before: Suggestion) -> Suggestion:
+    """Nobody took what was offered: line leader and person on duty are named, as if nobody had passed."""
+    named, _ = _instead(need, roster)
+    person, *rest = [*named, *(one.person for one in before.candidates if one.person not in named)] or [None]
+    return replace(before, person=person, backup=next(iter(rest), None), rule="unclaimed", offer_to=())
+
+
+def _fits(when: When, case: Case) -> bool:
+    asked = (
+        (when.types, case.type),
+        (when.priorities, case.priority),
+        (when.fault_types, case.fault_type),
+        (when.lines, case.line),
     )
-    ratio = load / person.max_load
-    candidate = _candidate(person.id, person.name, load, person.max_load, against)
-    return (*against, ratio, loads.last_assigned_ns.get(person.id, 0), person.id), candidate
+    urgent = when.urgent is None or when.urgent is case.urgent
+    return urgent and all(not wanted or said in wanted for wanted, said in asked)
 
 
-@lru_cache(maxsize=4096)
-def _candidate(
-    person: str, name: str, load: int, max_load: int, against: tuple[bool, bool, bool, bool]
-) -> Candidate:
-    misses = tuple(compress((SKILL, OFFLINE, OTHER_LINE, FULL), against))
-    return Candidate(person, name, load, max_load, round(1 - load / max_load, 3), misses)
+def _skill_of(kinds: Sequence[str], plant: Plant) -> list[tuple[str, ...]]:
+    """The skill of the first of these kinds that the plant has one for, as a group."""
+    return next(([(plant.skills[kind],)] for kind in kinds if kind in plant.skills), [])
 
 
-def _rule(ranked: Sequence[Candidate]) -> str:
-    """The rule in one word: "lightest" if nothing speaks against the first, else the gravest that does."""
-    if not ranked:
-        return "nobody"
-    return ranked[0].misses[0] if ranked[0].misses else "lightest"
+Rank = tuple[tuple[bool, ...], tuple[bool, ...], float, int, str]
+
+
+def _weigh(need: Need, person: Person, roster: Roster, loads: Loads) -> tuple[Rank, Candidate]:
+    """A candidate with what ranks it: what must not be, what should not; the score; who was given work least recently."""
+    standing = roster.of(person)
+    load, done_here = loads.open_tickets.get(person.id, 0), loads.done_here.get(person.id, 0)
+    misses = _misses(need, person, standing, load)
+    distance_m = _distance_m(need.position, standing.position)
+    shares = {
+        "load": max(0.0, 1 - load / person.max_load),
+        "distance": 0.0 if distance_m is None else 1 / (1 + distance_m / roster.plant.routing.near_m),
+        "experience": min(done_here / FULL_EXPERIENCE, 1.0),
+        "seniority": min(person.seniority / FULL_SENIORITY, 1.0),
+    }
+    parts = _parts(shares, need.rule.weights)
+    score = sum(parts.values())
+    candidate = Candidate(
+        person=person.id,
+        name=person.name,
+        load=load,
+        max_load=person.max_load,
+        score=round(score, 3),
+        misses=misses,
+        parts={name: round(part, 3) for name, part in parts.items()},
+        distance_m=None if distance_m is None else round(distance_m, 1),
+        done_here=done_here,
+        seniority=person.seniority,
+        company=person.company,
+    )
+    rule = need.rule
+    rank = (
+        tuple(miss in misses for miss in AGAINST if miss in rule.must),
+        tuple(miss in misses for miss in rule.prefer),
+        -round(score, 9),
+        loads.last_assigned_ns.get(person.id, 0),
+        person.id,
+    )
+    return rank, candidate
+
+
+def _rank_of(weighed: tuple[Rank, Candidate]) -> Rank:
+    return weighed[0]
+
+
+def _misses(need: Need, person: Person, standing: Standing, load: int) -> tuple[Against, ...]:
+    """What speaks against the person, the gravest first."""
+    speaks: Mapping[Against, bool] = {
+        "skill": bool(lacks(need, person)),
+        "on_leave": standing.on_leave,
+        "off_shift": not standing.on_shift,
+        "region": bool(person.regions and need.region) and need.region not in person.regions,
+        "declined": person.id in need.declined,
+        "offline": not standing.online,
+        "other_line": bool(person.lines) and need.line not in person.lines,
+        "full": load >= person.max_load,
+    }
+    return tuple(miss for miss in AGAINST if speaks[miss])
+
+
+def _distance_m(one: Position | None, other: Position | None) -> float | None:
+    return None if one is None or other is None else one.distance_m(other)
+
+
+def _parts(shares: Mapping[str, float], weights: Weights) -> dict[str, float]:
+    """What each part gives to a score of at most 1; a part that does not count is left out."""
+    counted = {name: weight for name in shares if (weight := getattr(weights, name))}
+    whole = sum(counted.values())
+    return {name: shares[name] * weight / whole for name, weight in counted.items()}
+
+
+def _barred(candidate: Candidate, rule: RoutingRule) -> bool:
+    return any(miss in rule.must for miss in candidate.misses)
+
+
+def _gravest(ranked: Sequence[Candidate]) -> str:
+    """What speaks against the first, in one word."""
+    return ranked[0].misses[0] if ranked else "nobody"
+
+
+def _instead(need: Need, roster: Roster) -> tuple[list[str], str]:
+    """Who is named where nobody passes: line leader and person on duty, else the machine's owner; by which rule."""
+    leader, duty = of_role(LEADER, need.line, roster), of_role(DUTY, need.line, roster)
+    named = [d.person for d in (leader, duty) if d.person is not None and d.rule in {"on_shift", "duty"}]
+    if named:
+        rule = "line_leader" if leader.rule == "on_shift" else DUTY
+        return list(dict.fromkeys([*named, need.owner] if need.owner else named)), rule
+    return ([need.owner], "owner") if need.owner else ([], "")
+
+
+def _backup(
+    person: str | None, others: Sequence[str], passing: Sequence[Candidate], roster: Roster
+) -> str | None:
+    """The backup that the document names for the person, if nothing bars that one; else the next of the others."""
+    found = roster.people.get(person or "")
+    wanted = found.backup if found is not None else None
+    if wanted is not None and any(one.person == wanted for one in passing):
+        return wanted
+    return next(iter(others), None)

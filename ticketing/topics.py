@@ -59,11 +59,68 @@ class ByRouting(Said, kw_only=True):
     offer_s: float | None
 
 
+class Escalated(Said, kw_only=True):
+    """It needs more attention: by what was heard since (`finding`), or because a limit has passed (all the others).
+
+    `clock` is which, `policy` by which rule, `due` when it was to be done, `taken_s` how much of the clock's own time
+    has gone by; `channel` is what the policy means it for.
+    """
+
+    finding: str = ""
+    clock: str = ""
+    policy: str = ""
+    due: str = ""
+    limit_s: float = 0.0
+    taken_s: float = 0.0
+    channel: str = ""
+
+
+class ByClock(Said, kw_only=True):
+    """A limit comes near or has passed: which clock, by which policy, when it was due, how much of it has gone by.
+
+    `channel` is what the policy means it for; empty: any.
+    """
+
+    clock: str
+    policy: str
+    due: str
+    limit_s: float
+    taken_s: float
+    channel: str
+
+
+class WithCode(Said, kw_only=True):
+    """A code for the requester's phone, good for a signature; nobody else is to have it."""
+
+    code: str
+
+
 class OfProblem(Said, kw_only=True):
     """A root-cause task was opened beside the ticket: its number, and the numbers of the repetition."""
 
     problem: str
     repeat: dict[str, float]
+
+
+class ProblemNews(Said, kw_only=True):
+    """A root-cause or improvement task moved: who did what; `number` is the ticket that it was last about."""
+
+    problem: str
+    problem_kind: str
+    problem_state: str
+    due_ns: int
+    action: str
+    actor: str
+    reason: str
+
+
+class CausesUnknown(Said, kw_only=True):
+    """Too many tickets of a month name no root cause: so many of so many."""
+
+    period: str
+    share: float
+    unknown: int
+    causes: int
 
 
 class Digest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +146,8 @@ class Topic:
     kind: str
     name: str
     data: type[msgspec.Struct]
+    secret: bool = False
+    """Only who names the topic itself hears it, not a beginning of it; it never waits, and is not shown."""
 
     @property
     def schema(self) -> dict[str, Json]:
@@ -99,7 +158,10 @@ class Topic:
 DIGEST, CANARY = "digest", "canary"
 TOPICS: Sequence[Topic] = (
     Topic("ticket.opened", "andon.ticket.opened.v1", ByFinding),
-    Topic("ticket.escalated", "andon.ticket.escalated.v1", ByFinding),
+    Topic("ticket.escalated", "andon.ticket.escalated.v1", Escalated),
+    Topic("ticket.claim_missed", "andon.ticket.claim-missed.v1", ByClock),
+    Topic("ticket.reminded", "andon.ticket.signoff-reminded.v1", ByClock),
+    Topic("ticket.drifting", "andon.ticket.drifting.v1", ByClock),
     Topic("ticket.reopened", "andon.ticket.failed-again.v1", ByFinding),
     Topic("ticket.assign", "andon.ticket.assigned.v1", ByPerson),
     Topic("ticket.routed", "andon.ticket.routed.v1", ByRouting),
@@ -110,24 +172,50 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.transfer", "andon.ticket.transferred.v1", ByPerson),
     Topic("ticket.decline", "andon.ticket.declined.v1", ByPerson),
     Topic("ticket.accept", "andon.ticket.accepted.v1", ByPerson),
+    Topic("ticket.depart", "andon.ticket.departed.v1", ByPerson),
+    Topic("ticket.arrive", "andon.ticket.arrived.v1", ByPerson),
     Topic("ticket.substate", "andon.ticket.progressed.v1", ByPerson),
+    Topic("ticket.requisition", "andon.ticket.parts-asked.v1", ByPerson),
+    Topic("ticket.parts_issued", "andon.ticket.parts-issued.v1", ByPerson),
+    Topic("ticket.hold", "andon.ticket.held.v1", ByPerson),
+    Topic("ticket.resume", "andon.ticket.resumed.v1", ByPerson),
     Topic("ticket.resolve", "andon.ticket.resolved.v1", ByPerson),
+    Topic("ticket.sign_code", "andon.ticket.sign-code.v1", WithCode, secret=True),
     Topic("ticket.sign", "andon.ticket.signed.v1", ByPerson),
     Topic("ticket.reject", "andon.ticket.rejected.v1", ByPerson),
     Topic("ticket.close_unsigned", "andon.ticket.closed-unsigned.v1", ByPerson),
     Topic("ticket.cancel", "andon.ticket.cancelled.v1", ByPerson),
     Topic("ticket.false_alarm", "andon.ticket.found-false.v1", ByPerson),
+    Topic("ticket.approval_asked", "andon.ticket.approval-asked.v1", ByPerson),
+    Topic("ticket.approval_refused", "andon.ticket.approval-refused.v1", ByPerson),
+    Topic("ticket.rating", "andon.ticket.rated.v1", ByPerson),
+    Topic("ticket.obligation", "andon.ticket.obligation-due.v1", ByPerson),
+    Topic("ticket.obligation_overdue", "andon.ticket.obligation-overdue.v1", ByPerson),
+    Topic("ticket.archive", "andon.ticket.archived.v1", ByPerson),
     Topic("ticket.reopen", "andon.ticket.reopened.v1", ByPerson),
     Topic("ticket.relearn", "andon.ticket.relearning-accepted.v1", ByPerson),
     Topic("ticket.keep_baseline", "andon.ticket.baseline-kept.v1", ByPerson),
     Topic("ticket.duplicate", "andon.ticket.merged.v1", ByPerson),
     Topic("ticket.split", "andon.ticket.split.v1", ByPerson),
+    Topic("ticket.unmerged", "andon.ticket.unmerged.v1", ByPerson),
     Topic("problem.opened", "andon.problem.opened.v1", OfProblem),
+    Topic("problem.assigned", "andon.problem.assigned.v1", ProblemNews),
+    Topic("problem.due", "andon.problem.due.v1", ProblemNews),
+    Topic("problem.overdue", "andon.problem.overdue.v1", ProblemNews),
+    Topic("problem.check", "andon.problem.check-due.v1", ProblemNews),
+    Topic("problem.effective", "andon.problem.effective.v1", ProblemNews),
+    Topic("problem.ineffective", "andon.problem.ineffective.v1", ProblemNews),
+    Topic("action.given", "andon.action.given.v1", ProblemNews),
+    Topic("action.due", "andon.action.due.v1", ProblemNews),
+    Topic("action.overdue", "andon.action.overdue.v1", ProblemNews),
+    Topic("improvement.opened", "andon.improvement.opened.v1", ProblemNews),
+    Topic("causes.unknown", "andon.causes.unknown.v1", CausesUnknown),
     Topic(DIGEST, "andon.digest.v1", Digest),
     Topic(CANARY, "andon.canary.v1", Canary),
 )
 OF_KIND: Mapping[str, Topic] = {topic.kind: topic for topic in TOPICS}
 _TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY})
+_SECRET = frozenset(topic.name for topic in TOPICS if topic.secret)
 """What can be subscribed to: a digest stands for what was, and canaries are switched on or off per channel."""
 
 
@@ -139,14 +227,15 @@ class UnknownTopic(ValueError):
 def types_of(wanted: str) -> frozenset[str]:
     """The topics that a word of a subscription stands for; UnknownTopic if there are none.
 
-    >>> sorted(types_of("andon.problem.*"))
-    ['andon.problem.opened.v1']
+    >>> sorted(types_of("andon.improvement.*"))
+    ['andon.improvement.opened.v1']
     >>> types_of("andon.ticket.assign.v1")
     Traceback (most recent call last):
     ticketing.topics.UnknownTopic: there is no topic 'andon.ticket.assign.v1'; did you mean 'andon.ticket.assigned.v1'?
     """
     start = wanted.removesuffix("*")
-    found = {name for name in _TYPES if name == wanted or (wanted.endswith(".*") and name.startswith(start))}
+    found = {name for name in _TYPES if wanted.endswith(".*") and name.startswith(start)} - _SECRET
+    found |= {name for name in _TYPES if name == wanted}
     if not found:
         near = difflib.get_close_matches(wanted, _TYPES, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else "see: andon outbox topics"

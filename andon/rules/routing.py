@@ -7,10 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from andon.events import Priority
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Against = Literal["skill", "on_leave", "off_shift", "region", "offline", "other_line", "full"]
+Against = Literal[
+    "skill", "on_leave", "off_shift", "region", "declined", "offline", "other_line", "full"
+]
 """What can speak against a person, the gravest first."""
 
-MUST: tuple[Against, ...] = ("skill", "on_leave", "off_shift", "region")
+MUST: tuple[Against, ...] = ("skill", "on_leave", "off_shift", "region", "declined")
 PREFER: tuple[Against, ...] = ("offline", "other_line", "full")
 
 
@@ -71,7 +73,7 @@ class RoutingRule(_Frozen):
 LINE_STOP = RoutingRule(
     name="line_stop",
     when=When(urgent=True, fault_types=("line_stop",)),
-    must=("skill", "on_leave", "off_shift", "region", "offline"),
+    must=(*MUST, "offline"),
     prefer=(),
     weights=Weights(load=0, distance=1, experience=0, seniority=0),
     offer_to=3,

@@ -102,6 +102,8 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
     """A person's own words; what a rule gave as its reason is told by the rule's sentence."""
     if event.reason in _FOLD_RULES:
         return fold_sentence(Fold(FoldRule(event.reason), event.numbers), visit.words, visit.time)
+    if event.action == "routed":
+        return visit.words(f"routing.why_{event.reason}")
     return event.reason
 
 
@@ -205,22 +207,13 @@ class Link:
     why: str
 
 
-def numbers_of(conn: Connection, detail: store.TicketDetail) -> Mapping[int, str]:
-    """The numbers of the tickets that this one points to."""
-    wanted = [one for one in (detail.ticket.recurrence_of, detail.ticket.duplicate_of) if one is not None]
-    return {one: store.ticket(conn, one, limit=1).ticket.number for one in wanted}
-
-
-def related(detail: store.TicketDetail, numbers: Mapping[int, str], visit: Visit) -> list[Link]:
+def related(detail: store.TicketDetail, visit: Visit) -> list[Link]:
     """The root-cause tasks and other tickets that belong to this one."""
-    ticket, words = detail.ticket, visit.words
+    words = visit.words
     links = [
         Link(f"/problems/{problem.id}", problem.number, words("related.rca")) for problem in detail.problems
     ]
-    for other, why in ((ticket.recurrence_of, "recurrence"), (ticket.duplicate_of, "duplicate")):
-        if other is not None:
-            links.append(Link(f"/tickets/{other}", numbers[other], words(f"related.{why}")))
     links += [
-        Link(f"/tickets/{later.id}", later.number, words("related.again")) for later in detail.recurrences
+        Link(f"/tickets/{one.ticket}", one.number, words(f"related.{one.kind}")) for one in detail.links
     ]
     return links

@@ -1,6 +1,6 @@
 """What findings, folds, suggestions and refusals say, as whole sentences with their numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
@@ -99,11 +99,20 @@ def fold_sentence(fold: Fold, words: Words, time: PlantTime) -> str:
     return words(f"fold.{fold.rule}", **{**_FOLD_NUMBERS, **arguments})
 
 
+def skills_text(skills: Iterable[Iterable[str]]) -> str:
+    """What is asked for: groups of which each has to be met, by one of its tags.
+
+    >>> skills_text([("hydraulics", "液压方向"), ("hot work",)])
+    'hydraulics / 液压方向, hot work'
+    """
+    return ", ".join(" / ".join(group) for group in skills)
+
+
 def why_this_person(suggestion: Suggestion, candidate: Candidate, words: Words) -> list[str]:
     """What speaks for the person whom routing names, and what against: skill, line, load."""
     reasons = []
-    if suggestion.skill and "skill" not in candidate.misses:
-        reasons.append(words("routing.has_skill", skill=suggestion.skill))
+    if suggestion.skills and "skill" not in candidate.misses:
+        reasons.append(words("routing.has_skill", skill=skills_text(suggestion.skills)))
     reasons += [words(f"routing.miss_{miss}") for miss in candidate.misses]
     if "other_line" not in candidate.misses:
         reasons.append(words("routing.on_line"))

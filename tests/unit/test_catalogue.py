@@ -21,12 +21,14 @@ from api.web.pipeline_page import STAGES
 from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
-from ticketing import routing
+from ticketing import dispatch, routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.labels import What
+from ticketing.links import SEEN_FROM_THERE
+from ticketing.problem import ProblemState
 from ticketing.states import Demand, Step
-from ticketing.ticket import Closure, FoldRule, Outcome, ProblemState, SubState, TicketState
+from ticketing.ticket import Closure, FoldRule, Outcome, SubState, TicketState
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
@@ -70,7 +72,9 @@ CONDITIONS = (
 )
 MACHINE_DEEDS = (
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),
+    *("unmerged", "unmerged_from", "linked", "unlinked"),
     *("problem_opened", "problem_joined", "comment", "photo"),
+    *("routed", "offered", "offer_decline", "collaborator", "backup"),
 )
 REFUSALS = ("no_token", "wrong_token", "foreign_host", "foreign_origin", "not_found", "broken")
 
@@ -113,7 +117,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "demand.": (
         *(demand for demand in Demand),
         *("backup_same_as_person", "cause_unknown", "cause_retired", "master_itself"),
-        *("person_unknown", "backup_unknown", "master_is_closed", "proposal_answered"),
+        *("skill", "person_unknown", "backup_unknown", "master_is_closed", "proposal_answered"),
     ),
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
     "explain.": (
@@ -176,12 +180,13 @@ FAMILIES: dict[str, Iterable[str]] = {
         *(f"{code}_text" for code in REFUSALS),
         *(f"{code}_cure" for code in REFUSALS[:4]),
     ),
-    "related.": ("recurrence", "duplicate"),
-    "routing.miss_": (routing.SKILL, routing.OFFLINE, routing.OTHER_LINE, routing.FULL),
+    "related.": (*SEEN_FROM_THERE, *SEEN_FROM_THERE.values()),
+    "routing.miss_": routing.AGAINST,
     "routing.rule_": (
-        *("lightest", "owner", "nobody"),
-        *(routing.SKILL, routing.OFFLINE, routing.OTHER_LINE, routing.FULL),
+        *("best", "line_leader", "duty", "owner", "unclaimed", "nobody"),
+        *routing.AGAINST,
     ),
+    "routing.why_": dispatch.WHY,
     "solution.": (
         "summary",
         "cause",

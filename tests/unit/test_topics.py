@@ -22,8 +22,12 @@ def rows(pattern: str) -> list[str]:
 
 def test_every_step_of_a_ticket_is_a_topic():
     told = {f"ticket.{step}" for step in Step if step is not Step.FAIL_AGAIN}
-    others = {"ticket.opened", "ticket.escalated", "ticket.reopened", "ticket.split", "problem.opened"}
+    others = {"ticket.opened", "ticket.escalated", "ticket.reopened", "ticket.split", "ticket.unmerged", "problem.opened"}
     others |= {f"ticket.{deed}" for deed in ("routed", "offered", "offer_withdrawn", "unclaimed", "collaborator")}
+    others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "sign_code", "rating")}
+    others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
+    others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
+    others |= {f"ticket.{deed}" for deed in ("claim_missed", "reminded", "drifting")}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}
 
 

@@ -13,7 +13,20 @@ from andon.events import Json
 from ticketing.audit import changes_between, line, raises_version
 from ticketing.errors import TicketNotFound
 from ticketing.rows import ticket_of, ticket_row
-from ticketing.tables import Row, asset_lock, count, counter, master, metadata, ticket_event, to_json, upsert
+from ticketing.search import index, more
+from ticketing.tables import (
+    REVIEWED,
+    Row,
+    asset_lock,
+    count,
+    counter,
+    master,
+    metadata,
+    review_row,
+    ticket_event,
+    to_json,
+    upsert,
+)
 from ticketing.tables import outbox as messages
 from ticketing.tables import ticket as tickets
 from ticketing.tables import timer as timers
@@ -24,6 +37,13 @@ MACHINE = "engine"
 
 BUS = "bus"
 """The channel that every message goes to first; see ticketing.fan_out."""
+
+_NO_CLOCK = frozenset({"alarm_active"})
+"""Changes by a machine that move no deadline: most findings that join change no more than this, and cost no review."""
+
+SEARCHED = ("description", "summary", "closure_note", "event_id", "phone", "reporter", "scene_tag")
+"""What people say and are called, by which a ticket is found beside its machine's words (rule 6a)."""
+_SAID = frozenset(SEARCHED)
 
 _UPDATE_TICKET = update(tickets).where(tickets.c.id == bindparam("_id"))
 _SET_OPEN = update(master).where(master.c.ticket == bindparam("_ticket"), master.c.exclusive.is_(True))
@@ -44,6 +64,7 @@ class Book:
         self.counts: Counter[str] = Counter()
         self._channels = tuple(channels)
         self._tickets: dict[int, Ticket] = {}
+        self._found_by: dict[int, str] = {}
         self._new: set[int] = set()
         self._touched: dict[int, None] = {}
         self._opened: dict[int, bool] = {}
@@ -55,7 +76,9 @@ class Book:
     def keep(self, known: Iterable[Ticket]) -> None:
         """Take in tickets as they are stored."""
         for ticket in known:
-            self._tickets.setdefault(ticket.id, ticket)
+            if ticket.id not in self._tickets:
+                self._tickets[ticket.id] = ticket
+                self._found_by[ticket.id] = ticket.search
 
     def holds(self, ticket_id: int) -> bool:
         """Whether the ticket has been taken in, so that asking for it reads nothing."""
@@ -67,7 +90,7 @@ class Book:
             row = self.conn.execute(select(tickets).where(tickets.c.id == ticket_id)).mappings().first()
             if row is None:
                 raise TicketNotFound(ticket_id)
-            self._tickets[ticket_id] = ticket_of(row)
+            self.keep([ticket_of(row)])
         return self._tickets[ticket_id]
 
     def next_number(self, name: str) -> int:
@@ -104,6 +127,11 @@ class Book:
         before = self._tickets[ticket.id]
         opened = ticket.id in self._new and before.audit_seq == 0
         changes = changes_between(before, ticket)
+        if opened or action == "comment" or not _SAID.isdisjoint(changes):
+            texts = (getattr(ticket, name) for name in SEARCHED)
+            ticket = replace(
+                ticket, search=more(ticket.search, *texts, reason if action == "comment" else None)
+            )
         row = line(
             ticket,
             at_ns=self.now_ns,
@@ -120,7 +148,12 @@ class Book:
         if before.is_open != ticket.is_open:
             self._opened[ticket.id] = ticket.is_open
         version = before.version + raises_version(None if opened else before.state, ticket.state, changes)
-        if opened or channel != MACHINE or before.state is not ticket.state or not _NO_CLOCK.issuperset(changes):
+        if (
+            opened
+            or channel != MACHINE
+            or before.state is not ticket.state
+            or not _NO_CLOCK.issuperset(changes)
+        ):
             self.upsert(timers, review_row(ticket.id, self.now_ns, self.now_ns), REVIEWED)
         after = replace(
             ticket, audit_seq=row["seq"], audit_hash=row["hash"], version=version, change=self.change
@@ -195,6 +228,7 @@ class Book:
         for is_open in (False, True):  # closings first: a key must not have two open masters in between
             which = [{"_ticket": i, "open": o} for i, o in self._opened.items() if o is is_open]
             _execute(self.conn, _SET_OPEN, which)
+        index(self.conn, [(row["id"], self._found_by.get(row["id"]), row["search"]) for row in rows])
         for table in metadata.sorted_tables:
             _execute(self.conn, insert(table), self._rows.get(table.name, []))
             columns, last = self._upserts.get(table.name, ((), {}))

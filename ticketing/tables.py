@@ -421,10 +421,9 @@ REVIEWED = ("due_ns", "try_ns", "state", "set_ns", "done_ns", "attempts", "error
 
 def review_row(ticket_id: int, due_ns: int, now_ns: int) -> Row:
     """The timer at which a ticket's clocks are looked at next, as a row; upserted with `REVIEWED` it runs again."""
-    return {
-        **{"kind": REVIEW, "subject": f"ticket/{ticket_id}", "step": 0, "cycle": 0, "state": "run", "body": "{}"},
-        **{"due_ns": due_ns, "try_ns": due_ns, "set_ns": now_ns, "done_ns": None, "attempts": 0, "error": ""},
-    }
+    row: Row = dict.fromkeys(("step", "cycle", "attempts"), 0)
+    row |= {"kind": REVIEW, "subject": f"ticket/{ticket_id}", "state": "run", "body": "{}", "error": ""}
+    return row | {"due_ns": due_ns, "try_ns": due_ns, "set_ns": now_ns, "done_ns": None}
 
 
 CHUNK = 500

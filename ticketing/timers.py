@@ -10,45 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Connection,
-    Index,
-    Integer,
-    RowMapping,
-    String,
-    Table,
-    Text,
-    and_,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 from sqlalchemy import update as sql_update
 
 from andon.events import SECOND_NS, Json
 from ticketing.book import Book
-from ticketing.tables import metadata, to_json, upsert
-
-timer = Table(
-    "ticket_timer",
-    metadata,
-    Column("kind", String(32), primary_key=True),
-    Column("subject", Text, primary_key=True),
-    Column("step", Integer, primary_key=True, autoincrement=False),
-    Column("cycle", BigInteger, primary_key=True, autoincrement=False),
-    Column("due_ns", BigInteger, nullable=False),
-    Column("try_ns", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("set_ns", BigInteger, nullable=False),
-    Column("done_ns", BigInteger),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("error", Text, nullable=False, server_default=""),
-)
-Index("timer_due", timer.c.state, timer.c.try_ns)
-Index("timer_of", timer.c.subject, timer.c.state)
+from ticketing.tables import timer, to_json, upsert
 
 _BODY = msgspec.json.Decoder(dict[str, Json])
 _SET = ("due_ns", "try_ns", "state", "body", "set_ns", "done_ns", "attempts", "error")

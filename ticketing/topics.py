@@ -169,6 +169,7 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.offer_withdrawn", "andon.ticket.offer-withdrawn.v1", ByRouting),
     Topic("ticket.unclaimed", "andon.ticket.unclaimed.v1", ByRouting),
     Topic("ticket.collaborator", "andon.ticket.collaborator-changed.v1", ByPerson),
+    Topic("ticket.edited", "andon.ticket.edited.v1", ByPerson),
     Topic("ticket.transfer", "andon.ticket.transferred.v1", ByPerson),
     Topic("ticket.decline", "andon.ticket.declined.v1", ByPerson),
     Topic("ticket.accept", "andon.ticket.accepted.v1", ByPerson),

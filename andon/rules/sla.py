@@ -92,7 +92,7 @@ def _policy(
         name=name,
         when=when,
         response=Limit(minutes=response_min, steps=_RAISED),
-        claim=Limit(minutes=claim_min, steps=(EscalationStep(to="assignee"),)),
+        claim=Limit(minutes=claim_min, steps=(EscalationStep(to="line_leader"),)),
         resolution=Limit(minutes=resolution_min, steps=(EscalationStep(to="assignee", at_min=-30), *_RAISED)),
     )
 

@@ -29,7 +29,7 @@ def rang(monkeypatch):
 class Heard(list):
     mended = False
 
-    def bell(self, book, plant, timer):
+    def bell(self, _book, _plant, timer):
         self.append((timer.subject, timer.step, timer.cycle))
 
     def broken(self, book, plant, timer):

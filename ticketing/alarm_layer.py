@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from andon.events import Action, Finding, Priority
+from andon.events import Action, Family, Finding, Priority
 from andon.plant import Asset, Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from ticketing.alarm_rows import MUTABLE, Named, alarm_id, alarm_state, named, retold, row_of
@@ -12,6 +12,8 @@ from ticketing.book import Book
 from ticketing.dedup import Key
 from ticketing.recall import Alarm as Spoken
 from ticketing.recall import Known, source_of
+from ticketing.suppressing import RULES, Suppressing
+from ticketing.suppression import Subject
 from ticketing.ticket import FoldRule
 from ticketing.urgency import priority_of
 
@@ -39,6 +41,20 @@ class Definitions:
             finding, self._assets.get(finding.asset), self._priorities
         )
 
+    def subject(self, finding: Finding) -> Subject:
+        """The finding's alarm as suppressions look at it."""
+        asset = self._assets.get(finding.asset)
+        return Subject(
+            asset=finding.asset,
+            path=asset.path if asset else "",
+            asset_class=asset.asset_class if asset else "",
+            component=finding.component,
+            condition=finding.condition,
+            family=finding.family,
+            priority=self.priority(finding),
+            suppressible=self.of(finding).suppressible,
+        )
+
     def line(self, asset: str) -> str:
         """The line that a machine stands in."""
         found = self._assets.get(asset)
@@ -48,14 +64,20 @@ class Definitions:
 class AlarmLayer:
     """What a batch says of alarms, and what of it is held back."""
 
-    def __init__(self, book: Book, known: Known, definitions: Definitions) -> None:
+    def __init__(self, book: Book, known: Known, definitions: Definitions, suppressing: Suppressing) -> None:
         self._book = book
         self._known = known
         self._definitions = definitions
+        self._suppressing = suppressing
         self._changed: set[str] = set()
 
     def hear(self, finding: Finding, key: Key, at_ns: int, *, open_ticket: bool, late: bool) -> Hold | None:
-        """Move the alarm by one word; gives what holds the word back from ticketing, None if nothing does."""
+        """Move the alarm by one word; gives what holds the word back from ticketing, None if nothing does.
+
+        A person's report is no alarm: nothing says when it is over, and nothing holds it back.
+        """
+        if finding.family is Family.REPORT:
+            return None
         definition = self._definitions.of(finding)
         one = self._named(finding, key, definition)
         waits = None if late else _not_a_transition(definition, one, finding, at_ns)
@@ -73,12 +95,27 @@ class AlarmLayer:
 
     def is_told(self, finding: Finding, key: Key, at_ns: int) -> bool:
         """Whether people are to hear of it: while an alarm chatters once is enough."""
-        one = self._known.named[alarm_id(key.hash, finding.detector)]
+        if finding.family is Family.REPORT:
+            return True
+        one = self._known.named.get(alarm_id(key.hash, finding.detector))
+        if one is None:
+            return True
         since_ns, told_ns = one.alarm.chattering_since_ns, one.alarm.told_ns
         if one.alarm.chatters_at(at_ns) and None not in (told_ns, since_ns) and told_ns >= since_ns:
             return False
         self._keep(one, told_ns=max(at_ns, told_ns or at_ns))
         return True
+
+    def takes_along(self, finding: Finding) -> bool:
+        """Whether what is told now may bring earlier ones along that were held back."""
+        definition = self._definitions.of(finding)
+        return finding.action is Action.RAISE and (definition.count or definition.fleeting) is not None
+
+    def ended_ns(self, finding: Finding, key: Key, at_ns: int) -> int | None:
+        """When the activation of that time ended; None if it stands."""
+        one = self._known.named.get(alarm_id(key.hash, finding.detector))
+        spans = one.alarm.spans() if one else []
+        return next((span.to_ns for span in reversed(spans) if span.from_ns <= at_ns), None)
 
     def finish(self) -> None:
         """Write the alarms that have moved."""
@@ -91,7 +128,9 @@ class AlarmLayer:
         """What keeps it from being told: first what people decided, then what its definition asks for."""
         if one.alarm.out_of_service is not None:
             return Hold(FoldRule.SUPPRESSED_OOSRV)
-        # ticketing.suppression judges here: shelved, in a maintenance window, inhibited
+        by = self._suppressing.held(finding, self._definitions.subject, at_ns)
+        if by is not None:
+            return Hold(RULES[by.kind], None, {"suppression": float(by.id)})
         if not definition.holds_back or never_held(finding, one.priority):
             return None
         return hold_of(definition, one.alarm, at_ns, at_ns, open_ticket=open_ticket)
@@ -121,6 +160,10 @@ class AlarmLayer:
         self._changed.add(one.id)
         moved = one.with_alarm(after)
         self._known.named[one.id] = moved
+        if after.active and not one.alarm.active:
+            self._suppressing.raised(self._definitions.subject(finding), at_ns, one.id)
+        elif one.alarm.active and not after.active:
+            self._suppressing.cleared(self._definitions.subject(finding), one.id)
         return moved
 
     def _keep(self, one: Named, *, told_ns: int) -> None:

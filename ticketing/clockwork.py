@@ -10,7 +10,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
-from ticketing import dispatch, holding, improvements, intake, letting_go, offers, problem_clock, reports, sla, suppressions
+from ticketing import (
+    dispatch,
+    holding,
+    improvements,
+    intake,
+    letting_go,
+    offers,
+    problem_clock,
+    reports,
+    sla,
+    suppressions,
+)
 from ticketing.book import Book
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed

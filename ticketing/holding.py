@@ -3,7 +3,7 @@
 `held` says what there is, `release` folds some of it, `ask_again` is what the timer of a held finding does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -20,7 +20,8 @@ from ticketing.intake import Intake
 from ticketing.key_versions import versions
 from ticketing.recall import lock, recall
 from ticketing.rows import occurrence_of
-from ticketing.tables import chunks, dedup_key, master, occurrence
+from ticketing.suppressing import RULES, Suppressing
+from ticketing.tables import chunks, dedup_key, master, occurrence, to_json
 from ticketing.ticket import HELD, SUPPRESSED, FoldRule, Occurrence
 from ticketing.timers import Timer, set_timer
 
@@ -30,6 +31,7 @@ _COUNT_FLEETING = (
     .values(fleeting=alarm_state.c.fleeting + 1)
 )
 _INPUTS = msgspec.json.Decoder(dict[str, str])
+_NOW_HELD_BY = update(occurrence).where(occurrence.c.finding == bindparam("_finding"))
 REACH_NS = 26 * HOUR_NS
 """No definition holds anything back for longer than a day."""
 
@@ -57,8 +59,25 @@ def standing(conn: Connection, waiting: Sequence[Occurrence]) -> Sequence[Occurr
     ]
 
 
-def release(book: Book, plant: Plant, waiting: Sequence[Occurrence]) -> int:
-    """Fold these as if heard now, each with its own time; gives how many. On a book that has not written of them yet."""
+def not_suppressed(book: Book, plant: Plant, waiting: Sequence[Occurrence]) -> Sequence[Occurrence]:
+    """Those that no suppression holds back now; the others say from now on which one does."""
+    suppressing, definitions = Suppressing(book, plant), Definitions(plant)
+    free: list[Occurrence] = []
+    for one in waiting:
+        by = suppressing.held_on(one, definitions.subject(finding_of(one)))
+        if by is None:
+            free.append(one)
+        else:
+            said = {"rule": str(RULES[by.kind]), "fold": to_json({"suppression": float(by.id)})}
+            book.later(_NOW_HELD_BY, {"_finding": one.finding, **said})
+    return free
+
+
+def release(book: Book, plant: Plant, waiting: Sequence[Occurrence], *, inside: Collection[str] = ()) -> int:
+    """Fold these as if heard now, each with its own time; gives how many. On a book that has not written of them yet.
+
+    `inside` are those of a maintenance window: no failures of the machine.
+    """
     if not waiting:
         return 0
     ordered = sorted(waiting, key=lambda one: (one.at_ns, one.finding))
@@ -71,7 +90,7 @@ def release(book: Book, plant: Plant, waiting: Sequence[Occurrence]) -> int:
     book.keep(tickets)
     intake = Intake(book, known, plant, rules)
     for one, finding, key in zip(ordered, findings, keys, strict=True):
-        intake.take_again(finding, key, one.at_ns, one.fold.rule)
+        intake.take_again(finding, key, one.at_ns, one.fold.rule, fails=one.finding not in inside)
     intake.finish()
     return len(ordered)
 
@@ -95,7 +114,7 @@ def ask_again(book: Book, plant: Plant, timer: Timer) -> None:
             _wait_on(book, timer, hold)
             if hold.until_ns is None and is_fleeting(definitions.of(finding_of(one)), named.alarm, one.at_ns):
                 book.later(_COUNT_FLEETING, {"_alarm": named.id})
-    release(book, plant, told)
+    release(book, plant, not_suppressed(book, plant, told))
 
 
 def finding_of(one: Occurrence) -> Finding:

@@ -34,6 +34,7 @@ from ticketing.dedup import (
     relation,
     time_of,
 )
+from ticketing.demands import Given
 from ticketing.key_versions import choose, in_force
 from ticketing.moving import merge
 from ticketing.opening import Opening
@@ -41,9 +42,8 @@ from ticketing.recall import Known, lock, recall
 from ticketing.report import Speaks, channel_of, joins, said_by, same_event
 from ticketing.rows import occurrence_row
 from ticketing.standing import Standing, scoping
-from ticketing.suppressing import Suppressing
-from ticketing.demands import Given
 from ticketing.states import Step, again, check
+from ticketing.suppressing import Suppressing
 from ticketing.tables import Row, dedup_key, finding_evidence, master, occurrence, to_json
 from ticketing.ticket import HELD, UNRESOLVED, Clock, Fold, FoldRule, Ticket, TicketState
 from ticketing.timers import Timer, set_timer
@@ -106,6 +106,7 @@ class Intake:
         self._standing = Standing(book, known, plant)
         self._opening = Opening(book, plant)
         self._no_failures: set[str] = set()
+        self._ended: dict[str, int | None] = {}
         self._heard: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
@@ -118,14 +119,15 @@ class Intake:
         self._known.seen.add(finding.id)
         self._heard[key.hash] = self._heard.get(key.hash, 0) + 1
         at_ns, clock = time_of(finding.at_ns, finding.origin.received_ns)
-        hold = None  # a person's word is no alarm: it is never held back
-        if finding.family is not Family.REPORT:
-            late = self._is_late(finding, key, at_ns)
-            hold = self._alarms.hear(finding, key, at_ns, open_ticket=self._has_open(key), late=late)
+        hold = self._alarms.hear(
+            finding, key, at_ns, open_ticket=self._has_open(key), late=self._is_late(finding, key, at_ns)
+        )
         if hold is not None:
             ticket, fold = None, self._hold_back(finding, key, at_ns, hold)
         else:
             ticket, fold = self._folded(finding, key, at_ns)
+            if self._alarms.takes_along(finding):
+                self._ask_again(finding, key, self._book.now_ns)
         self._keep(finding, key, ticket=ticket, fold=fold, at_ns=at_ns, clock=clock)
 
     def take_again(
@@ -140,6 +142,7 @@ class Intake:
         self._book.counts["held" if rule in HELD else "suppressed"] -= 1
         if finding.action is Action.CLEAR:
             self._alarms.over(finding, key, at_ns)
+        self._ended[finding.id] = self._alarms.ended_ns(finding, key, at_ns)
         ticket, fold = self._folded(finding, key, at_ns)
         folded = {"ticket": ticket.id if ticket else None, "rule": fold.rule, "fold": to_json(fold.numbers)}
         self._book.later(_FOLD_AGAIN, {"_finding": finding.id, **folded})
@@ -190,7 +193,8 @@ class Intake:
                 ticket = self._join(finding, key, at_ns, decision)
         counts = finding.id not in self._no_failures and not _is_part_of(finding, ticket)
         if counts and not self._is_late(finding, key, at_ns):
-            ticket = self._standing.failed(finding, key.hash, at_ns, ticket)
+            ended_ns = self._ended.get(finding.id)
+            ticket = self._standing.failed(finding, key.hash, at_ns, ticket, ended_ns=ended_ns)
         return ticket, fold
 
     def _decide(self, finding: Finding, key: Key, at_ns: int) -> Decision:
@@ -209,7 +213,9 @@ class Intake:
     def _same_event(self, finding: Finding, at_ns: int) -> Related | None:
         """The open ticket of the machine's that a person speaks of, or the person's that the machine speaks of."""
         fault = best_fitting(self._plant.fault_types, finding)
-        said = Speaks(finding.family, finding.condition, finding.text.get("fault_type") or (fault and fault.code))
+        said = Speaks(
+            finding.family, finding.condition, finding.text.get("fault_type") or (fault and fault.code)
+        )
         begun: dict[int, list[int]] = defaultdict(list)
         for one in self._known.activations[finding.asset]:
             if one.ticket is not None:

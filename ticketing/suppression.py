@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from andon.events import Family, Priority
-from andon.rules.suppression import Inhibition, Matcher
+from andon.events import HOUR_NS, Family, Priority
+from andon.rules.suppression import Matcher, Suppressing
 
 
 class SuppressionKind(StrEnum):
@@ -69,9 +69,7 @@ class Suppression:
         return self.kind is not SuppressionKind.INHIBIT or below(subject.path, self.matcher.under)
 
 
-def judge_suppressed(
-    subject: Subject, now_ns: int, active: Iterable[Suppression]
-) -> Suppression | None:
+def judge_suppressed(subject: Subject, now_ns: int, active: Iterable[Suppression]) -> Suppression | None:
     """What holds this alarm back at that moment: of several the one that ends last; None if nothing does."""
     holding = [one for one in active if one.in_force(now_ns) and one.means(subject)]
     return max(holding, key=_ends_last, default=None)
@@ -118,16 +116,16 @@ def area_of(path: str) -> str:
     return "/".join(_levels(path)[:3])
 
 
-def inhibited(subject: Subject, rules: Sequence[Inhibition], number: int, *, at_ns: int, name: str) -> Iterator[Suppression]:
-    """What a standing alarm holds back below it, by each rule whose source it fits."""
-    for rule in rules:
+def inhibited(subject: Subject, rules: Suppressing, *, at_ns: int, name: str) -> Iterator[Suppression]:
+    """What an alarm that stands since then holds back below it, by each rule whose source it fits."""
+    for rule in rules.inhibitions:
         if subject.path and fits(rule.source, subject):
             yield Suppression(
-                id=number,
+                id=0,
                 kind=SuppressionKind.INHIBIT,
                 matcher=Matcher(under=subject.path, families=rule.families),
                 starts_ns=at_ns,
-                ends_ns=None,
+                ends_ns=at_ns + round(rules.inhibit_max_h * HOUR_NS),
                 reason=subject.condition,
                 owner=subject.asset,
                 origin=f"alarm/{name}",

@@ -57,14 +57,14 @@ class Flood(BaseModel):
         default=10, ge=2, le=1000, description="It begins with more alarms of one area than that."
     )
     fewer_than: int = Field(default=5, ge=1, le=1000, description="It ends with fewer alarms than that.")
-    within_min: float = Field(
-        default=10.0, ge=1, le=60, description="The minutes in which they are counted."
-    )
+    within_min: float = Field(default=10.0, ge=1, le=60, description="The minutes in which they are counted.")
 
     @model_validator(mode="after")
     def _two_thresholds(self) -> "Flood":
         if self.fewer_than > self.more_than:
-            raise ValueError("a flood that begins with more_than must end with fewer: fewer_than <= more_than")
+            raise ValueError(
+                "a flood that begins with more_than must end with fewer: fewer_than <= more_than"
+            )
         return self
 
 
@@ -84,11 +84,21 @@ class Suppressing(BaseModel):
     remind_min: float = Field(
         default=15.0, ge=0, le=480, description="So long before a shelf ends its owner is reminded; 0: never."
     )
+    inhibit_max_h: float = Field(
+        default=24.0,
+        gt=0,
+        le=168,
+        description="After so long those below are told although the alarm above stands.",
+    )
+    settle_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=600,
+        description="So long after the alarm above is over those below may take to be over as well.",
+    )
     inhibitions: tuple[Inhibition, ...] = Field(
         default=(
-            Inhibition(
-                source=Matcher(families=(Family.STOP,)), families=(Family.STOP, Family.DATA_QUALITY)
-            ),
+            Inhibition(source=Matcher(families=(Family.STOP,)), families=(Family.STOP, Family.DATA_QUALITY)),
             Inhibition(
                 source=Matcher(families=(Family.ELECTRICAL,)),
                 families=(Family.STOP, Family.ELECTRICAL, Family.DATA_QUALITY),

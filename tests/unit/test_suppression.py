@@ -82,8 +82,7 @@ def test_what_is_not_suppressible_is_never_held() -> None:
 
 def test_an_alarm_inhibits_strictly_below_itself() -> None:
     line = Subject("L1", LINE, "line", "E1", "stop", Family.STOP, "high")
-    rules = Suppressing().inhibitions
-    (made,) = inhibited(line, rules, 7, at_ns=5, name="key/source")
+    (made,) = inhibited(line, Suppressing(), at_ns=5, name="key/source")
     child = Subject("M1", f"{LINE}/c1", "press", "E7", "stop", Family.STOP, "high")
     assert judge_suppressed(child, 6, [made]) is made
     assert judge_suppressed(line, 6, [made]) is None
@@ -111,9 +110,7 @@ def test_a_window_comes_again_each_week_and_closes_on_the_minute() -> None:
     assert window.span_at(sunday + 7 * 24 * HOUR_NS, "UTC") is not None
 
 
-@pytest.mark.parametrize(
-    ("date", "hours"), [("2026-03-29", 7), ("2026-10-25", 9), ("2026-10-18", 8)]
-)
+@pytest.mark.parametrize(("date", "hours"), [("2026-03-29", 7), ("2026-10-25", 9), ("2026-10-18", 8)])
 def test_a_window_over_a_change_of_the_clocks_is_as_long_as_that_night(date: str, hours: int) -> None:
     window = MaintenanceWindow(name="w", matcher=Matcher(), week={"sat": ("22:00-06:00",), "sun": ()})
     end = ns(f"{date}T00:00") + (4 if hours == 7 else 5 if hours == 9 else 4) * HOUR_NS
@@ -144,7 +141,10 @@ def test_two_times_that_meet_are_two_spans_and_no_moment_between_is_free() -> No
     [
         (MaintenanceWindow, {"name": "w", "matcher": {}, "week": {"mon": []}}),
         (MaintenanceWindow, {"name": "w", "matcher": {}, "week": {"mon": ["8-9"]}}),
-        (MaintenanceWindow, {"name": "w", "matcher": {}, "week": {"mon": ["08:00-09:00"]}, "time_zone": "X/Y"}),
+        (
+            MaintenanceWindow,
+            {"name": "w", "matcher": {}, "week": {"mon": ["08:00-09:00"]}, "time_zone": "X/Y"},
+        ),
         (Matcher, {"famlies": ["stop"]}),
         (Suppressing, {"shelve_h": 9}),
         (Flood, {"more_than": 3, "fewer_than": 5}),
@@ -169,4 +169,6 @@ def test_each_setting_is_written_down(place: str, model: type[BaseModel]) -> Non
     said = {row[0]: row[1] for row in chapters("suppression.md")[place]}
     wanted = {name: default_of(field).strip("`") or "empty" for name, field in model.model_fields.items()}
     own = {"inhibitions", "flood"}
-    assert {k: v for k, v in said.items() if k not in own} == {k: v for k, v in wanted.items() if k not in own}
+    assert {k: v for k, v in said.items() if k not in own} == {
+        k: v for k, v in wanted.items() if k not in own
+    }

@@ -1,0 +1,54 @@
+"""What a suppression held, once it is over: held on by another one, folded where the alarm still stands, or recorded.
+
+Done by a timer, so that it happens once whatever stops in between; a window that held very much is worked off in parts.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import select, update
+
+from andon.plant import Plant
+from ticketing import holding, suppressions
+from ticketing.book import Book
+from ticketing.suppressions import suppressed
+from ticketing.tables import occurrence
+from ticketing.ticket import SUPPRESSED
+from ticketing.timers import Timer, set_timer
+
+AT_ONCE = 500
+"""So many occurrences are looked at in one transaction."""
+
+
+def look(book: Book, plant: Plant, timer: Timer) -> None:
+    """The timer of a suppression's end: it is over by now, if nobody ended it before, and lets go what it holds."""
+    number = suppressions.number_of(timer)
+    found = suppressions.one(book.conn, number)
+    if found.ended_ns is None:
+        suppressions.expired(book, found)
+    if let_go(book, plant, number) == AT_ONCE:
+        set_timer(book, replace(timer, step=timer.step + 1, due_ns=book.now_ns))
+
+
+def let_go(book: Book, plant: Plant, number: int) -> int:
+    """Look at what an ended suppression holds; gives how many occurrences were looked at."""
+    c = suppressed.c
+    mine = select(c.finding, c.maintenance).where(c.suppression == number, c.outcome.is_(None))
+    rows = book.conn.execute(mine.order_by(c.held_ns, c.finding).limit(AT_ONCE)).all()
+    names = [row.finding for row in rows]
+    waiting = holding.held(book.conn, occurrence.c.finding.in_(names), rules=SUPPRESSED)
+    free = holding.not_suppressed(book, plant, waiting)
+    standing = holding.standing(book.conn, free)
+    for outcome, which in (("folded", standing), ("over", [one for one in free if one not in standing])):
+        _settle(book, [one.finding for one in which], outcome)
+    holding.release(book, plant, standing, inside={row.finding for row in rows if row.maintenance})
+    return len(rows)
+
+
+def _settle(book: Book, findings: Collection[str], outcome: str) -> None:
+    if findings:
+        book.conn.execute(
+            update(suppressed)
+            .where(suppressed.c.finding.in_(findings))
+            .values(outcome=outcome, outcome_ns=book.now_ns)
+        )

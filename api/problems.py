@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from andon.declarations import DeclarationRefused
 from andon.events import Json
+from api.answers import plain
 from api.auth import Refusal
 from api.headers import HEADERS
 from api.pages import refusal_page, wants_page
-from ticketing.errors import NoEdge, StaleVersion, StepRefused, TicketingError
+from ticketing.errors import FieldsRefused, NoEdge, StaleVersion, StepRefused, TicketingError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,20 @@ STATUS: Mapping[str, int] = {
     "photo_not_an_image": 415,
     "photo_too_many_pixels": 422,
     "photo_no_folder": 503,
+    "signature_blank": 422,
+    "vague": 422,
+    "requisition_not_found": 404,
+    "requisition_settled": 409,
+    "no_approval_needed": 422,
+    "approval_not_found": 404,
+    "approval_pending": 409,
+    "approval_decided": 409,
+    "own_approval": 403,
+    "not_an_approver": 403,
+    "no_phone": 422,
+    "code_too_soon": 429,
+    "already_rated": 409,
+    "not_owed": 409,
     "unknown_asset": 404,
     "unknown_component": 422,
     "maintenance_is_whole": 422,
@@ -63,8 +78,10 @@ def of_ticketing(error: TicketingError) -> Response:
     more: dict[str, Json] = {}
     if isinstance(error, StepRefused):
         more = {"missing": [{"demand": str(m.demand), "why": m.why} for m in error.missing]}
+    elif isinstance(error, FieldsRefused):
+        more = {"missing": [{"field": m.demand, "why": m.why} for m in error.missing]}
     elif isinstance(error, StaleVersion):
-        more = {"expected": error.expected, "actual": error.actual}
+        more = {"expected": error.expected, "actual": error.actual, "since": plain(error.since)}
     elif isinstance(error, NoEdge):
         more = {"allowed": list(error.allowed)}
     return problem(STATUS.get(error.code, 422), error.code, str(error), **more)

@@ -10,7 +10,7 @@ from andon.database import reading
 from api.answers import plain
 from api.visit import ContextOf
 from ticketing import store
-from ticketing.ticket import ProblemState
+from ticketing.problem import ProblemState
 
 router = APIRouter(tags=["root-cause tasks"])
 

@@ -170,7 +170,9 @@ _NOT_A_STEP = frozenset({"priority", "condition", "alarm_active"})
 """Changes that a person who is about to take a step need not be stopped for."""
 
 
-def raises_version(from_state: TicketState | None, to_state: TicketState, changes: Mapping[str, Json]) -> bool:
+def raises_version(
+    from_state: TicketState | None, to_state: TicketState, changes: Mapping[str, Json]
+) -> bool:
     """Whether a line is one that a person who looked before it could trip over; the opening is version 1."""
     if from_state is None:
         return False

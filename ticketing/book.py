@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, sel
 from andon.events import Json
 from ticketing.audit import changes_between, line, raises_version
 from ticketing.errors import TicketNotFound
+from ticketing.raci import told
 from ticketing.rows import ticket_of, ticket_row
 from ticketing.search import index, more
 from ticketing.tables import (
@@ -171,14 +172,15 @@ class Book:
         *,
         step: str = "",
     ) -> None:
-        """Queue one message about the ticket's last audit line for each channel; `people` are those it names.
+        """Queue one message about the ticket's last audit line for each channel; `people` are those it names, besides collaborators.
 
         `step` tells it apart where its occasion leaves no line in the ticket's audit.
 
         Its key (ticket, step, audit line, channel) is the same however often the step is computed, and has no dot:
         Standard Webhooks put dots around it.
         """
-        named = list(dict.fromkeys(who for who in people if who))
+        who = (*people, *told(ticket.collaborators, kind))
+        named = list(dict.fromkeys(one for one in who if one))
         for channel in self._channels:
             row: Row = {
                 "key": f"{ticket.number}/{step or kind.partition('.')[2]}/{ticket.audit_seq}/{channel}",

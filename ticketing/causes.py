@@ -49,6 +49,7 @@ _ALL = (
 )
 
 CAUSES: Mapping[str, Cause] = {cause.code: cause for cause in _ALL}
+TUNING = frozenset(cause.code for cause in _ALL if cause.tunes)
 
 
 def causes_of(plant: Plant) -> Mapping[str, Cause]:

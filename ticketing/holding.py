@@ -21,6 +21,7 @@ from ticketing.key_versions import versions
 from ticketing.recall import lock, recall
 from ticketing.rows import occurrence_of
 from ticketing.suppressing import RULES, Suppressing
+from ticketing.standing import scoping
 from ticketing.tables import chunks, dedup_key, master, occurrence, to_json
 from ticketing.ticket import HELD, SUPPRESSED, FoldRule, Occurrence
 from ticketing.timers import Timer, set_timer
@@ -86,7 +87,7 @@ def release(book: Book, plant: Plant, waiting: Sequence[Occurrence], *, inside: 
     keys = [known_keys[one.key] for one in ordered]
     lock(book.conn, findings, keys)
     rules = [version.rules for version in versions(book.conn)][::-1]
-    known, tickets = recall(book.conn, findings, keys, rules)
+    known, tickets = recall(book.conn, findings, keys, rules, scoping(plant))
     book.keep(tickets)
     intake = Intake(book, known, plant, rules)
     for one, finding, key in zip(ordered, findings, keys, strict=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from andon.events import Declared, Family
 from ticketing.causes import CAUSES
-from ticketing.ticket import Outcome, Ticket
+from ticketing.ticket import Closure, Outcome, Ticket
 
 _LEARNED = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE})
 _PROPOSES: Mapping[Outcome, Declared] = {
@@ -24,3 +24,11 @@ def proposed(ticket: Ticket) -> Declared | None:
     if ticket.is_open or ticket.outcome is None or ticket.headline.family not in _LEARNED:
         return None
     return _PROPOSES.get(ticket.outcome)
+
+
+def was_no_fault(ticket: Ticket) -> bool:
+    """Whether it turned out that nothing had failed: closed as a false alarm, or by the class of its root cause."""
+    cause = CAUSES.get(ticket.cause or "")
+    if ticket.closure is Closure.FALSE_ALARM or ticket.outcome is Outcome.FALSE_ALARM:
+        return True
+    return cause is not None and cause.tunes

@@ -18,7 +18,6 @@ from sqlalchemy import (
     select,
 )
 
-from andon.declarations import maintained
 from andon.events import HOUR_NS, Family, Finding
 from andon.rules.repeats import Repeats
 from ticketing.alarm_rows import Named, alarm_id, recall_named
@@ -73,7 +72,7 @@ class Known:
     """What a batch starts from, and keeps up to date while it is folded.
 
     `masters`: key -> {ticket: anchor}. `alarms`: (key, source) -> alarm, `named`: the alarm of all its episodes by id.
-    `open_tickets`, `activations` and `failures`: by machine. `problems`: scope -> its open RCA, as its own row has it. `maintained`: since when a machine is. `before`: see `key_versions.Chosen`.
+    `open_tickets`, `activations` and `failures`: by machine. `problems`: scope -> its open RCA, as its own row has it. `before`: see `key_versions.Chosen`.
     """
 
     seen: set[str] = field(default_factory=set)
@@ -84,7 +83,6 @@ class Known:
     activations: dict[str, list[Activation]] = field(default_factory=lambda: defaultdict(list))
     failures: dict[str, list[Failure]] = field(default_factory=lambda: defaultdict(list))
     problems: dict[str, Problem] = field(default_factory=dict)
-    maintained: dict[str, int] = field(default_factory=dict)
     scoping: Scoping = Scoping(Repeats())
     before: Mapping[str, int] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
@@ -140,7 +138,11 @@ def lock(conn: Connection, findings: Iterable[Finding], keys: Iterable[Key]) -> 
 
 
 def recall(
-    conn: Connection, findings: Sequence[Finding], keys: Sequence[Key], rules: Sequence[Rules] = (STANDARD,), scoping: Scoping = Scoping(Repeats())
+    conn: Connection,
+    findings: Sequence[Finding],
+    keys: Sequence[Key],
+    rules: Sequence[Rules] = (STANDARD,),
+    scoping: Scoping = Scoping(Repeats()),
 ) -> tuple[Known, Sequence[Ticket]]:
     """What is known about these findings' keys and machines, and the tickets that may be concerned."""
     known = Known(scoping=scoping)
@@ -213,12 +215,9 @@ def _recall_failures(conn: Connection, known: Known, assets: Iterable[str], from
         known.failures[row["asset"]].append(failure_of_row(row, known.scoping))
     wholes = {known.scoping.whole(asset) for asset in assets}
     known.problems = {row["scope"]: problem_of(row) for row in _in(conn, _OPEN_PROBLEMS, wholes)}
-    known.maintained = {asset: one.since_ns for asset, one in maintained(conn, *assets).items()}
 
 
-def _failures_that_count(
-    conn: Connection, scoping: Scoping, assets: Iterable[str], from_ns: int
-) -> set[str]:
+def _failures_that_count(conn: Connection, scoping: Scoping, assets: Iterable[str], from_ns: int) -> set[str]:
     """The failures that a new one may repeat: of a machine the last two, of a fault or component all in reach."""
     parts = {part for asset in assets for part in scoping.parts(asset)}
     names = _named(_in(conn, _FAILURES_SINCE, parts, from_ns=from_ns))
@@ -296,7 +295,10 @@ _OPEN_TICKETS = select(
     or_(
         tickets.c.family == Family.MACHINE_CONDITION,
         tickets.c.family == Family.STOP,
-        and_(tickets.c.family.in_((Family.TEMPERATURE, Family.ELECTRICAL, Family.REPORT)), tickets.c.anchor_ns > _FROM),
+        and_(
+            tickets.c.family.in_((Family.TEMPERATURE, Family.ELECTRICAL, Family.REPORT)),
+            tickets.c.anchor_ns > _FROM,
+        ),
     ),
 )
 _TICKETS = select(tickets).where(tickets.c.id.in_(_VALUES))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from andon.events import HOUR_NS, MINUTE_NS, Family
+from andon.events import HOUR_NS, MINUTE_NS, Action, Family, Finding
 from andon.rules.repeats import Repeats, Scope
 
 FAILURE_FAMILIES = frozenset(
@@ -29,6 +29,13 @@ NO_FAILURE = frozenset(
 standing for hours, it would hide that the machine stops again."""
 
 APART_NS = 15 * MINUTE_NS
+
+
+def is_failure(finding: Finding, rules: Repeats) -> bool:
+    """Whether a finding may tell of a failure: not simulated, raised, of the machine, and not about alarms."""
+    if finding.action is not Action.RAISE or finding.origin.source in rules.ignored_sources:
+        return False
+    return finding.family in FAILURE_FAMILIES and finding.condition not in NO_FAILURE
 
 
 @dataclass(frozen=True, slots=True)

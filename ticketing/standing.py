@@ -8,7 +8,6 @@ from andon.events import Action, Family, Finding
 from andon.plant import Plant
 from andon.rules.types import best_fitting
 from ticketing.book import Book
-from ticketing.excuses import excused
 from ticketing.problem import Problem, ProblemKind, ProblemLink, ProblemState
 from ticketing.problem_clock import arrange
 from ticketing.problem_deeds import due_after
@@ -23,6 +22,7 @@ from ticketing.repeats import (
     Repeat,
     Scoping,
     failure_of,
+    is_failure,
     repeat_of,
     scoping_of,
 )
@@ -94,13 +94,18 @@ class Standing:
             self._judge_again(finding.asset, at_ns)
         return old.ticket
 
-    def failed(self, finding: Finding, key: str, at_ns: int, ticket: Ticket) -> Ticket:
-        """Note an activation; if it begins a failure that is a repeat, its RCA is opened or joined."""
-        if excused(finding, at_ns, self._plant, self._known.maintained) is not None:
+    def failed(
+        self, finding: Finding, key: str, at_ns: int, ticket: Ticket, *, ended_ns: int | None = None
+    ) -> Ticket:
+        """Note an activation; if it begins a failure that is a repeat, its RCA is opened or joined.
+
+        `ended_ns`: when it ended, if it is told only now and others have come since.
+        """
+        if not is_failure(finding, self._plant.repeats):
             return ticket
         source = source_of(finding)
         others = self._known.activations[finding.asset]
-        over_ns = self._known.alarms.get((key, source), Alarm()).clear_ns
+        over_ns = ended_ns or self._known.alarms.get((key, source), Alarm()).clear_ns
         same = next(
             (a for a in others if (a.key, a.source) == (key, source) and _is(a, at_ns, over_ns)), None
         )
@@ -162,7 +167,9 @@ class Standing:
                 self._replace(one, begun)
                 self._began(begun, verdict, self._book.ticket(one.ticket))
 
-    def _began(self, begun: Activation, verdict: Begins, ticket: Ticket, finding: Finding | None = None) -> Ticket:
+    def _began(
+        self, begun: Activation, verdict: Begins, ticket: Ticket, finding: Finding | None = None
+    ) -> Ticket:
         """A failure began: keep it, and compare it with the ones before."""
         row: Row = {
             "finding": begun.finding,

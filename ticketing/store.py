@@ -9,24 +9,26 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
 
 from andon.events import Declared, Json, Priority
 from ticketing import approvals, obligations, ratings, requisitions
 from ticketing import tables as t
 from ticketing.approvals import Approval
 from ticketing.audit import Responsibility, responsibility
+from ticketing.demands import Given
 from ticketing.errors import Missing, TicketNotFound
+from ticketing.links import Linked, links
+from ticketing.nodes import Node, nodes
+from ticketing.obligations import Obligation
+from ticketing.outcomes import proposed
 from ticketing.problem import Problem, ProblemState
 from ticketing.problem_store import of_ticket as problems_of_ticket
 from ticketing.problem_store import problem, problems
-from ticketing.nodes import Node, nodes
-from ticketing.obligations import Obligation
 from ticketing.ratings import Rating
 from ticketing.requisitions import Requisition
 from ticketing.rows import event_of, occurrence_of, photo_of, ticket_of
-from ticketing.demands import Given
-from ticketing.outcomes import proposed
+from ticketing.search import MOST, newest, words_of
 from ticketing.states import Step, next_steps
 from ticketing.stepping import known
 from ticketing.tables import metadata
@@ -86,7 +88,7 @@ _ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tickets; what is empty does not restrict. `text`: all of its words, anywhere in the ticket."""
+    """Which tickets; what is empty does not restrict. `text`: all of its words, see `ticketing.search`."""
 
     states: tuple[TicketState, ...] = ()
     asset: str = ""
@@ -98,11 +100,15 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of tickets. `counts` has every state, under the same filter without its states."""
+    """One page of tickets. `counts` has every state, under the same filter without its states.
+
+    `capped`: there are more closed ones with these words than were looked at; the newest were.
+    """
 
     tickets: tuple[Ticket, ...]
     total: int
     counts: Mapping[TicketState, int]
+    capped: bool = False
 
 
 def tickets(
@@ -114,7 +120,9 @@ def tickets(
     offset: int = 0,
 ) -> Page:
     """One page of the tickets wanted, and how many there are in each state."""
-    wheres = _wheres(wanted)
+    words = words_of(wanted.text)
+    held = newest(conn.dialect.name, words) if words else None
+    wheres = _wheres(wanted, words, held)
     counts = _counts(conn, wheres)
     rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
     if wanted.states:
@@ -123,6 +131,8 @@ def tickets(
         tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
         total=sum(counts[state] for state in wanted.states or TicketState),
         counts=counts,
+        capped=held is not None
+        and conn.execute(select(func.count()).select_from(held.subquery())).scalar_one() == MOST,
     )
 
 
@@ -140,7 +150,9 @@ def _counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[Tic
     return {state: found.get(state, 0) for state in TicketState}
 
 
-def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
+def _wheres(
+    wanted: Filter, words: Sequence[str], held: Select[tuple[int]] | None
+) -> list[ColumnElement[bool]]:
     c = t.ticket.c
     wheres: list[ColumnElement[bool]] = [
         column == value
@@ -149,7 +161,11 @@ def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
     ]
     if wanted.priority is not None:
         wheres.append(c.priority == ORDER.index(wanted.priority))
-    wheres.extend(c.search.contains(word, autoescape=True) for word in wanted.text.lower().split())
+    if words:
+        unclosed = select(c.id).where(c.state.in_([state for state in TicketState if state is not _CLOSED]))
+        found = unclosed if held is None else union_all(unclosed, held.subquery().select())
+        wheres.append(c.id.in_(found))
+        wheres.extend(c.search.contains(word, autoescape=True) for word in words)
     return wheres
 
 
@@ -187,6 +203,7 @@ class TicketDetail:
     next_steps: Mapping[Step, tuple[Missing, ...]]
     proposal: Declared | None
     recurrences: tuple[Ticket, ...] = field(default=())
+    links: tuple[Linked, ...] = ()
     nodes: tuple[Node, ...] = ()
     requisitions: tuple[Requisition, ...] = ()
     approval: Approval | None = None
@@ -219,6 +236,7 @@ def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetai
         next_steps=next_steps(found, given),
         proposal=proposed(found) if found.relearn is None else None,
         recurrences=tuple(ticket_of(line) for line in conn.execute(again).mappings()),
+        links=links(conn, ticket_id),
         nodes=nodes(said),
         requisitions=requisitions.of_ticket(conn, ticket_id),
         approval=approvals.pending_of(conn, ticket_id),
@@ -242,10 +260,11 @@ def occurrences(
     return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
 
 
-def late(conn: Connection, *, limit: int = 200) -> tuple[Occurrence, ...]:
-    """What came more than a day late and so opened nothing, newest first."""
+def late(conn: Connection, *, limit: int = 200, offset: int = 0) -> tuple[Occurrence, ...]:
+    """What came too late (by default more than a day) and so opened nothing, newest first."""
     c = t.occurrence.c
-    wanted = select(t.occurrence).where(c.rule == FoldRule.LATE).order_by(c.at_ns.desc()).limit(limit)
+    wanted = select(t.occurrence).where(c.rule == FoldRule.LATE).order_by(c.at_ns.desc(), c.finding)
+    wanted = wanted.limit(limit).offset(offset)
     return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
 
 

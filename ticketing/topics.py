@@ -159,7 +159,6 @@ DIGEST, CANARY = "digest", "canary"
 TOPICS: Sequence[Topic] = (
     Topic("ticket.opened", "andon.ticket.opened.v1", ByFinding),
     Topic("ticket.escalated", "andon.ticket.escalated.v1", Escalated),
-    Topic("ticket.claim_missed", "andon.ticket.claim-missed.v1", ByClock),
     Topic("ticket.reminded", "andon.ticket.signoff-reminded.v1", ByClock),
     Topic("ticket.drifting", "andon.ticket.drifting.v1", ByClock),
     Topic("ticket.reopened", "andon.ticket.failed-again.v1", ByFinding),

@@ -35,7 +35,8 @@ from ingest.series import SeriesStore
 from ticketing import retold, store
 from ticketing.intake import apply
 from ticketing.labels import Label, marked, of_tickets
-from ticketing.ticket import Problem, Ticket
+from ticketing.problem import Problem
+from ticketing.ticket import Ticket
 
 ALL = 1_000_000
 SEED = "replay"

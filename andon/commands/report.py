@@ -14,7 +14,8 @@ from andon.events import Json, rfc3339
 from ingest.journal import SqliteJournal
 from simulators.truth import Planted, compare
 from ticketing import store
-from ticketing.ticket import Problem, Ticket
+from ticketing.problem import Problem
+from ticketing.ticket import Ticket
 
 ALL = 1_000_000
 

@@ -14,7 +14,7 @@ from api.visit import Visit, VisitOf
 from api.web.rows import row_of
 from api.web.wording import asset_name
 from ticketing import store
-from ticketing.ticket import Problem, ProblemLink, ProblemState
+from ticketing.problem import Problem, ProblemLink, ProblemState
 
 router = APIRouter()
 

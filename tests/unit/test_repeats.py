@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Family
+from andon.rules.repeats import Repeats
+from ticketing.problem_deeds import due_after
 from ticketing.repeats import (
     Activation,
     Begins,
     Belongs,
     Failure,
     FailureRule,
-    due_ns,
     failure_of,
     repeat_of,
 )
@@ -141,5 +142,6 @@ class TestRepeat:
         }
 
 
-def test_an_rca_is_due_in_a_week():
-    assert due_ns(T + 1) == T + 7 * 24 * HOUR_NS
+def test_an_rca_is_due_in_a_week_on_the_whole_second():
+    assert due_after(T + 1, Repeats()) == T + 7 * 24 * HOUR_NS
+    assert due_after(T + 1, Repeats(due_d=0.5)) == T + 12 * HOUR_NS

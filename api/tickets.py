@@ -64,7 +64,7 @@ def tickets(context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
         page = store.tickets(
             conn, filter_of(wanted), sort=wanted.sort, limit=wanted.limit, offset=wanted.offset
         )
-    found = {"items": plain(page.tickets), "total": page.total, "counts": plain(page.counts)}
+    found = {"items": plain(page.tickets), "total": page.total, "counts": plain(page.counts), "capped": page.capped}
     return JSONResponse({**found, "limit": wanted.limit, "offset": wanted.offset})
 
 
@@ -162,6 +162,30 @@ def accept(on: On, deed: steps.Accept) -> Response:
     return on.do(deed)
 
 
+@router.post("/tickets/{ticket_id}/depart")
+def depart(on: On, deed: steps.Depart) -> Response:
+    """In progress: who works on it is on the way."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/arrive")
+def arrive(on: On, deed: steps.Arrive) -> Response:
+    """In progress: who works on it stands at the machine."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/hold")
+def hold(on: On, deed: steps.HoldIt) -> Response:
+    """In progress: it waits, or cannot be solved for now."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/resume")
+def resume(on: On, deed: steps.Resume) -> Response:
+    """In progress: what it waited for is there."""
+    return on.do(deed)
+
+
 @router.post("/tickets/{ticket_id}/substate")
 def substate(on: On, deed: steps.Substate) -> Response:
     """In progress: what the work is at now."""
@@ -213,6 +237,12 @@ def duplicate(on: On, deed: steps.Duplicate) -> Response:
 @router.post("/tickets/{ticket_id}/reopen")
 def reopen(on: On, deed: steps.Reopen) -> Response:
     """Closed → in progress, or pending dispatch if nobody had it."""
+    return on.do(deed)
+
+
+@router.post("/tickets/{ticket_id}/archive")
+def archive(on: On, deed: steps.Archive) -> Response:
+    """Closed: laid in the archive, under its scene tag."""
     return on.do(deed)
 
 

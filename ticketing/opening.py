@@ -8,6 +8,7 @@ from ticketing.book import Book
 from ticketing.dedup import Opens
 from ticketing.dispatch import Dispatch
 from ticketing.report import channel_of, opens, said_by
+from ticketing.search import more
 from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import headline_of
 
@@ -84,7 +85,6 @@ class Opening:
         """The words a ticket is found by, in lower case, each once."""
         asset = self._assets.get(finding.asset)
         named = (asset.name, asset.name_zh, asset.serial, asset.model, asset.line) if asset else ()
-        words = " ".join(
-            (finding.asset, *named, finding.component, finding.condition, *finding.text.values())
+        return more(
+            so_far, finding.asset, *named, finding.component, finding.condition, *finding.text.values()
         )
-        return " ".join(dict.fromkeys(f"{so_far} {words.lower()}".split()))

@@ -46,6 +46,7 @@ def tickets(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]
         "tickets",
         items=[row_of(ticket, visit) for ticket in page.tickets],
         total=page.total,
+        capped=page.capped,
         filters=wanted,
         states=list(TicketState),
         lines=sorted({asset.line for asset in visit.plant.assets}),
@@ -75,7 +76,6 @@ def ticket(
         evidence = evidence_of(conn, detail)
         head = findings.finding(conn, detail.ticket.headline.finding)
         own = store.evidence(conn, detail.ticket.headline.finding) or {}
-        numbers = history.numbers_of(conn, detail)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
@@ -108,7 +108,7 @@ def ticket(
         chain=history.chain(detail, visit),
         solution=history.solution(found, visit),
         photos=[history.picture(photo, visit) for photo in detail.photos],
-        related=history.related(detail, numbers, visit),
+        related=history.related(detail, visit),
         main=steps.main,
         others=steps.others,
         suggested=suggested_of(found),

@@ -234,7 +234,14 @@ class Moment:
         self.story.hears([finding], received_ns)
         return self
 
-    def repairs(self, number: int, *, who: str = "zhang", cause: str = "3.4") -> "Moment":
+    def repairs(
+        self,
+        number: int,
+        *,
+        who: str = "zhang",
+        cause: str = "3.4",
+        summary: str = "outer ring replaced",
+    ) -> "Moment":
         """The ticket is given to someone who does the work and resolves it, all at this time."""
         tickets, now_ns = self.story.tickets, self.at_ns
         by = {"actor": "chen", "now_ns": now_ns}
@@ -260,7 +267,7 @@ class Moment:
         tickets.add_photo(number, body=photo(ticket.version), stage="repair", actor=who, now_ns=now_ns)
         tickets.resolve(
             number,
-            summary="outer ring replaced",
+            summary=summary,
             cause=cause,
             same_kind=False,
             plant=self.story.plant,

@@ -11,14 +11,19 @@ from starlette.staticfiles import StaticFiles
 from api import (
     assets,
     channels,
+    closing,
+    dedup,
     detectors,
+    dispatch,
     freshness,
     health,
     live,
+    merging,
     pipeline,
     preferences,
     problems,
     rca,
+    reports,
     tickets,
 )
 from api.auth import Gate
@@ -73,7 +78,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.watch = watch
     app.state.rates = Rates()
-    for topic in (tickets, rca, assets, detectors, pipeline, freshness, channels):
+    for topic in (tickets, closing, dispatch, reports, rca, assets, detectors, pipeline, freshness, channels):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)

@@ -33,9 +33,13 @@ class Told(BaseModel):
     """A report as it is sent. What is not needed may be left out."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=MAX_WORDS)
-    description: str = Field(default="", description="What is wrong, in the reporter's own words; kept as it is.")
+    description: str = Field(
+        default="", description="What is wrong, in the reporter's own words; kept as it is."
+    )
     type: str = Field(default="", description="Code of a type of ticket; left out, the channel decides.")
-    channel: str = Field(default="api", pattern=r"^[a-z0-9][a-z0-9_]{0,31}$", description="web, phone, api, chat ...")
+    channel: str = Field(
+        default="api", pattern=r"^[a-z0-9][a-z0-9_]{0,31}$", description="web, phone, api, chat ..."
+    )
     asset: str = Field(default="", description="Id of the machine.")
     serial: str = Field(default="", max_length=128, description="Its serial number, or another device's.")
     order_number: str = Field(default="", max_length=128, description="Number of the order it is about.")
@@ -127,7 +131,7 @@ def _checked(told: Told, plant: Plant) -> Report:
     if kind is not None:
         wrong += _absent(told, kind, asset) + wrong_fields(told.fields, kind, "opening")
     event_id = asset or _plain(told.serial) or _plain(told.order_number) or telephone(told.phone)
-    if not event_id:
+    if not any(str(getattr(told, name)).strip() for name in EVENT_IDS):
         wrong.insert(0, Missing("event_id", "one_of:serial,order_number,phone"))
         raise ReportRefused("event_id_missing", wrong)
     if wrong or kind is None:
@@ -171,7 +175,11 @@ def wrong_fault(code: str, plant: Plant) -> str | None:
 
 def _absent(told: Told, kind: TicketType, asset: str) -> list[Missing]:
     has = {"asset": asset or told.asset, "fault_type": told.fault_type or kind.fault_type}
-    return [Missing(name) for name in kind.mandatory if not str(has.get(name) or getattr(told, name) or "").strip()]
+    return [
+        Missing(name)
+        for name in kind.mandatory
+        if not str(has.get(name) or getattr(told, name) or "").strip()
+    ]
 
 
 def wrong_fields(fields: Mapping[str, Json], kind: TicketType, moment: Moment | None = None) -> list[Missing]:
@@ -214,7 +222,9 @@ def opens(ticket: Ticket, finding: Finding) -> Ticket:
     if finding.family is not Family.REPORT:
         return ticket
     text = finding.text
-    return replace(_filled(ticket, text), type=text["type"], requester=text.get("reporter") or ticket.requester)
+    return replace(
+        _filled(ticket, text), type=text["type"], requester=text.get("reporter") or ticket.requester
+    )
 
 
 def joins(ticket: Ticket, finding: Finding) -> Ticket:
@@ -248,7 +258,11 @@ class Speaks:
 
 
 def same_event(
-    at_ns: int, said: Speaks, open_tickets: Sequence[OpenTicket], begun: Mapping[int, Iterable[int]], plant: Plant
+    at_ns: int,
+    said: Speaks,
+    open_tickets: Sequence[OpenTicket],
+    begun: Mapping[int, Iterable[int]],
+    plant: Plant,
 ) -> Related | None:
     """The machine's open ticket that a report is about, or the report's that a machine's finding is about (rule 16).
 

@@ -9,16 +9,16 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from andon.database import reading, writing
-from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Json
+from andon.events import Family, Json
 from andon.plant import Plant
-from andon.rules.types import TICKET_TYPES, CustomField
+from andon.rules.types import TICKET_TYPES, CustomField, TicketType, Trigger
+from tests.scenario.story import PLANT, Story, time_of
 from ticketing import reports
 from ticketing.clockwork import turn
 from ticketing.errors import Missing, StepRefused
 from ticketing.report import MAX_BYTES
 from ticketing.reports import Intake
 from ticketing.ticket import FoldRule
-from tests.scenario.story import PLANT, Story, time_of
 
 REPAIR: Mapping[str, Json] = {"type": "equipment_repair", "asset": "M7", "description": "漏油了，地上一滩"}
 
@@ -27,11 +27,18 @@ def body(**said: Json) -> bytes:
     return json.dumps({**REPAIR, **said}, ensure_ascii=False).encode()
 
 
-def reports_to(plant: Story, clock: str, *, raw: bytes | None = None, key: str | None = None, **said: Json) -> Intake:
+def reports_to(
+    plant: Story, clock: str, *, raw: bytes | None = None, key: str | None = None, **said: Json
+) -> Intake:
     """A report as a web form sends it: stored, then decided."""
     now_ns = time_of(clock)
     came = reports.receive(
-        plant.tickets, raw if raw is not None else body(**said), actor="chen", came_by="api", now_ns=now_ns, idempotency=key
+        plant.tickets,
+        raw if raw is not None else body(**said),
+        actor="chen",
+        came_by="api",
+        now_ns=now_ns,
+        idempotency=key,
     )
     return reports.take(plant.tickets, came.id, plant.plant, now_ns)
 
@@ -64,7 +71,12 @@ def test_a_report_opens_a_ticket_with_all_that_was_said(plant: Story) -> None:
     assert (ticket.description, ticket.channel, ticket.event_id) == (REPAIR["description"], "phone", "M7")
     assert (ticket.reporter, ticket.requester, ticket.phone) == ("张工", "张工", "13800138000")
     assert (ticket.grade, ticket.region, ticket.line) == ("A", "华东", "L2")
-    assert plant.page(text="13800138000").total == plant.page(text="so-4711").total == plant.page(text="滩").total == 1
+    assert (
+        plant.page(text="13800138000").total
+        == plant.page(text="so-4711").total
+        == plant.page(text="滩").total
+        == 1
+    )
     opened = plant.detail(said.ticket).events[0]
     assert (opened.actor, opened.channel) == ("chen", "phone")
 
@@ -79,7 +91,7 @@ def test_without_a_reporter_the_machines_owner_signs(plant: Story) -> None:
     ("said", "code", "missing"),
     [
         ({"asset": "", "type": "configuration_enquiry"}, "event_id_missing", "event_id"),
-        ({"asset": "M77"}, "event_id_missing", "asset"),
+        ({"asset": "M77"}, "report_refused", "asset"),
         ({"asset": "", "phone": "13800138000"}, "report_refused", "asset"),
         ({"type": "", "channel": "web"}, "report_refused", "type"),
         ({"type": "party"}, "report_refused", "type"),
@@ -87,10 +99,14 @@ def test_without_a_reporter_the_machines_owner_signs(plant: Story) -> None:
         ({"description": "  "}, "report_refused", "description"),
         ({"colour": "red"}, "report_refused", "colour"),
         ({"urgent": "perhaps"}, "report_refused", "urgent"),
-        ({"serial": "SN-008"}, "event_id_missing", "serial"),
+        ({"serial": "SN-008"}, "report_refused", "serial"),
         ({"fields": {"seal_brand": "NOK"}}, "report_refused", "fields.seal_brand"),
         ({"type": "spare_part_requisition"}, "report_refused", "fields.part"),
-        ({"type": "spare_part_requisition", "fields": {"part": "S-1", "quantity": 0}}, "report_refused", "fields.quantity"),
+        (
+            {"type": "spare_part_requisition", "fields": {"part": "S-1", "quantity": 0}},
+            "report_refused",
+            "fields.quantity",
+        ),
         ({"type": "customer_complaint"}, "report_refused", "phone"),
         ({"phone": "call Li"}, "report_refused", "phone"),
     ],
@@ -143,7 +159,9 @@ def test_three_parties_at_once_make_one_ticket(plant: Story) -> None:
     assert counts(plant) == {"received": 3, "tickets": 3, "refusals": 0, "lost": 0}
 
 
-def test_reports_of_one_event_join_while_its_ticket_is_open_and_another_opens_when_it_is_closed(plant: Story) -> None:
+def test_reports_of_one_event_join_while_its_ticket_is_open_and_another_opens_when_it_is_closed(
+    plant: Story,
+) -> None:
     first = reports_to(plant, "10:00")
     assert reports_to(plant, "10:14").rule is FoldRule.SAME_EVENT
     assert reports_to(plant, "15:00").rule is FoldRule.WHILE_OPEN
@@ -186,12 +204,7 @@ def test_what_does_not_belong_to_the_stop_opens_a_ticket_of_its_own(plant: Story
     plant.at("10:20").expects(tickets=2)
     plant.at("11:00").stops("M8", "E1")
     assert reports_to(plant, "11:15", asset="M8").rule is FoldRule.FIRST  # the window is half-open
-    plant.at("12:00").says(
-        plant_finding := __import__("tests.scenario.story", fromlist=["condition"]).condition(
-            "M9", "stuck_value", time_of("12:00")
-        )
-    )
-    assert plant_finding.asset == "M9"
+    plant.at("12:00").shows("M9", "stuck_value")  # which is a sensor's contact
     contradicting = reports_to(plant, "12:05", asset="M9", fault_type="hydraulic_leak")
     assert contradicting.rule is FoldRule.FIRST
 
@@ -211,9 +224,13 @@ def test_two_failures_told_by_people_within_72_h_open_an_rca_and_requests_never_
     plant.at("12:00").expects(problems=0)
     reports_to(plant, "Tue 10:00")
     plant.at("Tue 10:00").expects(problems=1)
-    enquiry = reports_to(plant, "10:00", asset="M8", type="spare_part_requisition", fields={"part": "S-1", "quantity": 2})
+    enquiry = reports_to(
+        plant, "10:00", asset="M8", type="spare_part_requisition", fields={"part": "S-1", "quantity": 2}
+    )
     plant.at("11:00").repairs(enquiry.ticket or 0).signs(enquiry.ticket or 0)
-    reports_to(plant, "12:00", asset="M8", type="spare_part_requisition", fields={"part": "S-1", "quantity": 2})
+    reports_to(
+        plant, "12:00", asset="M8", type="spare_part_requisition", fields={"part": "S-1", "quantity": 2}
+    )
     plant.at("Tue 10:00").expects(problems=1)
 
 
@@ -233,7 +250,9 @@ def test_a_report_whose_bringer_died_is_finished_by_the_timer(plant: Story) -> N
     assert ticket.first_event_ns == now_ns
 
 
-def test_a_report_that_cannot_be_decided_leaves_nothing_half_written(plant: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_decided_leaves_nothing_half_written(
+    plant: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     came = reports.receive(plant.tickets, body(), actor="chen", came_by="api", now_ns=time_of("10:00"))
 
     def dies(*_: object, **__: object) -> None:
@@ -281,7 +300,9 @@ def seal_brand(*mandatory: str) -> Plant:
     return PLANT.model_copy(update={"ticket_types": (repair, *TICKET_TYPES[1:])})
 
 
-def test_a_field_made_mandatory_later_is_asked_at_resolving_never_of_what_was_reported_before(plant: Story) -> None:
+def test_a_field_made_mandatory_later_is_asked_at_resolving_never_of_what_was_reported_before(
+    plant: Story,
+) -> None:
     before = reports_to(plant, "10:00")
     plant.plant = seal_brand("opening", "resolving")
     refused = reports_to(plant, "10:05", asset="M8")
@@ -298,6 +319,32 @@ def test_a_type_that_was_taken_out_keeps_its_tickets_readable(plant: Story) -> N
     said = reports_to(plant, "10:00")
     plant.plant = PLANT.model_copy(update={"ticket_types": TICKET_TYPES[1:]})
     assert plant.ticket(said.ticket or 0).type == "equipment_repair"
-    plant.at("11:00").stops("M3", "E1")
     plant.at("12:00").repairs(said.ticket or 0).signs(said.ticket or 0)
-    assert {HOUR_NS, MINUTE_NS, SECOND_NS}
+    plant.at("13:00").stops("M3", "E1")
+    assert plant.page(asset="M3").tickets[0].type == "process_abnormality"  # the first that is left
+
+
+@pytest.mark.parametrize(
+    ("condition", "changes", "code", "fault"),
+    [
+        ("stop", {"family": Family.STOP}, "equipment_repair", "line_stop"),
+        ("zone_d", {}, "equipment_repair", None),
+        ("process_change", {}, "process_abnormality", None),
+        ("silent_sensor", {"family": Family.DATA_QUALITY}, "hardware_fault", None),
+        ("stuck_value", {"family": Family.DATA_QUALITY}, "hardware_fault", "sensor_contact"),
+    ],
+)
+def test_what_a_machine_finds_opens_the_type_that_its_triggers_say(
+    plant: Story, condition: str, changes: Mapping[str, Json], code: str, fault: str | None
+) -> None:
+    plant.at("10:00").shows("M1", condition, **changes)
+    (ticket,) = plant.page().tickets
+    assert (ticket.type, ticket.fault_type) == (code, fault)
+
+
+def test_a_planners_trigger_by_category_and_severity_goes_before_a_family(plant: Story) -> None:
+    trigger = Trigger(family=Family.STOP, category="mechanical", min_severity=600)
+    own = TicketType(code="breakdown", zh="停机抢修", en="Breakdown", triggers=(trigger,))
+    plant.plant = PLANT.model_copy(update={"ticket_types": (*TICKET_TYPES, own)})
+    plant.at("10:00").stops("M1", "E1").stops("M2", "E1", severity=599)
+    assert [ticket.type for ticket in plant.page().tickets] == ["breakdown", "equipment_repair"]

@@ -76,6 +76,11 @@ class Calendar(BaseModel):
             return said
         return self.week.get(said or WEEKDAYS[day.weekday()], ())
 
+    def first_shift_ns(self, day: date) -> int | None:
+        """When the first shift of that day starts; None if nobody works."""
+        zone = ZoneInfo(self.time_zone)
+        return min((_moments(day, shift, zone)[0] for shift in self.shifts_on(day)), default=None)
+
     def spans(self, from_ns: int, to_ns: int | None = None) -> Iterator[tuple[int, int]]:
         """The working time from one moment to another (without one: on and on), as (start, end) in order.
 

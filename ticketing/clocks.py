@@ -70,8 +70,6 @@ class Stretch:
 
 
 _MACHINE = "engine"  # ticketing.book.MACHINE; the rules know no SQL
-MISSED = "claim_missed"
-"""The line of the audit which says that nobody accepted in time."""
 _REMARKS = frozenset({"comment", "photo"})
 _NOT_A_DEED = frozenset({"joined", "joined_many", "returned"})
 
@@ -83,6 +81,11 @@ def by_hand(line: TicketEvent, ticket: Ticket) -> bool:
     return line.action not in _REMARKS or line.actor not in {ticket.requester, ticket.reporter} - {
         ticket.assignee
     }
+
+
+def was_missed(line: TicketEvent) -> bool:
+    """Whether it says that a claim was not accepted in time (a person who declines is counted, but said so)."""
+    return line.channel == _MACHINE and "claim_misses" in line.changes
 
 
 class _Fold:
@@ -120,7 +123,7 @@ class _Fold:
     def _claim(self, line: TicketEvent) -> None:
         """Who was given it has to accept it; that nobody did is judged like an acceptance: it was late."""
         given: Json = line.changes.get("assignee", [None, None])
-        judged = line.action == MISSED or line.to_state is TicketState.IN_PROGRESS
+        judged = was_missed(line) or line.to_state is TicketState.IN_PROGRESS
         assigned = line.to_state is TicketState.ASSIGNED
         begins = assigned and bool(given[1] or line.from_state is not line.to_state)
         if begins or not assigned:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from andon.plant import Plant
 from ticketing import (
     dispatch,
+    drift,
     holding,
     improvements,
     intake,
@@ -45,6 +46,7 @@ HANDLERS: Mapping[str, Handler] = {
     suppressions.OVER: letting_go.look,
     reports.TIMER: reports.due,
     sla.KIND: sla.review,
+    drift.KIND: drift.make,
 }
 """Kind of timer -> what happens when it is due."""
 
@@ -63,6 +65,7 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
     if anew:
         with tickets.transaction(now_ns) as book:
             sla.review_all(book, plant)
+            drift.expect(book, plant)
     while True:
         with tickets.looking() as conn:  # mostly nothing is due, and no lock is taken for it
             waiting = due(conn, now_ns, AT_ONCE)

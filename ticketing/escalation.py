@@ -1,22 +1,19 @@
 """What happens when a limit comes near or has passed: named people are told, it is on record, a claim goes to the backup."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from andon.events import SECOND_NS, Json, rfc3339
 from andon.plant import Plant
 from andon.rules.sla import EscalationStep
 from ticketing.book import Book
-from ticketing.clocks import MINUTE_NS, MISSED, ClockKind, ClockReading, Level
-from ticketing.dispatch import ask_again
+from ticketing.clocks import MINUTE_NS, ClockKind, ClockReading, Level
 from ticketing.duty import DUTY, Duty, Roster, of_role
 from ticketing.presence import recall_presence
-from ticketing.ticket import Ticket, TicketState
+from ticketing.standing_in import Reason, to_backup
+from ticketing.ticket import Ticket
 
 ESCALATED, REMINDED = "escalated", "reminded"
-LEADER = "line_leader"
-MISSES = 2
-"""So many misses in a row send a ticket back to dispatch, and onto the drift list (rule 30)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,13 @@ def take(book: Book, plant: Plant, ticket: Ticket, due: Due) -> int | None:
     if told and all(one.rule == "next_shift" and one.from_ns > book.now_ns for _, one in told):
         return min(one.from_ns for _, one in told)
     if due.clock.kind is ClockKind.CLAIM and due.over:
-        ticket = _missed(book, ticket, due, roster)
-    for step, one in told or [(None, None)]:
+        late_min = round(due.clock.limit_ns / MINUTE_NS)
+        why = Reason(f"not accepted within {late_min} min", actor=f"rule/{due.clock.policy}", missed=True)
+        ticket = to_backup(book, plant, ticket, why)
+    for step, one in told:
         ticket = _escalate(book, ticket, due, step, one)
+    if not told:  # nobody is to be told; that the limit has passed is on record all the same
+        _record(book, ticket, due, ())
     return None
 
 
@@ -69,21 +70,25 @@ def meant(step: EscalationStep, ticket: Ticket, roster: Roster) -> Duty:
     return Duty(step.to, person, backup, "named", roster.at_ns)
 
 
-def _escalate(book: Book, ticket: Ticket, due: Due, step: EscalationStep | None, one: Duty | None) -> Ticket:
-    clock = due.clock
-    action = REMINDED if clock.kind is ClockKind.SIGNOFF else ESCALATED
-    ticket = book.record(
-        ticket,
-        action=action,
-        actor=f"rule/{clock.policy}",
-        reason=str(clock.kind),
-        numbers=_numbers(due),
-        evidence=(f"{one.role}: {one.person or 'nobody'} ({one.rule})",) if one is not None else (),
-    )
-    if step is not None and one is not None:
-        named = (one.person or "dispatch", one.backup)
-        book.tell(ticket, f"ticket.{action}", named, _said(due, step))
+def _escalate(book: Book, ticket: Ticket, due: Due, step: EscalationStep, one: Duty) -> Ticket:
+    ticket = _record(book, ticket, due, (f"{one.role}: {one.person or 'nobody'} ({one.rule})",))
+    book.tell(ticket, f"ticket.{_action(due)}", (one.person or "dispatch", one.backup), _said(due, step))
     return ticket
+
+
+def _record(book: Book, ticket: Ticket, due: Due, evidence: tuple[str, ...]) -> Ticket:
+    return book.record(
+        ticket,
+        action=_action(due),
+        actor=f"rule/{due.clock.policy}",
+        reason=str(due.clock.kind),
+        numbers=_numbers(due),
+        evidence=evidence,
+    )
+
+
+def _action(due: Due) -> str:
+    return REMINDED if due.clock.kind is ClockKind.SIGNOFF else ESCALATED
 
 
 def _numbers(due: Due) -> Mapping[str, float]:
@@ -106,30 +111,3 @@ def _said(due: Due, step: EscalationStep) -> Mapping[str, Json]:
         "taken_s": clock.taken_ns / SECOND_NS,
         "channel": step.channel,
     }
-
-
-def _missed(book: Book, ticket: Ticket, due: Due, roster: Roster) -> Ticket:
-    """Nobody accepted in time: the backup gets it, or whoever leads the line; after two misses in a row, dispatch again."""
-    misses = ticket.claim_misses + 1
-    leader = of_role(LEADER, ticket.line, roster)
-    free = [who for who in (ticket.backup, leader.person, leader.backup) if who and roster.at_work(who)]
-    others = [who for who in dict.fromkeys(free) if who != ticket.assignee]
-    again = misses % MISSES == 0 or not others
-    if again:
-        changed = replace(ticket, assignee=None, backup=None, state=TicketState.PENDING_DISPATCH)
-    else:
-        backup = next(iter([*others[1:], ticket.assignee]))
-        changed = replace(ticket, assignee=others[0], backup=backup, assigned_ns=book.now_ns)
-    ticket = book.record(
-        replace(changed, claim_misses=misses),
-        action=MISSED,
-        actor=f"rule/{due.clock.policy}",
-        reason=str(ClockKind.CLAIM),
-        numbers=_numbers(due),
-        evidence=(ticket.assignee or "",),
-    )
-    if again:
-        ask_again(book, ticket, MISSED)
-    named = (ticket.assignee, ticket.backup) if not again else (leader.person or "dispatch", leader.backup)
-    book.tell(ticket, f"ticket.{MISSED}", named, _said(due, EscalationStep(to=LEADER)))
-    return ticket

@@ -95,6 +95,14 @@ class WithCode(Said, kw_only=True):
     code: str
 
 
+class ByDrift(Said, kw_only=True):
+    """It is on the day's drift list: how often in a row it was not accepted, by whom, and when an update was due."""
+
+    misses: int
+    missed_by: list[str]
+    update_due: str
+
+
 class OfProblem(Said, kw_only=True):
     """A root-cause task was opened beside the ticket: its number, and the numbers of the repetition."""
 
@@ -160,7 +168,7 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.opened", "andon.ticket.opened.v1", ByFinding),
     Topic("ticket.escalated", "andon.ticket.escalated.v1", Escalated),
     Topic("ticket.reminded", "andon.ticket.signoff-reminded.v1", ByClock),
-    Topic("ticket.drifting", "andon.ticket.drifting.v1", ByClock),
+    Topic("ticket.drifting", "andon.ticket.drifting.v1", ByDrift),
     Topic("ticket.reopened", "andon.ticket.failed-again.v1", ByFinding),
     Topic("ticket.assign", "andon.ticket.assigned.v1", ByPerson),
     Topic("ticket.routed", "andon.ticket.routed.v1", ByRouting),

@@ -27,7 +27,7 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "sign_code", "rating")}
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
     others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
-    others |= {f"ticket.{deed}" for deed in ("claim_missed", "reminded", "drifting")}
+    others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}
 
 

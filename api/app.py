@@ -24,6 +24,7 @@ from api import (
     problems,
     rca,
     reports,
+    suppressions,
     tickets,
 )
 from api.auth import Gate
@@ -33,6 +34,7 @@ from api.headers import SafeHeaders
 from api.pages import WEB, build_id
 from api.web import (
     asset_pages,
+    closing_steps,
     detector_pages,
     finding_pages,
     inbox,
@@ -78,13 +80,26 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.watch = watch
     app.state.rates = Rates()
-    for topic in (tickets, closing, dispatch, reports, rca, assets, detectors, pipeline, freshness, channels):
+    for topic in (
+        tickets,
+        closing,
+        dispatch,
+        reports,
+        rca,
+        assets,
+        detectors,
+        pipeline,
+        freshness,
+        channels,
+        suppressions,
+    ):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)
     for page in (
         inbox,
         ticket_pages,
+        closing_steps,
         ticket_steps,
         problem_pages,
         asset_pages,

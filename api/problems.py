@@ -60,6 +60,13 @@ STATUS: Mapping[str, int] = {
     "maintenance_begun": 409,
     "maintenance_not_begun": 409,
     "declaration_unusable": 422,
+    "suppression_not_found": 404,
+    "suppression_ended": 409,
+    "suppression_without_reason": 422,
+    "suppression_without_end": 422,
+    "suppression_of_everything": 422,
+    "suppression_times": 422,
+    "suppression_too_long": 422,
 }
 """Code of an error of ticketing, or of what cannot be declared -> HTTP status; one that is not here is a 422."""
 

@@ -40,7 +40,7 @@ class Suppression:
     """One thing that holds alarms back from `starts_ns` on, until `ends_ns` (None: until something else ends it).
 
     `origin` is what made it: "person", "declaration", "window/<name>", "alarm/<id>". `one_shot`: it ends when the alarm
-    returns to normal, if that is earlier. `ended_ns` is when it really ended; `held` how many occurrences it holds or held.
+    returns to normal, if that is earlier. `ended_ns` is when it really ended.
     """
 
     id: int
@@ -54,7 +54,6 @@ class Suppression:
     one_shot: bool = False
     ended_ns: int | None = None
     made_ns: int = 0
-    held: int = 0
 
     def in_force(self, at_ns: int) -> bool:
         """Whether it holds at that moment; its end is not part of it."""

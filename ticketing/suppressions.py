@@ -226,6 +226,14 @@ def listed(conn: Connection, now_ns: int, *, ended: bool = False, limit: int = 2
     return _listed(conn, [suppression_of(row) for row in rows])
 
 
+def only_planned(plant: Plant, now_ns: int, written: Iterable[Listed]) -> Iterable[Listed]:
+    """The plant document's windows that are open and have held nothing yet."""
+    known = {(one.suppression.origin, one.suppression.starts_ns) for one in written}
+    for window in windows_at(plant, now_ns):
+        if (window.origin, window.starts_ns) not in known:
+            yield Listed(window, 0, 0, 0)
+
+
 def detail(conn: Connection, number: int) -> Listed:
     """One of them; DeedRefused if there is none."""
     return _listed(conn, [one(conn, number)])[0]
@@ -266,8 +274,10 @@ def _listed(conn: Connection, found: Sequence[Suppression]) -> tuple[Listed, ...
     return tuple(
         Listed(
             each,
-            *(counts.get((each.id, outcome), 0) for outcome in ("held", "folded", "over")),
-            tuple(events.get(each.id, ())),
+            held=counts.get((each.id, "held"), 0),
+            folded=counts.get((each.id, "folded"), 0),
+            over=counts.get((each.id, "over"), 0),
+            events=tuple(events.get(each.id, ())),
         )
         for each in found
     )

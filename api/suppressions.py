@@ -1,0 +1,113 @@
+"""Shelves, maintenance windows and what else holds alarms back, over REST: listed, begun, ended early."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from andon.database import reading
+from andon.events import SECOND_NS, Json, nanoseconds
+from andon.rules.suppression import Matcher
+from api.answers import plain
+from api.visit import ContextOf, VisitOf
+from ticketing import suppressions
+from ticketing.suppression import Suppression, SuppressionKind
+from ticketing.suppressions import Listed
+
+router = APIRouter(tags=["suppression"])
+CHANNEL = "api"
+
+
+class Wanted(BaseModel):
+    """A shelf from now on, or a maintenance window. It ends at `ends_at` or after `for_s` seconds; a shelf always does."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["shelve", "maintenance_window"] = "shelve"
+    matcher: Matcher
+    reason: str = Field(max_length=4000)
+    starts_at: str | None = Field(default=None, max_length=40)
+    ends_at: str | None = Field(default=None, max_length=40)
+    for_s: float | None = Field(default=None, gt=0, le=366 * 86_400)
+    one_shot: bool = Field(default=False, description="ends when the alarm returns, if that is earlier")
+
+    def times(self, now_ns: int) -> tuple[int, int | None]:
+        """From when to when; an end that is not said is the plant's to say."""
+        starts_ns = now_ns if self.starts_at is None else _ns(self.starts_at)
+        if self.ends_at is not None:
+            return starts_ns, _ns(self.ends_at)
+        return starts_ns, None if self.for_s is None else starts_ns + round(self.for_s * SECOND_NS)
+
+
+@router.get("/suppressions")
+def listed(
+    context: ContextOf,
+    state: Literal["active", "ended"] = "active",
+    limit: Annotated[int, Query(ge=1, le=500)] = 200,
+) -> Response:
+    """What holds alarms back, or held them: the newest first, each with how many occurrences, and who did what.
+
+    A window of the plant document that holds nothing yet has no number.
+    """
+    now_ns = context.now()
+    with reading(context.database) as conn:
+        found = suppressions.listed(conn, now_ns, ended=state == "ended", limit=limit)
+        if state == "active":
+            found += tuple(suppressions.only_planned(context.plant(), now_ns, found))
+    return JSONResponse({"items": [shown(one) for one in found]})
+
+
+@router.get("/suppressions/{number}")
+def one(context: ContextOf, number: int) -> Response:
+    """One of them."""
+    with reading(context.database) as conn:
+        found = suppressions.detail(conn, number)
+    return JSONResponse(shown(found))
+
+
+@router.post("/suppressions", status_code=201)
+def begin(visit: VisitOf, wanted: Wanted) -> Response:
+    """Shelve alarms, or open a maintenance window for them."""
+    now_ns = visit.context.now()
+    starts_ns, ends_ns = wanted.times(now_ns)
+    with visit.context.tickets.transaction(now_ns) as book:
+        made = suppressions.asked(
+            book,
+            visit.plant,
+            kind=SuppressionKind(wanted.kind),
+            matcher=wanted.matcher,
+            reason=wanted.reason,
+            owner=visit.actor,
+            starts_ns=starts_ns,
+            ends_ns=ends_ns,
+            one_shot=wanted.one_shot,
+            channel=CHANNEL,
+        )
+    return JSONResponse(_plain(made), 201)
+
+
+@router.delete("/suppressions/{number}")
+def end(visit: VisitOf, number: int, reason: Annotated[str, Query(max_length=4000)] = "") -> Response:
+    """End it before its time, and say why; what stands then becomes a ticket within seconds."""
+    with visit.context.tickets.transaction(visit.context.now()) as book:
+        ended = suppressions.end(book, number, actor=visit.actor, reason=reason, channel=CHANNEL)
+    return JSONResponse(_plain(ended))
+
+
+def shown(one: Listed) -> Json:
+    """A suppression with its numbers and its record."""
+    counts = {"held": one.held, "folded": one.folded, "over": one.over}
+    return {**_plain(one.suppression), **counts, "events": plain(one.events)}
+
+
+def _plain(one: Suppression) -> dict[str, Json]:
+    matcher = one.matcher.model_dump(mode="json", exclude_defaults=True)
+    return {**plain(one), "id": one.id or None, "matcher": matcher}
+
+
+def _ns(text: str) -> int:
+    try:
+        return nanoseconds(text)
+    except (ValueError, OverflowError) as error:
+        raise HTTPException(422, f"not an RFC 3339 time with its offset: {text[:40]!r}") from error

@@ -10,6 +10,7 @@ from ticketing.dispatch import ask_again
 from ticketing.grounds import flag
 from ticketing.improvements import name_cause
 from ticketing.outcomes import proposed, was_no_fault
+from ticketing.presence import gave
 from ticketing.tables import activation, master
 from ticketing.ticket import Closure, Ticket, TicketState
 
@@ -34,6 +35,8 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
     A proposal that is accepted is declared, for the engine to take into the stream. A ticket that leaves dispatch is not
     offered any more; one that comes back is routed again.
     """
+    if after.assignee is not None and before.assignee != after.assignee:
+        gave(book, after.assignee)
     if before.state is not after.state and TicketState.PENDING_DISPATCH in {before.state, after.state}:
         offers.withdraw(book, after)
     if before.state is not after.state is TicketState.PENDING_DISPATCH:

@@ -1,4 +1,4 @@
-"""Where people are, as last reported: online or not, their position, how long they are on leave; one row a person."""
+"""What changes about people from hour to hour, a row for each: where they were last seen, when they last got a ticket."""
 
 from collections.abc import Mapping
 
@@ -19,6 +19,24 @@ presence = Table(
     Column("position", Text),
     Column("leave_until_ns", BigInteger),
 )
+
+last_given = Table(
+    "person_last_given",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+)
+"""When each person was last assigned a ticket: what ties are decided by."""
+
+
+def gave(book: Book, person: str) -> None:
+    """Note that a person is given a ticket now."""
+    book.upsert(last_given, {"person": person, "at_ns": book.now_ns}, ("at_ns",))
+
+
+def recall_last_given(conn: Connection) -> Mapping[str, int]:
+    """Person -> when they were last given a ticket."""
+    return {row.person: row.at_ns for row in conn.execute(select(last_given))}
 
 
 def keep(book: Book, said: Presence) -> None:

@@ -23,7 +23,8 @@ from andon.rules.repeats import Repeats
 from ticketing.alarm_rows import Named, alarm_id, recall_named
 from ticketing.book import lock_assets
 from ticketing.causes import TUNING
-from ticketing.dedup import ORDER_NS, STANDARD, Key, OpenTicket, Rules, is_late
+from ticketing.dedup import ORDER_NS, Key, OpenTicket, Rules, is_late
+from ticketing.presence import recall_last_given
 from ticketing.problem import Problem, ProblemKind, ProblemState
 from ticketing.problem_store import problem_of
 from ticketing.repeats import APART_NS, Activation, Failure, Scoping
@@ -83,7 +84,7 @@ class Known:
     activations: dict[str, list[Activation]] = field(default_factory=lambda: defaultdict(list))
     failures: dict[str, list[Failure]] = field(default_factory=lambda: defaultdict(list))
     problems: dict[str, Problem] = field(default_factory=dict)
-    scoping: Scoping = Scoping(Repeats())
+    scoping: Scoping = field(default_factory=lambda: Scoping(Repeats()))
     before: Mapping[str, int] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
 
@@ -141,8 +142,8 @@ def recall(
     conn: Connection,
     findings: Sequence[Finding],
     keys: Sequence[Key],
-    rules: Sequence[Rules] = (STANDARD,),
-    scoping: Scoping = Scoping(Repeats()),
+    rules: Sequence[Rules],
+    scoping: Scoping,
 ) -> tuple[Known, Sequence[Ticket]]:
     """What is known about these findings' keys and machines, and the tickets that may be concerned."""
     known = Known(scoping=scoping)
@@ -229,13 +230,10 @@ def _failures_that_count(conn: Connection, scoping: Scoping, assets: Iterable[st
 
 def recall_loads(conn: Connection) -> Loads:
     """Open tickets per person, suggested ones included, and when each was last given one."""
-    load: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for row in conn.execute(_GIVEN):
-        load[row.person], last[row.person] = row.n, row.last
+    load: dict[str, int] = {row.person: row.n for row in conn.execute(_GIVEN)}
     for row in conn.execute(_SUGGESTED):
         load[row.person] = load.get(row.person, 0) + row.n
-    return Loads(load, last)
+    return Loads(load, recall_last_given(conn))
 
 
 def recall_done(conn: Connection, asset: str, since_ns: int) -> Mapping[str, int]:
@@ -364,11 +362,7 @@ _OPEN_PROBLEMS = select(problem).where(
     problem.c.asset.in_(_VALUES), problem.c.kind == ProblemKind.RCA, problem.c.state != ProblemState.CLOSED
 )
 _GIVEN = (
-    select(
-        tickets.c.assignee.label("person"),
-        func.count().label("n"),
-        func.max(tickets.c.assigned_ns).label("last"),
-    )
+    select(tickets.c.assignee.label("person"), func.count().label("n"))
     .where(tickets.c.state.in_((TicketState.ASSIGNED, TicketState.IN_PROGRESS)))
     .group_by(tickets.c.assignee)
 )

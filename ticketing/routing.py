@@ -96,8 +96,7 @@ def suggest(need: Need, roster: Roster, loads: Loads) -> Suggestion:
     if not passing:
         named, rule = _instead(need, roster)
         rule = rule or _gravest(ranked)
-    others = [one.person for one in ranked if one.person not in named]
-    person, *rest = [*named, *others] or [None]
+    person, rest = _first(named, ranked)
     return Suggestion(
         person=person,
         backup=_backup(person, rest, passing, roster),
@@ -117,7 +116,7 @@ def lacks(need: Need, person: Person) -> Sequence[tuple[str, ...]]:
 def unclaimed(need: Need, roster: Roster, before: Suggestion) -> Suggestion:
     """Nobody took what was offered: line leader and person on duty are named, as if nobody had passed."""
     named, _ = _instead(need, roster)
-    person, *rest = [*named, *(one.person for one in before.candidates if one.person not in named)] or [None]
+    person, rest = _first(named, before.candidates)
     return replace(before, person=person, backup=next(iter(rest), None), rule="unclaimed", offer_to=())
 
 
@@ -215,6 +214,12 @@ def _barred(candidate: Candidate, rule: RoutingRule) -> bool:
 def _gravest(ranked: Sequence[Candidate]) -> str:
     """What speaks against the first, in one word."""
     return ranked[0].misses[0] if ranked else "nobody"
+
+
+def _first(named: Sequence[str], ranked: Sequence[Candidate]) -> tuple[str | None, Sequence[str]]:
+    """The first of those named, else of those ranked; and all others in order."""
+    everyone = list(dict.fromkeys([*named, *(one.person for one in ranked)]))
+    return next(iter(everyone), None), everyone[1:]
 
 
 def _instead(need: Need, roster: Roster) -> tuple[list[str], str]:

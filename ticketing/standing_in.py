@@ -11,9 +11,9 @@ from ticketing.book import MACHINE, Book
 from ticketing.demands import Given
 from ticketing.dispatch import Dispatch, ask_again
 from ticketing.duty import Presence
-from ticketing.errors import DeedRefused, Missing, StepRefused
+from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.service import Tickets
-from ticketing.states import Step
+from ticketing.states import Step, next_steps
 from ticketing.stepping import lock, take
 from ticketing.tables import ticket as tickets_table
 from ticketing.ticket import Ticket, TicketState
@@ -72,6 +72,18 @@ def to_backup(book: Book, plant: Plant, ticket: Ticket, why: Reason) -> Ticket:
         channel=why.channel,
         tell=(person, backup, *out),
     )
+
+
+def hand_to_backup(tickets: Tickets, plant: Plant, ticket_id: int, now_ns: int, why: Reason) -> Ticket:
+    """Hand one ticket to its backup by hand; NoEdge if nobody has it, StepRefused without a reason."""
+    with tickets.transaction(now_ns) as book:
+        lock(book.conn, ticket_id)
+        ticket = book.ticket(ticket_id)
+        if ticket.state not in GIVEN:
+            raise NoEdge(ticket.state, "to_backup", tuple(next_steps(ticket, Given())))
+        if not why.text.strip():
+            raise StepRefused("to_backup", ticket.state, [Missing("reason")])
+        return to_backup(book, plant, ticket, why)
 
 
 def report(tickets: Tickets, plant: Plant, said: Presence) -> Sequence[Ticket]:

@@ -16,6 +16,7 @@ from ticketing import (
     holding,
     improvements,
     intake,
+    key_versions,
     letting_go,
     offers,
     problem_clock,
@@ -62,6 +63,10 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
     count = 0
     with tickets.looking() as conn:
         anew = sla.changed(conn, plant)
+        other_keys = key_versions.changed(conn, plant.dedup)
+    if other_keys:
+        with tickets.transaction(now_ns) as book:
+            key_versions.in_force(book.conn, plant.dedup, now_ns)
     if anew:
         with tickets.transaction(now_ns) as book:
             sla.review_all(book, plant)

@@ -17,7 +17,7 @@ from ticketing.annunciation import Hold, end_of, hold_of, is_fleeting
 from ticketing.book import Book
 from ticketing.dedup import Key
 from ticketing.intake import Intake
-from ticketing.key_versions import versions
+from ticketing.key_versions import known_rules
 from ticketing.recall import lock, recall
 from ticketing.rows import occurrence_of
 from ticketing.suppressing import RULES, Suppressing
@@ -86,7 +86,7 @@ def release(book: Book, plant: Plant, waiting: Sequence[Occurrence], *, inside: 
     known_keys = _keys(book.conn, {one.key for one in ordered})
     keys = [known_keys[one.key] for one in ordered]
     lock(book.conn, findings, keys)
-    rules = [version.rules for version in versions(book.conn)][::-1]
+    rules = known_rules(book.conn)
     known, tickets = recall(book.conn, findings, keys, rules, scoping(plant))
     book.keep(tickets)
     intake = Intake(book, known, plant, rules)

@@ -35,7 +35,7 @@ from ticketing.dedup import (
     time_of,
 )
 from ticketing.demands import Given
-from ticketing.key_versions import choose, in_force
+from ticketing.key_versions import choose, in_force, known_rules
 from ticketing.moving import merge
 from ticketing.opening import Opening
 from ticketing.recall import Known, lock, recall
@@ -73,6 +73,7 @@ def apply(
     """
     if not findings:
         return {}
+    in_force(conn, plant.dedup, now_ns)
     book = Book(conn, now_ns, channels)
     fold(book, findings, plant)
     book.save()
@@ -81,7 +82,7 @@ def apply(
 
 def fold(book: Book, findings: Sequence[Finding], plant: Plant) -> None:
     """The same inside the book's transaction, which saves it: for reports, each of which is a deed with more to it."""
-    rules = in_force(book.conn, plant.dedup, book.now_ns)
+    rules = known_rules(book.conn)
     chosen = choose(book.conn, findings, plant, rules)
     lock(book.conn, findings, chosen.keys)
     known, tickets = recall(book.conn, findings, chosen.keys, rules, scoping(plant))

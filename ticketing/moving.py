@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, exists, insert, select, update
 
 from ticketing.book import MACHINE, Book
+from ticketing.demands import Given
 from ticketing.errors import NotOnTicket
 from ticketing.links import split_from
 from ticketing.recall import Alarm
 from ticketing.rows import headline_of_row
-from ticketing.demands import Given
 from ticketing.states import Step, check
 from ticketing.tables import (
     activation,

@@ -43,13 +43,16 @@ def do(conn: Connection, deed: Deed) -> bool:
     found = conn.execute(
         select(master.c.ticket).where(master.c.key == deed.ticket.key, master.c.open.is_(True))
     ).scalar()
-    if found is None:
-        return False
+    return found is not None and bring(conn, found, deed)
+
+
+def bring(conn: Connection, number: int, deed: Deed) -> bool:
+    """Bring that ticket there; False if it was not open then."""
     then = deed.ticket
     lock_assets(conn, [then.asset])
     book = Book(conn, deed.at_ns, ())
-    before = book.ticket(found)
-    if before.anchor_ns > deed.at_ns:
+    before = book.ticket(number)
+    if not before.is_open or before.anchor_ns > deed.at_ns:
         return False
     after = replace(before, state=deed.state, sub_state=None, handler=then.handler, summary=then.summary)
     if deed.state is TicketState.RESOLVED:

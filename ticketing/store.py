@@ -3,13 +3,14 @@
 Every function takes a connection and reads one snapshot; nothing here writes. `metadata` holds the tables.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from andon.events import Declared, Json, Priority
 from ticketing import approvals, obligations, ratings, requisitions
@@ -76,14 +77,30 @@ class Sort(StrEnum):
     LAST_EVENT = "last_event"
     NEWEST = "newest"
     OLDEST = "oldest"
+    DUE = "due"
 
 
+_NEXT_DUE = (
+    select(func.min(t.clock.c.due_ns))
+    .where(t.clock.c.ticket == t.ticket.c.id, t.clock.c.ended_ns.is_(None))
+    .scalar_subquery()
+)
 _ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
     Sort.URGENCY: (t.ticket.c.priority.desc(), t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
     Sort.LAST_EVENT: (t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
     Sort.NEWEST: (t.ticket.c.id.desc(),),
     Sort.OLDEST: (t.ticket.c.id,),
+    Sort.DUE: (func.coalesce(_NEXT_DUE, 2**62), t.ticket.c.id),
 }
+
+
+_KEYS: Mapping[Sort, Callable[[Any], tuple[int, ...]]] = {
+    Sort.URGENCY: lambda row: (-row.priority, -row.last_event_ns, -row.id),
+    Sort.LAST_EVENT: lambda row: (-row.last_event_ns, -row.id),
+    Sort.NEWEST: lambda row: (-row.id,),
+    Sort.OLDEST: lambda row: (row.id,),
+}
+"""The same orders for rows that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +113,15 @@ class Filter:
     text: str = ""
     priority: Priority | None = None
     person: str = ""
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of tickets. `counts` has every state, under the same filter without its states.
 
-    `capped`: there are more closed ones with these words than were looked at; the newest were.
+    With words, the closed are counted only where they are asked for. `capped`: there are more of them with these words
+    than were looked at; the newest were.
     """
 
     tickets: tuple[Ticket, ...]
@@ -120,9 +139,9 @@ def tickets(
     offset: int = 0,
 ) -> Page:
     """One page of the tickets wanted, and how many there are in each state."""
-    words = words_of(wanted.text)
-    held = newest(conn.dialect.name, words) if words else None
-    wheres = _wheres(wanted, words, held)
+    if wanted.text.strip():
+        return _searched(conn, wanted, sort, slice(offset, offset + limit))
+    wheres = _wheres(wanted)
     counts = _counts(conn, wheres)
     rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
     if wanted.states:
@@ -131,8 +150,30 @@ def tickets(
         tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
         total=sum(counts[state] for state in wanted.states or TicketState),
         counts=counts,
-        capped=held is not None
-        and conn.execute(select(func.count()).select_from(held.subquery())).scalar_one() == MOST,
+    )
+
+
+def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Page:
+    """The same by words: all that are open are looked through, of the closed those that the index names."""
+    c, words = t.ticket.c, words_of(wanted.text)
+    holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
+    chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
+    found = [*conn.execute(chosen.where(c.state != _CLOSED))]
+    index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
+    named = [] if index is None else conn.execute(index).scalars().all()
+    if named:
+        found += conn.execute(chosen.where(c.state == _CLOSED, c.id.in_(named)))
+    counted = Counter(row.state for row in found)
+    listed = sorted(
+        (row for row in found if not wanted.states or row.state in wanted.states), key=_KEYS[sort]
+    )
+    ids = [row.id for row in listed[shown]]
+    rows = select(t.ticket).where(c.id.in_(ids)).order_by(*_ORDERS[sort])
+    return Page(
+        tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
+        total=len(listed),
+        counts={state: counted[state] for state in TicketState},
+        capped=len(named) == MOST,
     )
 
 
@@ -150,9 +191,7 @@ def _counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[Tic
     return {state: found.get(state, 0) for state in TicketState}
 
 
-def _wheres(
-    wanted: Filter, words: Sequence[str], held: Select[tuple[int]] | None
-) -> list[ColumnElement[bool]]:
+def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
     c = t.ticket.c
     wheres: list[ColumnElement[bool]] = [
         column == value
@@ -161,11 +200,8 @@ def _wheres(
     ]
     if wanted.priority is not None:
         wheres.append(c.priority == ORDER.index(wanted.priority))
-    if words:
-        unclosed = select(c.id).where(c.state.in_([state for state in TicketState if state is not _CLOSED]))
-        found = unclosed if held is None else union_all(unclosed, held.subquery().select())
-        wheres.append(c.id.in_(found))
-        wheres.extend(c.search.contains(word, autoescape=True) for word in words)
+    if wanted.overdue:
+        wheres.append(c.id.in_(select(t.clock.c.ticket).where(t.clock.c.late.is_(True))))
     return wheres
 
 

@@ -122,6 +122,12 @@ ticket = Table(
     Column("audit_seq", BigInteger, nullable=False),
     Column("audit_hash", String(64), nullable=False),
 )
+Index(
+    "ticket_unclosed",
+    ticket.c.id,
+    sqlite_where=ticket.c.state != "closed",
+    postgresql_where=ticket.c.state != "closed",
+)
 Index("ticket_by_state", ticket.c.state, ticket.c.priority, ticket.c.last_event_ns)
 Index("ticket_by_load", ticket.c.state, ticket.c.suggested, ticket.c.assignee, ticket.c.assigned_ns)
 Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
@@ -413,6 +419,28 @@ Index("timer_due", timer.c.state, timer.c.try_ns)
 Index("timer_of", timer.c.subject, timer.c.state)
 """What has to happen later; see ticketing.timers."""
 
+
+clock = Table(
+    "ticket_clock",
+    metadata,
+    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("from_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("policy", Text, nullable=False),
+    Column("calendar", Text, nullable=False),
+    Column("limit_ns", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("due_ns", BigInteger),
+    Column("taken_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("late", Boolean, nullable=False),
+    Column("level", Integer, nullable=False),
+)
+"""One clock of a ticket: `level` is the first of its levels that has not been taken, `late` that it runs overdue.
+
+`taken_ns` is by the clock's own time: as of the last review while it runs, for good once it has ended.
+"""
+Index("clock_late", clock.c.late, clock.c.due_ns)
 
 REVIEW = "sla"
 """The kind of the one timer that each ticket's clocks have; see ticketing.sla."""

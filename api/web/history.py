@@ -1,10 +1,8 @@
 """What happened to a ticket, in words: what was folded and why, who did what, who is responsible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-
-from sqlalchemy import Connection
 
 from andon.events import Json
 from api.catalogue import Words

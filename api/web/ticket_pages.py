@@ -21,9 +21,9 @@ from api.web.reader import Reader
 from api.web.rows import row_of
 from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
+from api.web.work import work_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
 from ticketing import findings, store
-from ticketing.causes import CAUSES
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
 from ticketing.ticket import SubState, TicketState
@@ -116,18 +116,8 @@ def ticket(
         outcomes=OUTCOMES,
         proposal=detail.proposal,
         maintenance=began,
-        causes=_causes(visit),
+        work=work_of(detail, visit),
     )
-
-
-def _causes(visit: Visit) -> list[dict[str, str]]:
-    """The causes that can be chosen, in the visitor's language."""
-    language = visit.words.language
-    return [
-        {"code": cause.code, "label": getattr(cause, language)}
-        for cause in CAUSES.values()
-        if not cause.retired
-    ]
 
 
 @router.get("/tickets/{ticket_id}/photos/{sha256}")

@@ -21,8 +21,9 @@ from tests.scenario.story import PLANT, Story, cleared, condition, stop, time_of
 from tests.stores import Stores
 from ticketing import audit, book, intake
 from ticketing.book import Book
-from ticketing.dedup import key_of
+from ticketing.dedup import STANDARD, key_of
 from ticketing.recall import Known, lock, recall
+from ticketing.repeats import Scoping
 from ticketing.service import Tickets
 from ticketing.tables import dedup_key, master, metadata, occurrence, problem
 from ticketing.tables import ticket as tickets
@@ -95,7 +96,9 @@ def test_the_planted_mutant_looks_up_before_it_locks(tmp_path, stores, guarded):
         with writing(story.engine) as conn:
             conn.exec_driver_sql("DROP INDEX one_open_master_per_key")
     with reading(story.engine) as conn:
-        looked = [recall(conn, [w], [key_of(w, tenant="acme", site="north")])[0] for w in words]
+        keys = [key_of(word, tenant="acme", site="north") for word in words]
+        ways = [STANDARD], Scoping(PLANT.repeats)
+        looked = [recall(conn, [word], [key], *ways)[0] for word, key in zip(words, keys, strict=True)]
     tell(story, words[0], looked[0])
     if guarded:
         with pytest.raises(IntegrityError):

@@ -99,8 +99,10 @@ class TestTime:
     def test_a_source_clock_that_runs_ahead_is_held_to_the_time_of_receipt(self):
         assert time_of(T + 24 * HOUR_NS, T) == (T, Clock.RECEIVED)
 
-    def test_a_buffered_event_keeps_its_own_time(self):
-        assert time_of(T - HOUR_NS, T) == (T - HOUR_NS, Clock.SOURCE)
+    def test_a_buffered_event_keeps_its_own_time_and_its_clock_is_one_that_nobody_has_checked(self):
+        assert time_of(T - 5 * MINUTE_NS, T) == (T - 5 * MINUTE_NS, Clock.SOURCE)
+        assert time_of(T - 5 * MINUTE_NS - 1, T) == (T - 5 * MINUTE_NS - 1, Clock.UNCHECKED)
+        assert time_of(T - 9 * HOUR_NS, T) == (T - 9 * HOUR_NS, Clock.UNCHECKED)
 
 
 class TestWindow:

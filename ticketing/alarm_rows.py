@@ -127,6 +127,10 @@ class Named:
         """The same, after people were told at that event time."""
         return replace(self, alarm=replace(self.alarm, told_ns=told_ns))
 
+    def audited(self, alarm: Alarm, *, seq: int, last_hash: str) -> "Named":
+        """The same after a deed, with the head of its chain."""
+        return replace(self, alarm=alarm, audit_seq=seq, audit_hash=last_hash)
+
     @property
     def last_words(self) -> tuple[str, ...]:
         """What its latest word says of it, which may change."""

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from andon.events import SECOND_NS
+from andon.events import MINUTE_NS, SECOND_NS
 from andon.rules.alarms import Chattering
 
 USUAL = Chattering()
-RING = 48
+LATE_NS = 10 * MINUTE_NS
+"""What comes in another order within this time changes nothing."""
+_FEW, RING = 12, 48
 """Words kept of an alarm: as many activations as any rule asks for, and their ends."""
 
 
@@ -188,9 +190,8 @@ def heard(alarm: Alarm, word: Word, *, stands: bool, severity: int = 0, rule: Ch
     """The alarm after a word; `stands` says whether its episode does, by all that was ever heard of it."""
     known = alarm.standing
     standing = known | {word.episode} if stands else known - {word.episode}
-    if _goes_on(alarm.words, word) and standing == known:
-        words = (*alarm.words[:-1], word) if _is_repeated(alarm.words) else (*alarm.words, word)
-        return _graver(replace(alarm, words=words[-RING:]), word, severity)
+    if standing == known and alarm.words and _says_again(alarm.words[-1], word):
+        return _graver(replace(alarm, words=_kept((*alarm.words, word))), word, severity)
     words = _with(alarm.words, word)
     transitions = _transitions(words, standing)
     began = sum(one.active for one in transitions) - sum(one.active for one in alarm.transitions())
@@ -199,7 +200,7 @@ def heard(alarm: Alarm, word: Word, *, stands: bool, severity: int = 0, rule: Ch
     changed = replace(
         alarm,
         standing=standing,
-        words=words[-RING:],
+        words=_kept(words),
         acknowledged=alarm.acknowledged and not new,
         severity=0 if new else alarm.severity,
         active_since_ns=_since(transitions, alarm, word) if standing else None,
@@ -304,24 +305,35 @@ def _order(word: Word) -> tuple[int, bool, str]:
     return word.at_ns, word.over, word.episode
 
 
-def _goes_on(words: Sequence[Word], word: Word) -> bool:
-    """Whether it only says again what the last word said."""
-    return bool(words) and words[-1][1:] == word[1:] and words[-1].at_ns <= word.at_ns
-
-
-def _is_repeated(words: Sequence[Word]) -> bool:
-    return len(words) > 1 and words[-2][1:] == words[-1][1:]
+def _says_again(before: Word, word: Word) -> bool:
+    """Whether a later word says what the one before it said."""
+    return before[1:] == word[1:] and before.at_ns <= word.at_ns
 
 
 def _with(words: Iterable[Word], word: Word) -> tuple[Word, ...]:
-    """The words with one more at its place; of a run that says the same only the first and the last are kept."""
+    """The words with one more at its place."""
     ordered = list(words)
     insort(ordered, word, key=_order)
-    return tuple(
-        one
-        for before, one, after in zip([None, *ordered], ordered, [*ordered[1:], None], strict=False)
-        if before is None or after is None or before[1:] != one[1:] or after[1:] != one[1:]
-    )
+    return tuple(ordered)
+
+
+def _kept(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """As much of the ring as may still matter: between words that say the same only what is new, or nothing if full."""
+    if len(words) <= _FEW:
+        return words
+    words = _without_repeats(words, words[-1].at_ns - LATE_NS)
+    if len(words) > RING:
+        words = _without_repeats(words, words[-1].at_ns)
+    return words[-RING:]
+
+
+def _without_repeats(words: tuple[Word, ...], until_ns: int) -> tuple[Word, ...]:
+    """Without those older than that which say what their neighbours on both sides say."""
+    inner = zip(words, words[1:], words[2:], strict=False)
+    kept = [
+        one for before, one, after in inner if one.at_ns >= until_ns or not before[1:] == one[1:] == after[1:]
+    ]
+    return (words[0], *kept, words[-1])
 
 
 def _transitions(words: Sequence[Word], standing: Iterable[str]) -> list[Transition]:

@@ -13,7 +13,7 @@ from ticketing import holding, store
 from ticketing.alarm_rows import Named, alarm_of, alarm_state
 from ticketing.alarms import AlarmState
 from ticketing.clockwork import turn
-from ticketing.tables import occurrence
+from ticketing.tables import occurrence, outbox
 from ticketing.ticket import FoldRule
 
 T = time_of("10:00")
@@ -280,8 +280,6 @@ class TestChattering:
 
 
 def kinds(plant: Story) -> list[str]:
-    from ticketing.tables import outbox
-
     with reading(plant.engine) as conn:
         return list(conn.execute(select(outbox.c.kind)).scalars())
 

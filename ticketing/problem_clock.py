@@ -1,6 +1,7 @@
 """When a problem, its actions and its check are due: reminded before, told when overdue, then told to quality."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from andon.events import SECOND_NS, Json
 from andon.plant import Plant
@@ -39,7 +40,7 @@ def arrange(book: Book, before: Problem | None, after: Problem, rules: Repeats) 
         cancel(book, ACTION_DUE, subject)
         if action.state is ActionState.OPEN and after.is_open:
             body: dict[str, Json] = {"problem": after.id, "action": action.id}
-            _set(book, ACTION_DUE, subject, action.due_ns, action.moved, body, rules)
+            _set(book, Timer(ACTION_DUE, subject, action.due_ns, cycle=action.moved, body=body), rules)
 
 
 def _arrange_state(book: Book, after: Problem, rules: Repeats) -> None:
@@ -48,7 +49,7 @@ def _arrange_state(book: Book, after: Problem, rules: Repeats) -> None:
     cancel(book, PROBLEM_DUE, subject)
     cancel(book, CHECK_DUE, subject)
     if after.state in _WORKED_ON:
-        _set(book, PROBLEM_DUE, subject, after.due_ns, after.cycle, body, rules)
+        _set(book, Timer(PROBLEM_DUE, subject, after.due_ns, cycle=after.cycle, body=body), rules)
     elif after.state is ProblemState.VERIFYING and after.check is not None:
         set_timer(book, Timer(CHECK_DUE, subject, after.check.due_ns, cycle=after.audit_seq, body=body))
     else:
@@ -56,14 +57,13 @@ def _arrange_state(book: Book, after: Problem, rules: Repeats) -> None:
             cancel(book, ACTION_DUE, subject_of(after, action.id))
 
 
-def _set(
-    book: Book, kind: str, subject: str, due_ns: int, cycle: int, body: dict[str, Json], rules: Repeats
-) -> None:
+def _set(book: Book, at: Timer, rules: Repeats) -> None:
+    """The steps around a due date: reminded, overdue, escalated."""
     days = (-rules.remind_d, 0.0, rules.escalate_d)
     for step, off in enumerate(days):
-        at_ns = due_ns + round(off * _DAY_NS)
-        if step != BEFORE or at_ns > book.now_ns:  # nobody is reminded of what was said just now
-            set_timer(book, Timer(kind, subject, at_ns, step=step, cycle=cycle, body=body))
+        due_ns = at.due_ns + round(off * _DAY_NS)
+        if step != BEFORE or due_ns > book.now_ns:  # nobody is reminded of what was said just now
+            set_timer(book, replace(at, due_ns=due_ns, step=step))
 
 
 def problem_due(book: Book, plant: Plant, timer: Timer) -> None:

@@ -44,12 +44,19 @@ _ACTION_COLUMNS = tuple(column.name for column in problem_action.columns)
 
 
 def problems(
-    conn: Connection, *, state: ProblemState | None = None, asset: str = "", limit: int = 200
+    conn: Connection,
+    *,
+    state: ProblemState | None = None,
+    kind: ProblemKind | None = None,
+    asset: str = "",
+    limit: int = 200,
 ) -> tuple[Problem, ...]:
     """Root-cause and improvement tasks with all that belongs to them, newest first."""
     wanted = select(table).order_by(table.c.id.desc()).limit(limit)
     if state is not None:
         wanted = wanted.where(table.c.state == state)
+    if kind is not None:
+        wanted = wanted.where(table.c.kind == kind)
     if asset:
         wanted = wanted.where(table.c.asset == asset)
     return _whole(conn, wanted)
@@ -244,8 +251,6 @@ def _part(row: RowMapping, what: type[Part]) -> Part:
 
 
 def _event_of(row: RowMapping) -> ProblemEvent:
-    values = {
-        **row,
-        **{name: msgspec.json.decode(row[name]) for name in ("changes", "numbers", "evidence")},
-    }
+    values = {str(name): value for name, value in row.items()}  # a column's name is no plain text
+    values |= {name: msgspec.json.decode(row[name]) for name in ("changes", "numbers", "evidence")}
     return msgspec.convert(values, ProblemEvent)

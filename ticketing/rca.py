@@ -1,8 +1,9 @@
 """What people do to a problem: each deed one transaction, refused with what is missing, and on record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from andon.plant import Plant
+from ticketing.causes import causes_of
 from ticketing.errors import ScopeTaken, StaleVersion
 from ticketing.problem import Problem, ProblemState
 from ticketing.problem_states import ProblemGiven, ProblemStep
@@ -22,9 +23,15 @@ class ProblemBy:
 
 
 def take(
-    tickets: Tickets, problem_id: int, step: ProblemStep, given: ProblemGiven, plant: Plant, by: ProblemBy
+    tickets: Tickets,
+    problem_id: int,
+    step: ProblemStep,
+    given: ProblemGiven,
+    *,
+    plant: Plant,
+    by: ProblemBy,
 ) -> Problem:
-    """Take one step on a problem; gives it as it then is.
+    """Take one step on a problem; gives it as it then is. Who, when and what the plant knows is filled in.
 
     Raises
     ------
@@ -35,6 +42,10 @@ def take(
     ScopeTaken
         A closed problem cannot be reopened beside an open one of its scope.
     """
+    people = frozenset(person.id for person in plant.people)
+    given = replace(
+        given, actor=by.actor, now_ns=by.now_ns, known_people=people, codes=causes_of(plant)
+    )
     with tickets.transaction(by.now_ns) as book:
         before = look(book.conn, problem_id)
         if before.version != by.expected_version:

@@ -1,0 +1,178 @@
+"""What can be done to a problem over the web: each deed is a checked body that becomes one step of the service."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from andon.events import SECOND_NS
+from api.steps import Evidence, Name, Text
+from api.visit import Visit
+from ticketing.problem import ActionKind, Category, Problem
+from ticketing.problem_states import ProblemGiven, ProblemStep
+from ticketing.rca import ProblemBy, take
+
+Id = Annotated[int, Field(ge=1, le=10_000)]
+Word = Annotated[str, Field(max_length=200)]
+Empty = BeforeValidator(lambda value: None if value == "" else value)
+
+
+class ProblemDeed(BaseModel):
+    """A step with what it needs. `version` is the problem's version that the caller looked at (or header If-Match)."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: int | None = None
+
+    def given(self) -> ProblemGiven:
+        """What comes with the step, without who takes it."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name != "version"}
+        due_at = said.pop("due_at", None)
+        if due_at is not None:
+            said["due_ns"] = int(due_at.timestamp()) * SECOND_NS
+        if "evidence" in said:
+            said["evidence"] = tuple(said["evidence"])
+        return ProblemGiven(**said)
+
+
+class Start(ProblemDeed):
+    """The analysis begins; one person leads it."""
+
+    leader: Name = ""
+
+
+class Describe(ProblemDeed):
+    """What is wrong, in 5W2H; the failure's mode, mechanism and cause (ISO 14224); what it led to."""
+
+    what: Text | None = None
+    where: Text | None = None
+    when: Text | None = None
+    who: Text | None = None
+    how_found: Text | None = None
+    how_many: Text | None = None
+    failure_mode: Word | None = None
+    failure_mechanism: Word | None = None
+    failure_cause: Word | None = None
+    downtime_min: Annotated[float | None, Empty, Field(ge=0, le=1e7)] = None
+    cost: Annotated[float | None, Empty, Field(ge=0, le=1e12)] = None
+    safety: Text | None = None
+
+    def given(self) -> ProblemGiven:
+        """The statement as it was said; what was left out stays."""
+        return ProblemGiven(statement=self.model_dump(exclude={"version"}, exclude_none=True))
+
+
+class AddCause(ProblemDeed):
+    """A cause that might be: `parent` is the cause that it is the cause of, `root` ends the chain of whys."""
+
+    text: Text = ""
+    code: Word = ""
+    category: Annotated[Category | None, Empty] = None
+    parent: Annotated[Id | None, Empty] = None
+    root: bool = False
+
+
+class JudgeCause(ProblemDeed):
+    """A cause was looked into: it is one, or it is none, and what shows it."""
+
+    cause: Id
+    verified: bool | None = None
+    root: bool = False
+    evidence: Evidence = []
+
+
+class AddAction(ProblemDeed):
+    """Something that a person does about it until a date."""
+
+    kind: Annotated[ActionKind | None, Empty] = None
+    text: Text = ""
+    owner: Name = ""
+    due_at: Annotated[AwareDatetime | None, Empty] = None
+
+
+class OnAction(ProblemDeed):
+    """One of the problem's actions."""
+
+    action: Id
+
+
+class MoveAction(OnAction):
+    """An action gets another date or owner, and why."""
+
+    owner: Name = ""
+    due_at: Annotated[AwareDatetime | None, Empty] = None
+    reason: Text = ""
+
+
+class FinishAction(OnAction):
+    """An action is done: what shows it, and who else approved it."""
+
+    evidence: Evidence = []
+    approver: Name = ""
+
+
+class DropAction(OnAction):
+    """An action is not done after all, and why."""
+
+    reason: Text = ""
+
+
+class PlanCheck(ProblemDeed):
+    """How the effect is judged, and by whom: someone who owns none of the actions."""
+
+    metric: Text = ""
+    target: Text = ""
+    checker: Name = ""
+
+
+class RecordCheck(ProblemDeed):
+    """What the checker measured."""
+
+    measured: Text = ""
+
+
+class Because(ProblemDeed):
+    """A step that needs a reason."""
+
+    reason: Text = ""
+
+
+class Withdraw(Because):
+    """Closed because its ground has gone: why, and who approved it."""
+
+    approver: Name = ""
+
+
+class Reopen(Withdraw):
+    """A closed problem goes on: why, what shows it, and who approved it."""
+
+    evidence: Evidence = []
+
+
+DEEDS: Mapping[ProblemStep, type[ProblemDeed]] = {
+    ProblemStep.START: Start,
+    ProblemStep.DESCRIBE: Describe,
+    ProblemStep.ADD_CAUSE: AddCause,
+    ProblemStep.JUDGE_CAUSE: JudgeCause,
+    ProblemStep.DECIDE: ProblemDeed,
+    ProblemStep.ADD_ACTION: AddAction,
+    ProblemStep.MOVE_ACTION: MoveAction,
+    ProblemStep.FINISH_ACTION: FinishAction,
+    ProblemStep.DROP_ACTION: DropAction,
+    ProblemStep.PLAN_CHECK: PlanCheck,
+    ProblemStep.PASS_CHECK: RecordCheck,
+    ProblemStep.FAIL_CHECK: RecordCheck,
+    ProblemStep.REVISE: Because,
+    ProblemStep.CLOSE: ProblemDeed,
+    ProblemStep.WITHDRAW: Withdraw,
+    ProblemStep.REOPEN: Reopen,
+    ProblemStep.REVIEW: Because,
+}
+"""Every step that people take; RECUR is the machine's own."""
+
+
+def do(
+    visit: Visit, problem_id: int, step: ProblemStep, given: ProblemGiven, *, version: int, channel: Literal["api", "console"]
+) -> Problem:
+    """One call of the service; gives the problem as it then is."""
+    by = ProblemBy(actor=visit.actor, now_ns=visit.context.now(), expected_version=version, channel=channel)
+    return take(visit.context.tickets, problem_id, step, given, plant=visit.plant, by=by)

@@ -19,6 +19,7 @@ from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.retention import rotate_ns
 from ingest.series import SeriesStore
+from ticketing import maintenance
 from ticketing.book import BUS
 from ticketing.service import Tickets
 
@@ -52,6 +53,7 @@ def make_engine(
         pipeline=Pipeline(MessageDecoder(), features_of, build, heard),
         series=SeriesStore(data / "series.sqlite"),
         apply_findings=make_tickets(data, database, notify=notify).apply,
+        take_declared=maintenance.take,
         save_gaps=gaps.save,
         save_heard=freshness.save,
         snapshot_folder=data / "snapshots",

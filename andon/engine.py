@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from andon import declarations, manifest, plants, snapshots
 from andon.clock import Now
 from andon.database import reading, writing
-from andon.events import SECOND_NS, Finding, Gap
+from andon.events import SECOND_NS, Declaration, Finding, Gap
 from andon.pipeline import Batch, Outcome, Pipeline, Slice
 from andon.plant import Plant
 from andon.ports import DeadLetter, Journal, Record, RecordKind, SeriesSink
@@ -49,6 +49,7 @@ _NAMED = 20  # of what was forgotten
 log = logging.getLogger(__name__)
 
 ApplyFindings = Callable[[Connection, Sequence[Finding], Plant, int], Mapping[str, int]]
+TakeDeclared = Callable[[Connection, Sequence[Declaration], int], None]
 SaveGaps = Callable[[Connection, Sequence[Gap]], None]
 KeepOrder = Callable[[Sequence[tuple[int, str, list[manifest.Taken]]]], None]
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class TakeAndCommit:
         pipeline: Pipeline,
         series: SeriesSink,
         apply_findings: ApplyFindings,
+        take_declared: TakeDeclared,
         save_gaps: SaveGaps,
         save_heard: SaveHeard,
         snapshot_folder: Path,
@@ -86,6 +88,7 @@ class TakeAndCommit:
         self._pipeline = pipeline
         self._series = series
         self._apply_findings = apply_findings
+        self._take_declared = take_declared
         self._save_gaps = save_gaps
         self._save_heard = save_heard
         self._snapshot_folder = snapshot_folder
@@ -321,6 +324,7 @@ class TakeAndCommit:
             deadletters.save(conn, outcome.dead_letters)
             deadletters.settle(conn, outcome.redriven, self._now())
             declarations.settle(conn, outcome.declared)
+            self._take_declared(conn, outcome.declared, self._now())
             self._save_gaps(conn, outcome.gaps)
             self._keep_heard(conn, outcome)
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())

@@ -62,6 +62,7 @@ STATUS: Mapping[str, int] = {
     "declaration_unusable": 422,
     "suppression_not_found": 404,
     "suppression_ended": 409,
+    "suppression_declared": 409,
     "suppression_without_reason": 422,
     "suppression_without_end": 422,
     "suppression_of_everything": 422,

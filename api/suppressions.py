@@ -91,7 +91,7 @@ def begin(visit: VisitOf, wanted: Wanted) -> Response:
 def end(visit: VisitOf, number: int, reason: Annotated[str, Query(max_length=4000)] = "") -> Response:
     """End it before its time, and say why; what stands then becomes a ticket within seconds."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
-        ended = suppressions.end(book, number, actor=visit.actor, reason=reason, channel=CHANNEL)
+        ended = suppressions.end_early(book, number, actor=visit.actor, reason=reason, channel=CHANNEL)
     return JSONResponse(_plain(ended))
 
 

@@ -37,6 +37,8 @@ from ticketing.timers import Timer, cancel, set_timer
 
 OVER, REMINDER = "suppression_over", "suppression_reminder"
 """Kinds of timers."""
+DECLARED = "declaration"
+"""The origin of declared maintenance."""
 _LATE_NS = 26 * HOUR_NS
 """So long a window that is over still says of what is heard late that it happened inside."""
 _DAY_NS = 24 * HOUR_NS
@@ -177,6 +179,17 @@ def begin(
         if made.kind is SuppressionKind.SHELVE and made.starts_ns < remind_ns < made.ends_ns:
             set_timer(book, Timer(REMINDER, _subject(made.id), remind_ns))
     return made
+
+
+def end_early(book: Book, number: int, *, actor: str, reason: str, channel: str) -> Suppression:
+    """What a person asks for; declared maintenance ends where it was begun, so that the detectors hear of it too."""
+    found = one(book.conn, number)
+    if found.origin == DECLARED:
+        raise DeedRefused(
+            "suppression_declared",
+            f"maintenance of {found.matcher.asset} was declared: declare that it is over (maintenance_ends)",
+        )
+    return end(book, number, actor=actor, reason=reason, channel=channel)
 
 
 def end(

@@ -1,26 +1,22 @@
 """What keeps an alarm from becoming a ticket: shelves, maintenance, alarms above; what happens when that is over."""
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from andon.database import reading
-from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
+from andon.database import reading, writing
+from andon.events import Declaration, Declared, Origin
 from andon.plant import Asset, Plant
 from andon.rules.suppression import Matcher
 from andon.rules.windows import MaintenanceWindow
 from tests.scenario.story import PLANT, Story, cleared, stop, time_of
-from tests.stores import Stores
-from ticketing import suppressions
+from ticketing import maintenance, suppressions
 from ticketing.clockwork import turn
 from ticketing.errors import DeedRefused
 from ticketing.suppression import Suppression, SuppressionKind
 from ticketing.suppressions import Listed, suppressed
 from ticketing.tables import occurrence, outbox
-from ticketing.timers import timer
 
 SHELVE, WINDOW = SuppressionKind.SHELVE, SuppressionKind.MAINTENANCE_WINDOW
 LINE = Asset(id="L1", name="Line 1", asset_class="line", path="acme/north/forming/L1")
@@ -52,7 +48,7 @@ def asks(
 
 def ends(plant: Story, at: str, number: int) -> None:
     with plant.tickets.transaction(time_of(at)) as book:
-        suppressions.end(book, number, actor="chen", reason="part came earlier")
+        suppressions.end_early(book, number, actor="chen", reason="part came earlier", channel="api")
 
 
 def passes(plant: Story, until: str) -> None:
@@ -264,7 +260,9 @@ class TestInhibition:
         plant.at("10:31").expects(tickets=2)
         assert plant.ticket(2).asset == "M4"
 
-    def test_where_the_line_is_heard_first_to_run_again_the_machines_may_take_a_moment(self, plant: Story) -> None:
+    def test_where_the_line_is_heard_first_to_run_again_the_machines_may_take_a_moment(
+        self, plant: Story
+    ) -> None:
         plant.plant = with_line()
         line, m2 = stop("L1", "E1", time_of("10:00")), stop("M2", "E1", time_of("10:00"))
         plant.at("10:00").says(line).says(m2)
@@ -284,3 +282,32 @@ class TestInhibition:
     def test_without_an_asset_above_nothing_is_inhibited(self, plant: Story) -> None:
         plant.at("10:00").stops("M2", "E1").stops("M4", "E1").expects(tickets=2)
         assert listed(plant, "10:01") == []
+
+
+def declares(plant: Story, at: str, what: Declared, asset: str = "M1") -> None:
+    origin = Origin("engine", time_of(at) % 1_000_003, time_of(at))
+    said = Declaration(time_of(at), asset, None, what, "wu.gang", "belt", None, origin)
+    with writing(plant.engine) as conn:
+        maintenance.take(conn, [said], time_of(at))
+
+
+class TestDeclaredMaintenance:
+    def test_it_holds_the_machines_alarms_until_it_is_declared_over(self, plant: Story) -> None:
+        plant.at("08:00").stops("M1", "E1").repairs(1).signs(1)
+        declares(plant, "10:00", Declared.MAINTENANCE_BEGINS)
+        raised = stop("M1", "E7", time_of("10:30"))
+        plant.at("10:30").says(raised).stops("M1", "E8").stops("M2", "E1").expects(tickets=2)
+        plant.at("10:40").says(cleared(raised, time_of("10:40")))
+        (found,) = listed(plant, "11:00")
+        assert (found.suppression.owner, found.suppression.ends_ns, found.held) == ("wu.gang", None, 2)
+        declares(plant, "11:00", Declared.MAINTENANCE_ENDS)
+        passes(plant, "11:00")
+        plant.at("11:00").expects(tickets=3, problems=0)
+        plant.at("11:30").stops("M1", "E9").expects(tickets=4, problems=1)
+
+    def test_it_ends_where_it_was_begun_so_that_the_detectors_hear_of_it(self, plant: Story) -> None:
+        declares(plant, "10:00", Declared.MAINTENANCE_BEGINS)
+        (one,) = listed(plant, "10:05")
+        with pytest.raises(DeedRefused, match="declare that it is over"):
+            ends(plant, "10:10", one.suppression.id)
+        assert listed(plant, "10:10") == [one]

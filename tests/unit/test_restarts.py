@@ -26,6 +26,7 @@ from detectors import build
 from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.series import SeriesStore
+from ticketing import maintenance
 from ticketing.service import Tickets
 
 MS = 1_000_000
@@ -100,6 +101,7 @@ def engine_of(
         pipeline=Pipeline(MessageDecoder(), no_features, detectors_of),
         series=SeriesStore(data / "series.sqlite"),
         apply_findings=Tickets(database, photos=data / "photos").apply,
+        take_declared=maintenance.take,
         save_gaps=gaps.save,
         save_heard=freshness.save,
         snapshot_folder=data / "snapshots",

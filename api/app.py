@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api import (
+    alarms,
     assets,
     channels,
     closing,
@@ -24,6 +25,7 @@ from api import (
     problems,
     rca,
     reports,
+    sla,
     suppressions,
     tickets,
 )
@@ -36,6 +38,7 @@ from api.web import (
     asset_pages,
     closing_steps,
     detector_pages,
+    drift_page,
     finding_pages,
     inbox,
     pipeline_page,
@@ -91,7 +94,9 @@ def create_app(context: Context) -> FastAPI:
         pipeline,
         freshness,
         channels,
+        sla,
         suppressions,
+        alarms,
     ):
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
@@ -104,6 +109,7 @@ def create_app(context: Context) -> FastAPI:
         problem_pages,
         asset_pages,
         detector_pages,
+        drift_page,
         finding_pages,
         pipeline_page,
     ):

@@ -12,8 +12,10 @@ from andon.database import reading
 from andon.events import Priority
 from api import steps
 from api.answers import plain
+from api.sla import clock_json
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import findings, store
+from ticketing.clocks import readings
 from ticketing.service import By
 from ticketing.ticket import Ticket, TicketState
 
@@ -33,6 +35,7 @@ class Wanted(BaseModel):
     text: str = Field(default="", max_length=200)
     priority: Priority | None = None
     person: str = ""
+    overdue: bool = False
     sort: store.Sort = store.Sort.URGENCY
     offset: int = Field(default=0, ge=0)
 
@@ -48,6 +51,7 @@ def filter_of(wanted: Wanted) -> store.Filter:
         text=wanted.text,
         priority=wanted.priority,
         person=wanted.person,
+        overdue=wanted.overdue,
     )
 
 
@@ -70,10 +74,12 @@ def tickets(context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
 
 @router.get("/tickets/{ticket_id}")
 def ticket(context: ContextOf, ticket_id: int) -> Response:
-    """One ticket with its newest occurrences, drawings, audit, photos, root-cause tasks and what can be done next."""
+    """One ticket with its newest occurrences, drawings, audit, photos, root-cause tasks, clocks and what can be done next."""
     with reading(context.database) as conn:
         detail = store.ticket(conn, ticket_id)
-    return JSONResponse(plain(detail), headers={"ETag": _tag(detail.ticket)})
+    clocks = readings(detail.ticket, detail.events, context.plant(), context.now())
+    found = plain(detail) | {"clocks": [clock_json(one) for one in clocks]}
+    return JSONResponse(found, headers={"ETag": _tag(detail.ticket)})
 
 
 @router.get("/tickets/{ticket_id}/occurrences")

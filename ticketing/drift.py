@@ -16,8 +16,8 @@ from ticketing.clocks import MINUTE_NS, ClockKind, readings
 from ticketing.duty import Roster, of_role
 from ticketing.presence import recall_presence
 from ticketing.rows import ticket_of
-from ticketing.sla import clock, lines_of
-from ticketing.tables import metadata, to_json, upsert
+from ticketing.sla import lines_of
+from ticketing.tables import clock, metadata, to_json, upsert
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED, Ticket, TicketEvent, TicketState
 from ticketing.timers import Timer, cancel, set_timer

@@ -7,27 +7,14 @@ every clock anew, takes what is due once, and sets the ticket's timer. So no ste
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Table,
-    Text,
-    delete,
-    select,
-)
+from sqlalchemy import Connection, delete, select
 
 from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.clocks import KEPT, ClockKind, ClockReading, ClockState, readings
 from ticketing.escalation import Due, take
 from ticketing.rows import event_of
-from ticketing.tables import REVIEW, REVIEWED, Row, chunks, metadata, review_row, ticket_event, upsert
+from ticketing.tables import REVIEW, REVIEWED, Row, chunks, clock, review_row, ticket_event, upsert
 from ticketing.tables import ticket as tickets
 from ticketing.tables import timer as timers
 from ticketing.ticket import Ticket, TicketEvent, TicketState
@@ -35,27 +22,6 @@ from ticketing.timers import Timer, TimerState, one, set_timer
 
 KIND, TERMS = REVIEW, "sla_terms"
 
-clock = Table(
-    "ticket_clock",
-    metadata,
-    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("from_ns", BigInteger, primary_key=True, autoincrement=False),
-    Column("policy", Text, nullable=False),
-    Column("calendar", Text, nullable=False),
-    Column("limit_ns", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("due_ns", BigInteger),
-    Column("taken_ns", BigInteger, nullable=False),
-    Column("ended_ns", BigInteger),
-    Column("late", Boolean, nullable=False),
-    Column("level", Integer, nullable=False),
-)
-"""One clock of a ticket: `level` is the first of its levels that has not been taken, `late` that it runs overdue.
-
-`taken_ns` is by the clock's own time: as of the last review while it runs, for good once it has ended.
-"""
-Index("clock_late", clock.c.late, clock.c.due_ns)
 _COLUMNS = tuple(column.name for column in clock.columns if not column.primary_key)
 _JOINED = ("joined", "joined_many", "returned")
 

@@ -10,12 +10,13 @@ from api.visit import Visit
 from api.web.formats import MISSING
 from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name
 from ticketing import store
-from ticketing.causes import CAUSES
+from ticketing.causes import causes_of
+from ticketing.closing import scene_tags_of
 from ticketing.ticket import Fold, FoldRule, Occurrence, Photo, Ticket, TicketEvent
 
 Fact = tuple[str, str]
 _PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
-_CODED = frozenset({"priority", "sub_state", "closure", "outcome"})
+_CODED = frozenset({"priority", "sub_state", "closure", "outcome", "hold", "signed_by"})
 _FOLD_RULES = frozenset(str(rule) for rule in FoldRule)
 _NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
 
@@ -100,6 +101,10 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
     """A person's own words; what a rule gave as its reason is told by the rule's sentence."""
     if event.reason in _FOLD_RULES:
         return fold_sentence(Fold(FoldRule(event.reason), event.numbers), visit.words, visit.time)
+    if event.action in {"escalated", "reminded"}:
+        return visit.words(f"sla.clock_{event.reason}")
+    if event.action == "drifting":
+        return visit.words("list.and").join(visit.words(f"drift.why_{one}") for one in event.reason.split())
     if event.action == "routed":
         return visit.words(f"routing.why_{event.reason}")
     return event.reason
@@ -124,16 +129,26 @@ def _value(name: str, value: Json, visit: Visit) -> str:
     if name == "condition":
         return condition_name(str(value), visit.words)
     if name == "cause":
-        return cause_label(str(value), visit.words)
+        return cause_label(str(value), visit)
+    if name == "scene_tag":
+        return scene_label(str(value), visit)
+    if name.endswith("_ns") and isinstance(value, int):
+        return visit.time.at(value)
     if isinstance(value, bool):
         return visit.words("field.yes" if value else "field.no")
     return visit.words(f"{name}.{value}") if name in _CODED else str(value)
 
 
-def cause_label(code: str, words: Words) -> str:
+def cause_label(code: str, visit: Visit) -> str:
     """A root cause with its code; a code that is gone stays readable."""
-    cause = CAUSES.get(code)
-    return f"{code} {cause.zh if words.language == 'zh' else cause.en}" if cause else code
+    cause = causes_of(visit.plant).get(code)
+    return f"{code} {cause.zh if visit.words.language == 'zh' else cause.en}" if cause else code
+
+
+def scene_label(code: str, visit: Visit) -> str:
+    """A scene tag in the visitor's language; a code that is gone stays readable."""
+    tag = scene_tags_of(visit.plant).get(code)
+    return code if tag is None else tag.zh if visit.words.language == "zh" else tag.en
 
 
 def chain(detail: store.TicketDetail, visit: Visit) -> list[Fact]:
@@ -162,13 +177,15 @@ def solution(ticket: Ticket, visit: Visit) -> list[Fact]:
     words = visit.words
     facts = [
         ("summary", ticket.summary),
-        ("cause", cause_label(ticket.cause, words) if ticket.cause else ""),
+        ("cause", cause_label(ticket.cause, visit) if ticket.cause else ""),
         (
             "same_kind",
             "" if ticket.same_kind is None else words("field.yes" if ticket.same_kind else "field.no"),
         ),
         ("handler", person_name(ticket.handler, visit.plant) if ticket.handler else ""),
         ("signer", person_name(ticket.signer, visit.plant) if ticket.signer else ""),
+        ("signed_by", words(f"signed_by.{ticket.signed_by}") if ticket.signed_by else ""),
+        ("scene_tag", scene_label(ticket.scene_tag, visit) if ticket.scene_tag else ""),
         ("closure", words(f"closure.{ticket.closure}") if ticket.closure else ""),
         ("note", ticket.closure_note),
         ("outcome", words(f"outcome.{ticket.outcome}") if ticket.outcome else ""),

@@ -11,9 +11,10 @@ from andon import declarations
 from andon.database import reading
 from api.pages import render
 from api.tickets import Wanted, filter_of
-from api.visit import ContextOf, Visit, VisitOf
+from api.visit import ContextOf, VisitOf
 from api.web import history
 from api.web.charts import charts_of
+from api.web.clock_rows import next_due, shown
 from api.web.evidence import evidence_of
 from api.web.explained import grounds, number_row
 from api.web.next_step import suggested_of, what_next
@@ -21,9 +22,10 @@ from api.web.reader import Reader
 from api.web.rows import row_of
 from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
-from api.web.work import work_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
-from ticketing import findings, store
+from api.web.work import work_of
+from ticketing import findings, sla, store
+from ticketing.clocks import readings
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
 from ticketing.ticket import SubState, TicketState
@@ -39,12 +41,15 @@ def tickets(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]
     """All tickets that fit the filters in the address."""
     with reading(visit.context.database) as conn:
         page = store.tickets(conn, filter_of(wanted), sort=wanted.sort, limit=PER_PAGE, offset=wanted.offset)
+        clocks = sla.clocks_of(conn, [one.id for one in page.tickets])
     return render(
         request,
         visit,
         "tickets.html",
         "tickets",
         items=[row_of(ticket, visit) for ticket in page.tickets],
+        dues={ticket: next_due(known, visit) for ticket, known in clocks.items()},
+        sorts=list(store.Sort),
         total=page.total,
         capped=page.capped,
         filters=wanted,
@@ -104,6 +109,7 @@ def ticket(
         or around(moment_of(found), reader),
         occurrences=[history.folded(one, visit) for one in detail.occurrences],
         occurrences_left=max(0, found.occurrence_count - len(detail.occurrences)),
+        clocks=shown(readings(found, detail.events, visit.plant, visit.context.now()), visit),
         activity=history.activity(detail.events, visit),
         chain=history.chain(detail, visit),
         solution=history.solution(found, visit),

@@ -15,7 +15,7 @@ from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
 from api.telling import TOLD
 from api.visit import THEMES
-from api.web import sources
+from api.web import report_page, sources
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
 from detectors import kinds, settings_of
@@ -24,10 +24,16 @@ from ingest.refusal import Reason
 from ticketing import dispatch, routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
+from ticketing.clocks import ClockKind
 from ticketing.labels import What
 from ticketing.links import SEEN_FROM_THERE
 from ticketing.problem import ProblemState
-from ticketing.states import Demand, Step
+from ticketing.demands import Demand, Hold, SignedBy
+from ticketing.nodes import NodeName
+from ticketing.obligations import Owed
+from ticketing.requisitions import RequisitionState
+from ticketing.states import Step
+from ticketing.store import Sort
 from ticketing.ticket import Closure, FoldRule, Outcome, SubState, TicketState
 
 ROOT = Path(__file__).parents[2]
@@ -69,11 +75,16 @@ CONDITIONS = (
     *("id_conflict", "identity_overflow"),
     *("channel_down", "messages_undelivered", "canary_failed", "messages_backlog", "records_backlog"),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
+    *("reported_failure", "reported_fault", "reported_request"),
 )
 MACHINE_DEEDS = (
+    *("escalated", "reminded", "drifting"),
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),
     *("unmerged", "unmerged_from", "linked", "unlinked"),
-    *("problem_opened", "problem_joined", "comment", "photo"),
+    *("problem_opened", "problem_joined", "comment", "photo", "edited"),
+    *("requisition", "parts_issued", "requisition_withdrawn", "sign_code", "signature"),
+    *("approval_asked", "approval_refused", "rating", "knowledge_done", "review_done"),
+    *("obligation", "obligation_overdue"),
     *("routed", "offered", "offer_decline", "collaborator", "backup"),
 )
 REFUSALS = ("no_token", "wrong_token", "foreign_host", "foreign_origin", "not_found", "broken")
@@ -102,6 +113,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("rolling_elements", "element_diameter", "pitch_diameter", "contact_angle", "speed"),
         *("outer", "inner", "element", "cage"),
     ),
+    "channel.": report_page.KNOWN,
     "chain.": ("creator", "assigner", "handler", "backup", "requester", "last", "last_at"),
     "changed.": (*AUDITED, "condition"),
     "chart.": (*("envelope_title", "spectrum_title", "trend_limit", "trend_baseline"),),
@@ -118,8 +130,17 @@ FAMILIES: dict[str, Iterable[str]] = {
         *(demand for demand in Demand),
         *("backup_same_as_person", "cause_unknown", "cause_retired", "master_itself"),
         *("skill", "person_unknown", "backup_unknown", "master_is_closed", "proposal_answered"),
+        *("arrival_other_asset", "hold_on_hold", "requisition_open", "other_signer_is_handler"),
+        *("scene_tag_unknown", "scene_tag_retired", "approver_no_role", "approver_to_be_asked"),
+        *(f"signature_code_{why}" for why in ("absent", "wrong", "expired", "used", "spent")),
+        *("reason_vague", "summary_vague", "summary_unsolved"),
     ),
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
+    "hold.": Hold,
+    "node.": NodeName,
+    "owed.": Owed,
+    "parts.is_": RequisitionState,
+    "signed_by.": SignedBy,
     "explain.": (
         *("onset", "said_at", "baseline", "shape", "operating_state", "ended_by", "masked"),
         *("detector", "version", "set", "hash", "confidence", "block", "trace", "id"),
@@ -150,7 +171,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "kind.": kinds(),
     "label.is_": What,
     "letter.": Reason,
-    "next.title_": ("assign", "accept", "resolve", "sign", "relearn"),
+    "next.title_": ("assign", "accept", "resume", "resolve", "sign", "relearn", "archive"),
     "number.": numbers_said(),
     "outcome.": Outcome,
     "packml.": [state.name for state in PackMLState],
@@ -180,6 +201,14 @@ FAMILIES: dict[str, Iterable[str]] = {
         *(f"{code}_text" for code in REFUSALS),
         *(f"{code}_cure" for code in REFUSALS[:4]),
     ),
+    "report.": (
+        *("type", "fault_type", "priority", "grade", "region", "reason", "event_id", "channel", "state"),
+        *("asset", "serial", "order_number", "reporter", "phone"),
+    ),
+    "report.wrong_": (
+        *("value", "absent", "unknown", "retired", "closed", "one_of", "of_another_asset", "serial_of_several"),
+        *("not_a_number", "too_small", "too_great", "not_a_choice", "not_a_date", "too_long", "string_too_long"),
+    ),
     "related.": (*SEEN_FROM_THERE, *SEEN_FROM_THERE.values()),
     "routing.miss_": routing.AGAINST,
     "routing.rule_": (
@@ -197,6 +226,8 @@ FAMILIES: dict[str, Iterable[str]] = {
         "note",
         "outcome",
         "relearn",
+        "signed_by",
+        "scene_tag",
     ),
     "source.": [key.removeprefix("source.") for _, key in sources.PARTS],
     "stage.": STAGES,
@@ -206,6 +237,9 @@ FAMILIES: dict[str, Iterable[str]] = {
     "sub_state.": SubState,
     "term.": ("axial", "load", "mains", "speed"),
     "theme.next_": THEMES,
+    "sla.clock_": ClockKind,
+    "drift.why_": ("claims", "update"),
+    "tickets.sort_": Sort,
     "tick.": ("solved", "no_derived_risk", "no_further_support"),
     "time.": ("day", "hour", "minute"),
     "zone.": "ABCD",

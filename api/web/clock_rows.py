@@ -1,0 +1,62 @@
+"""The clocks of a ticket in words: what is due next, and how much time is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from andon.events import SECOND_NS
+from api.visit import Visit
+from ticketing.clocks import KEPT, ClockReading, ClockState
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRow:
+    """One clock: its name, how it stands in one phrase, when it is due, and what it goes by; `late` is shown in red."""
+
+    name: str
+    stands: str
+    due_ns: int | None
+    rule: str
+    late: bool
+
+
+def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
+    """The clock in the visitor's words."""
+    words, time = visit.words, visit.time
+    limit = time.span(clock.limit_ns / SECOND_NS)
+    return ClockRow(
+        name=words(f"sla.clock_{clock.kind}"),
+        stands=_stands(clock, visit),
+        due_ns=clock.due_ns if clock.ended_ns is None else None,
+        rule=words(
+            "sla.rule", policy=clock.policy, limit=limit, calendar=clock.calendar or words("sla.wall")
+        ),
+        late=clock.late or clock.state is ClockState.BREACHED,
+    )
+
+
+def _stands(clock: ClockReading, visit: Visit) -> str:
+    words, time = visit.words, visit.time
+    if clock.late and clock.due_ns is not None:
+        return words("sla.late", span=time.since(clock.due_ns))
+    if clock.ended_ns is None:
+        key = "sla.paused" if clock.state is ClockState.PAUSED else "sla.left"
+        return words(key, span=time.span(clock.left_ns / SECOND_NS))
+    key = {ClockState.MET: "sla.met", ClockState.BREACHED: "sla.breached"}.get(clock.state, "sla.void")
+    return words(key, span=time.span(clock.taken_ns / SECOND_NS))
+
+
+def shown(clocks: Sequence[ClockReading], visit: Visit) -> list[ClockRow]:
+    """The clocks of a ticket's page: those that run, the next due first, then what became of the others, newest first."""
+    running = sorted((one for one in clocks if one.ended_ns is None), key=_due_ns)
+    ended = [one for one in reversed(clocks) if one.ended_ns is not None and one.kind in KEPT]
+    return [clock_row(one, visit) for one in (*running, *ended)]
+
+
+def next_due(clocks: Sequence[ClockReading], visit: Visit) -> ClockRow | None:
+    """What is due next, for a list; None if nothing runs."""
+    running = [one for one in clocks if one.ended_ns is None]
+    return clock_row(min(running, key=_due_ns), visit) if running else None
+
+
+def _due_ns(clock: ClockReading) -> int:
+    return clock.due_ns if clock.due_ns is not None else 2**62

@@ -3,16 +3,13 @@
 Every function takes a connection and reads one snapshot; nothing here writes. `metadata` holds the tables.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
-from andon.events import Declared, Json, Priority
+from andon.events import Declared, Json
 from ticketing import approvals, obligations, ratings, requisitions
 from ticketing import tables as t
 from ticketing.approvals import Approval
@@ -20,6 +17,7 @@ from ticketing.audit import Responsibility, responsibility
 from ticketing.demands import Given
 from ticketing.errors import Missing, TicketNotFound
 from ticketing.links import Linked, links
+from ticketing.listing import Filter, Page, Sort, counts, tickets
 from ticketing.nodes import Node, nodes
 from ticketing.obligations import Obligation
 from ticketing.outcomes import proposed
@@ -29,7 +27,6 @@ from ticketing.problem_store import problem, problems
 from ticketing.ratings import Rating
 from ticketing.requisitions import Requisition
 from ticketing.rows import event_of, occurrence_of, photo_of, ticket_of
-from ticketing.search import MOST, newest, words_of
 from ticketing.states import Step, next_steps
 from ticketing.stepping import known
 from ticketing.tables import metadata
@@ -41,7 +38,6 @@ from ticketing.ticket import (
     TicketEvent,
     TicketState,
 )
-from ticketing.urgency import ORDER
 
 __all__ = [
     "AssetHistory",
@@ -66,143 +62,7 @@ __all__ = [
     "tickets",
 ]
 
-_CLOSED = TicketState.CLOSED
 _DRAWN_FROM = 20  # newest findings with evidence that a ticket's page looks through
-
-
-class Sort(StrEnum):
-    """How a list of tickets is ordered."""
-
-    URGENCY = "urgency"
-    LAST_EVENT = "last_event"
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    DUE = "due"
-
-
-_NEXT_DUE = (
-    select(func.min(t.clock.c.due_ns))
-    .where(t.clock.c.ticket == t.ticket.c.id, t.clock.c.ended_ns.is_(None))
-    .scalar_subquery()
-)
-_ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
-    Sort.URGENCY: (t.ticket.c.priority.desc(), t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
-    Sort.LAST_EVENT: (t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
-    Sort.NEWEST: (t.ticket.c.id.desc(),),
-    Sort.OLDEST: (t.ticket.c.id,),
-    Sort.DUE: (func.coalesce(_NEXT_DUE, 2**62), t.ticket.c.id),
-}
-
-
-_KEYS: Mapping[Sort, Callable[[Any], tuple[int, ...]]] = {
-    Sort.URGENCY: lambda row: (-row.priority, -row.last_event_ns, -row.id),
-    Sort.LAST_EVENT: lambda row: (-row.last_event_ns, -row.id),
-    Sort.NEWEST: lambda row: (-row.id,),
-    Sort.OLDEST: lambda row: (row.id,),
-}
-"""The same orders for rows that were read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which tickets; what is empty does not restrict. `text`: all of its words, see `ticketing.search`."""
-
-    states: tuple[TicketState, ...] = ()
-    asset: str = ""
-    line: str = ""
-    text: str = ""
-    priority: Priority | None = None
-    person: str = ""
-    overdue: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of tickets. `counts` has every state, under the same filter without its states.
-
-    With words, the closed are counted only where they are asked for. `capped`: there are more of them with these words
-    than were looked at; the newest were.
-    """
-
-    tickets: tuple[Ticket, ...]
-    total: int
-    counts: Mapping[TicketState, int]
-    capped: bool = False
-
-
-def tickets(
-    conn: Connection,
-    wanted: Filter = Filter(),
-    *,
-    sort: Sort = Sort.URGENCY,
-    limit: int = 50,
-    offset: int = 0,
-) -> Page:
-    """One page of the tickets wanted, and how many there are in each state."""
-    if wanted.text.strip():
-        return _searched(conn, wanted, sort, slice(offset, offset + limit))
-    wheres = _wheres(wanted)
-    counts = _counts(conn, wheres)
-    rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
-    if wanted.states:
-        rows = rows.where(t.ticket.c.state.in_(wanted.states))
-    return Page(
-        tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
-        total=sum(counts[state] for state in wanted.states or TicketState),
-        counts=counts,
-    )
-
-
-def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Page:
-    """The same by words: all that are open are looked through, of the closed those that the index names."""
-    c, words = t.ticket.c, words_of(wanted.text)
-    holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
-    chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
-    found = [*conn.execute(chosen.where(c.state != _CLOSED))]
-    index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
-    named = [] if index is None else conn.execute(index).scalars().all()
-    if named:
-        found += conn.execute(chosen.where(c.state == _CLOSED, c.id.in_(named)))
-    counted = Counter(row.state for row in found)
-    listed = sorted(
-        (row for row in found if not wanted.states or row.state in wanted.states), key=_KEYS[sort]
-    )
-    ids = [row.id for row in listed[shown]]
-    rows = select(t.ticket).where(c.id.in_(ids)).order_by(*_ORDERS[sort])
-    return Page(
-        tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
-        total=len(listed),
-        counts={state: counted[state] for state in TicketState},
-        capped=len(named) == MOST,
-    )
-
-
-def _counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[TicketState, int]:
-    """How many of these tickets are in each state.
-
-    Of all tickets the closed are not counted: no ticket is ever taken away, so they are the rest of the last number.
-    """
-    states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
-    if not wheres:
-        states = states.where(t.ticket.c.state.in_([state for state in TicketState if state is not _CLOSED]))
-    found: dict[str, int] = {row[0]: row[1] for row in conn.execute(states)}
-    if not wheres:
-        found[_CLOSED] = _counters(conn, "ticket").get("ticket", 0) - sum(found.values())
-    return {state: found.get(state, 0) for state in TicketState}
-
-
-def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
-    c = t.ticket.c
-    wheres: list[ColumnElement[bool]] = [
-        column == value
-        for column, value in ((c.asset, wanted.asset), (c.line, wanted.line), (c.assignee, wanted.person))
-        if value
-    ]
-    if wanted.priority is not None:
-        wheres.append(c.priority == ORDER.index(wanted.priority))
-    if wanted.overdue:
-        wheres.append(c.id.in_(select(t.clock.c.ticket).where(t.clock.c.late.is_(True))))
-    return wheres
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +270,7 @@ def metrics(conn: Connection) -> Metrics:
     )
     still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
     return Metrics(
-        by_state=_counts(conn, ()),
+        by_state=counts(conn, ()),
         problems_open=conn.execute(still_open).scalar_one(),
         **{name: counted.get(f"count.{name}", 0) for name in names},
     )

@@ -4,7 +4,7 @@ import pytest
 
 from andon.database import reading
 from tests.scenario.story import Story
-from ticketing import search, store
+from ticketing import listing, search, store
 from ticketing.ticket import TicketState
 
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
@@ -78,7 +78,7 @@ def test_of_very_many_the_newest_are_looked_at_and_that_is_said(told: Story, mon
     with reading(told.engine) as conn:
         assert not store.tickets(conn, store.Filter(text="press")).capped
     monkeypatch.setattr(search, "MOST", 1)
-    monkeypatch.setattr(store, "MOST", 1)
+    monkeypatch.setattr(listing, "MOST", 1)
     with reading(told.engine) as conn:
         page = store.tickets(conn, store.Filter(text="press"))
     assert page.capped

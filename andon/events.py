@@ -135,7 +135,8 @@ class Waveform:
 class StopAlarm:
     """A machine stop as MES or PLC report it, in PackML words (OPC 30050, 6.8.2.2).
 
-    `at_ns` is when the alarm became active, or when it cleared if `active` is false. `severity` 1..1000.
+    `at_ns` is when the alarm became active, or when it cleared if `active` is false. `severity` 1..1000. `event_id` is
+    the source's own name for what happened, if it sent one.
     """
 
     asset: str
@@ -148,6 +149,7 @@ class StopAlarm:
     active: bool
     severity: int
     origin: Origin
+    event_id: str = ""
 
 
 class GapCause(StrEnum):

@@ -14,17 +14,19 @@ from detectors.state import flatten, load
 
 @dataclass(slots=True)
 class _Reason:
-    """What is known of one stop reason: when it last spoke, and its episode."""
+    """What is known of one stop reason: when it last spoke, its episode, and what the source had called that."""
 
     last_ns: int = -1
     active: bool = False
+    event_id: str = ""
     episode: Episode = field(default_factory=Episode)
 
 
 class Detector:
     """A standing stop is one finding, however often it is reported.
 
-    Raises with the stop's reason as component, updates when its severity changes, clears when it is cleared.
+    Raises with the stop's reason as component, updates when its severity changes, clears when it is cleared; all
+    three have the event's id that came with the first.
     A report older than the reason's last one is late and changes nothing.
     Source: OPC 30050 (PackML), 6.8.2.2, StopReason; OPC 10000-9 for severity 1-1000.
     """
@@ -70,9 +72,11 @@ class Detector:
         ):
             return ()
         reason.last_ns, reason.active = event.at_ns, event.active
-        return self._speak(event, reason.episode)
+        if not reason.episode.stands:
+            reason.event_id = event.event_id
+        return self._speak(event, reason.episode, reason.event_id)
 
-    def _speak(self, event: StopAlarm, episode: Episode) -> list[Finding]:
+    def _speak(self, event: StopAlarm, episode: Episode, event_id: str) -> list[Finding]:
         speaker = Speaker(
             self.kind, self.version, self._hash, self._asset.id, Family.STOP, component=event.reason_id
         )
@@ -87,6 +91,7 @@ class Detector:
                 "category": event.category,
                 "state": event.state.name,
                 "reason_value": str(event.reason_value),
+                **({"event_id": event_id} if event_id else {}),
             },
         )
         if not event.active:

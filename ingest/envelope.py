@@ -40,13 +40,17 @@ class Metrics(Struct, frozen=True, gc=False):
 
 
 class StopReason(Struct, frozen=True, gc=False):
-    """Why a machine stopped: the fields of PackMLAlarmDataType (OPC 30050, 6.8.2.2). `trigger` false clears it."""
+    """Why a machine stopped: the fields of PackMLAlarmDataType (OPC 30050, 6.8.2.2). `trigger` false clears it.
+
+    `event_id` is the sender's own name for what happened; all that has the same on one machine is one ticket.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=200, pattern="^[^\x00]*$")]
     trigger: bool
     value: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = 0
     message: _Text = ""
     category: _Text = ""
+    event_id: Annotated[str, Meta(max_length=200, pattern="^[^\x00]*$")] = ""
 
 
 class Stop(Struct, frozen=True, gc=False):

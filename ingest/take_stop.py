@@ -55,6 +55,7 @@ def put_stop(
         active=reason.trigger,
         severity=severity,
         origin=run.origin(),
+        event_id=reason.event_id,
     )
     run.put(alarm, equipment.id)
     run.stored += 1

@@ -116,6 +116,7 @@ def _stops(conn: Connection, assets: Sequence[str], from_ns: int, to_ns: int) ->
             active=one.action is not Action.CLEAR,
             severity=one.severity,
             origin=Origin(SOURCE, 0, one.event_ns),
+            event_id=one.text.get("event_id", ""),
         )
         for one in map(occurrence_of, rows)
         if {"state", "reason_value", "message", "category"} <= one.text.keys()

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant
 from andon.class_defaults import DEFAULTS
-from andon.rules import types
+from andon.rules import dedup, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -26,6 +26,8 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A trigger", types.Trigger),
     ("A field", types.CustomField),
     ("A fault", types.FaultType),
+    ("Deduplication", dedup.Dedup),
+    ("A rule of keys", dedup.KeyRule),
 ]
 
 

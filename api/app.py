@@ -13,13 +13,11 @@ from api import (
     assets,
     channels,
     closing,
-    dedup,
     detectors,
     dispatch,
     freshness,
     health,
     live,
-    merging,
     pipeline,
     preferences,
     problems,
@@ -43,6 +41,7 @@ from api.web import (
     inbox,
     pipeline_page,
     problem_pages,
+    report_page,
     ticket_pages,
     ticket_steps,
 )
@@ -103,6 +102,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(part.router)
     for page in (
         inbox,
+        report_page,
         ticket_pages,
         closing_steps,
         ticket_steps,

@@ -40,7 +40,7 @@ def _in(words: Words, message: Message, plant: Plant, now_ns: int, link: str) ->
     )
     time = PlantTime(_zone(plant.time_zone), now_ns, words)
     lines = [
-        words(f"told.{_deed(message.kind)}"),
+        words(f"told.{_deed(message.kind)}", code=content.get("code", "")),
         words("told.node", state=words(f"state.{content['state']}"), time=time.at(message.at_ns)),
         verdict(_headline(content), words, time).striptags(),
         words("told.where", machine=where, line=content["line"]),

@@ -15,6 +15,7 @@ from andon.plant import Asset, Plant
 from ticketing.book import BUS
 from ticketing.subscriptions import CRITICAL, Subscription
 from ticketing.tables import Row, outbox, to_json
+from ticketing.topics import OF_KIND
 
 
 def fan_out(
@@ -39,7 +40,7 @@ def _rows(
 ) -> Iterator[Row]:
     content = msgspec.json.decode(message["content"], type=dict)
     content |= _place(plant, plant.asset(content["asset"]))
-    critical = content["priority"] == CRITICAL
+    critical = content["priority"] == CRITICAL or OF_KIND[message["kind"]].secret
     for one in subscriptions:
         if not one.wants(message["kind"], content):
             continue

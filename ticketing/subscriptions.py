@@ -16,6 +16,8 @@ from ticketing.topics import OF_KIND, UnknownTopic, types_of
 
 T = TypeVar("T", bool, int, float)
 CRITICAL: Priority = "critical"
+PHONE = "tel:"
+"""So begins a recipient who is nobody of the plant: the requester, by the number on the ticket."""
 
 
 class Audience(StrEnum):
@@ -60,10 +62,15 @@ class Subscription:
         """A recipient for each message: persons one by one, everybody else together ("")."""
         if self.audience is not Audience.PERSON:
             return ("",)
-        return tuple(dict.fromkeys([*(who for who in named if who in self.people), *self.recipients]))
+        phones = [who for who in named if who.startswith(PHONE)]
+        return tuple(
+            dict.fromkeys(phones or [*(who for who in named if who in self.people), *self.recipients])
+        )
 
     def addresses(self, recipient: str, named: Sequence[str]) -> tuple[str, ...]:
         """Where a message goes on this channel; for a group, whom it calls by name."""
+        if recipient.startswith(PHONE):
+            return (recipient.removeprefix(PHONE),)
         who = (recipient,) if recipient else (*named, *self.recipients)
         return tuple(dict.fromkeys(self.people[one] for one in who if one in self.people))
 

@@ -1,24 +1,34 @@
 """What can be done next: the step that leads on, with what it demands and what is there, and the other ways."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from api.visit import Visit
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
 from ticketing.demands import Demand
 from ticketing.errors import Missing
-from ticketing.states import EDGES, Step, next_steps
+from ticketing.states import EDGES, NEED_APPROVAL, Step, next_steps
+from ticketing.stepping import entitled
 from ticketing.ticket import Suggestion, Ticket, TicketState
 
-MAIN: Mapping[TicketState, Step] = {
-    TicketState.PENDING_DISPATCH: Step.ASSIGN,
-    TicketState.ASSIGNED: Step.ACCEPT,
-    TicketState.IN_PROGRESS: Step.RESOLVE,
-    TicketState.RESOLVED: Step.SIGN,
-    TicketState.CLOSED: Step.RELEARN,
+MAIN: Mapping[TicketState, Sequence[Step]] = {
+    TicketState.PENDING_DISPATCH: (Step.ASSIGN,),
+    TicketState.ASSIGNED: (Step.ACCEPT,),
+    TicketState.IN_PROGRESS: (Step.RESUME, Step.RESOLVE),
+    TicketState.RESOLVED: (Step.SIGN,),
+    TicketState.CLOSED: (Step.RELEARN, Step.ARCHIVE),
 }
-"""The step that leads on from each state."""
+"""The step that leads on from each state: the first that can be taken."""
+
+
+_NOT_SHOWN = frozenset(
+    {
+        *(Demand.WAS_ASSIGNED, Demand.NEVER_ASSIGNED, Demand.PROPOSAL),
+        *(Demand.AT_WORK, Demand.ON_HOLD, Demand.NOT_ARCHIVED),
+    }
+)
+"""Demands that no form can meet: where one is not met, its step is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A step that can be taken. `act_as` is who has to take it, if it is not the visitor."""
+    """A step that can be taken. `act_as` is who has to take it, if it is not the visitor; who `asks` needs approval."""
 
     step: Step
     demands: list[Demand]
     checklist: list[Item]
     act_as: Mapping[str, str] | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +61,28 @@ class Steps:
 def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
     """The ways from the ticket's state, as the visitor can take them."""
     ticket = detail.ticket
-    photos = sum(photo.cycle == ticket.reopen_count for photo in detail.photos)
     offered = suggested_of(ticket)
-    given = Given(
+    closing = visit.plant.closing
+    given = replace(
+        detail.given,
         actor=visit.actor,
-        photos=photos,
+        now_ns=visit.context.now(),
         person=(offered and offered.person) or "",
         backup=(offered and offered.backup) or "",
+        approver=visit.actor,
+        approvers=entitled(visit.plant, closing.approvers),
+        administrators=entitled(visit.plant, closing.administrators),
+        reopen_within_min=closing.reopen_within_min,
     )
     missing = next_steps(ticket, given)
-    main = MAIN.get(ticket.state)
-    ways = {step: _way(ticket, step, missing[step], visit) for step in missing}
-    return Steps(
-        main=ways.pop(main, None) if main else None,
-        others=list(ways.values()),
-    )
+    ways = {step: _way(ticket, step, missing[step], visit) for step in missing if _is_theirs(missing[step])}
+    main = next((ways.pop(step) for step in MAIN[ticket.state] if step in ways), None)
+    return Steps(main=main, others=list(ways.values()))
+
+
+def _is_theirs(missing: Sequence[Missing]) -> bool:
+    """Only who works on it sets off and arrives."""
+    return all(one.demand != Demand.AT_WORK for one in missing)
 
 
 def suggested_of(ticket: Ticket) -> Suggestion | None:
@@ -79,7 +97,8 @@ def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit)
         Item(demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words), demand not in unmet)
         for demand in demands
     ]
-    return Way(step, demands, checklist, _someone_else(ticket, unmet, visit))
+    asks = step in NEED_APPROVAL and Demand.APPROVER in unmet
+    return Way(step, demands, checklist, _someone_else(ticket, unmet, visit), asks)
 
 
 def _demands(ticket: Ticket, step: Step) -> list[Demand]:
@@ -89,7 +108,7 @@ def _demands(ticket: Ticket, step: Step) -> list[Demand]:
         for one, demands in steps.items()
         if source is ticket.state and one is step and _fits(ticket, demands)
     )
-    shown = wanted - {Demand.WAS_ASSIGNED, Demand.NEVER_ASSIGNED, Demand.PROPOSAL}
+    shown = wanted - _NOT_SHOWN
     return [demand for demand in Demand if demand in shown]
 
 

@@ -19,12 +19,13 @@ from api.web.evidence import evidence_of
 from api.web.explained import grounds, number_row
 from api.web.next_step import suggested_of, what_next
 from api.web.reader import Reader
+from api.web.report_page import about
 from api.web.rows import row_of
 from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
 from api.web.work import work_of
-from ticketing import findings, sla, store
+from ticketing import findings, reports, sla, store
 from ticketing.clocks import readings
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
@@ -81,6 +82,7 @@ def ticket(
         evidence = evidence_of(conn, detail)
         head = findings.finding(conn, detail.ticket.headline.finding)
         own = store.evidence(conn, detail.ticket.headline.finding) or {}
+        reported = reports.told(conn, ticket_id)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
@@ -123,6 +125,7 @@ def ticket(
         proposal=detail.proposal,
         maintenance=began,
         work=work_of(detail, visit),
+        **about(found, reported, visit),
     )
 
 

@@ -31,6 +31,9 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
 
 Form = Annotated[FormData, Depends(_form)]
 _NOT_OF_THE_STEP = frozenset({"next"})
+MOST = 1_000_000
+"""Characters of one field that are looked at."""
+_DIGITS = 16
 
 
 @router.post("/inbox/{ticket_id}/{step}")
@@ -50,7 +53,7 @@ def add_photo(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     answer = RedirectResponse(f"/tickets/{ticket_id}", 303)
     upload = form.get("photo")
     body = upload.file.read() if isinstance(upload, UploadFile) else b""
-    ticket = _ticket(visit, ticket_id)
+    ticket = ticket_of(visit, ticket_id)
     try:
         visit.context.tickets.add_photo(
             ticket_id, body=body, stage=str(ticket.state), actor=visit.actor, now_ns=visit.context.now()
@@ -72,13 +75,13 @@ def comment(visit: VisitOf, ticket_id: int, form: Form) -> Response:
         )
     except StepRefused:
         say(
-            answer, "flash.refused", number=_ticket(visit, ticket_id).number, why=visit.words("error.no_text")
+            answer, "flash.refused", number=ticket_of(visit, ticket_id).number, why=visit.words("error.no_text")
         )
     return answer
 
 
 @router.post("/tickets/{ticket_id}/{step}")
-def from_ticket(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
+def fromticket_of(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
     """A step from the ticket's own page."""
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     here = f"/tickets/{ticket_id}"
@@ -89,7 +92,7 @@ def _take(
     visit: Visit, ticket_id: int, step: Step, fields: Mapping[str, str], *, done: str, failed: str
 ) -> Response:
     """One step: checked, done, and said in the corner of the next page."""
-    before = _ticket(visit, ticket_id)
+    before = ticket_of(visit, ticket_id)
     if step not in DEEDS:
         raise HTTPException(404)
     try:
@@ -102,7 +105,7 @@ def _take(
     except (ValidationError, TicketingError) as error:
         answer = RedirectResponse(failed, 303)
         key = "flash.stale" if isinstance(error, StaleVersion) else "flash.refused"
-        say(answer, key, number=before.number, why=_why(error, visit.words))
+        say(answer, key, number=before.number, why=why_not(error, visit.words))
         return answer
     answer = RedirectResponse(done, 303)
     link = "" if done == f"/tickets/{ticket_id}" else f"/tickets/{ticket_id}"
@@ -112,7 +115,20 @@ def _take(
     return answer
 
 
-def _ticket(visit: Visit, ticket_id: int) -> Ticket:
+def field_of(form: FormData, name: str) -> str:
+    """A field of a form as text; empty where there is none. A drawn signature is the longest."""
+    value = form.get(name, "")
+    return value[:MOST] if isinstance(value, str) else ""
+
+
+def whole_number_of(form: FormData, name: str) -> int | None:
+    """A field of a form as a whole number, None if it is none."""
+    value = field_of(form, name).strip()
+    return int(value) if value.isdecimal() and len(value) < _DIGITS else None
+
+
+def ticket_of(visit: Visit, ticket_id: int) -> Ticket:
+    """The ticket as it is now."""
     with reading(visit.context.database) as conn:
         return store.ticket(conn, ticket_id, limit=1).ticket
 
@@ -128,7 +144,8 @@ def _with_master(visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
     return {**fields, "master": exact[0] if exact else "0"}
 
 
-def _why(error: Exception, words: Words) -> str:
+def why_not(error: Exception, words: Words) -> str:
+    """Why something was refused, in words."""
     if isinstance(error, StepRefused):
         return words("list.and").join(demand_sentence(missing, words) for missing in error.missing)
     key = f"error.{getattr(error, 'code', 'invalid_request')}"

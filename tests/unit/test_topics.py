@@ -46,13 +46,20 @@ def test_every_topic_kind_and_condition_is_written_down_and_no_other():
 
 
 def test_a_wish_for_canaries_or_digests_is_no_subscription():
-    assert len(types_of("andon.*")) == len(TOPICS) - 2
+    assert len(types_of("andon.*")) == len(TOPICS) - 3
     for name in ("andon.canary.v1", "andon.digest.v1", "andon.ticket.opened.v2", "*", "", "andon.ticket."):
         with pytest.raises(UnknownTopic):
             types_of(name)
 
 
+def test_a_code_for_a_signature_is_heard_by_who_names_its_topic_alone():
+    assert types_of("andon.ticket.sign-code.v1") == {"andon.ticket.sign-code.v1"}
+    assert "andon.ticket.sign-code.v1" not in types_of("andon.*") | types_of("andon.ticket.*")
+
+
 def test_the_example_is_valid():
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     config = check(Config, tomllib.loads(example), "example")
-    assert [len(subscription_of(one).types) for one in config.notify] == [len(TOPICS) - 3, len(TOPICS) - 2]
+    tickets = {one.name for one in TOPICS if one.kind.startswith("ticket.") and not one.secret}
+    heard = [subscription_of(one).types for one in config.notify]
+    assert heard == [tickets, types_of("andon.*")]

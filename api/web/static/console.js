@@ -4,6 +4,7 @@ import { drawCharts, watchCharts } from "./charts.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startForms } from "./forms.js";
+import { startSignatures } from "./signature.js";
 import { showTabs, watchTabs } from "./tabs.js";
 
 const furnish = (root) => {
@@ -13,6 +14,7 @@ const furnish = (root) => {
 
 startKeys();
 startForms();
+startSignatures();
 watchTabs();
 watchCharts();
 startLive();

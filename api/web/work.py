@@ -1,0 +1,93 @@
+"""What stands on a ticket's page about the work and its end: nodes, parts, an approval, stars, what is owed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from api.visit import Visit
+from api.web.wording import person_name
+from ticketing import store
+from ticketing.causes import causes_of
+from ticketing.closing import scene_tags_of
+from ticketing.demands import Hold, SignedBy
+from ticketing.nodes import Node
+from ticketing.requisitions import Requisition
+from ticketing.stepping import entitled
+from ticketing.ticket import UNRESOLVED, Closure
+
+Choice = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The cards and choices of the page, in the visitor's language."""
+
+    nodes: Sequence[Node]
+    parts: Sequence[Requisition]
+    may_request: bool
+    asked: str
+    approval: int | None
+    may_decide: bool
+    rating: str
+    may_rate: bool
+    owed: Sequence[Mapping[str, str]]
+    phone: str
+    drawn: bool
+    causes: Sequence[Choice]
+    scene_tags: Sequence[Choice]
+    holds: Sequence[Hold] = tuple(Hold)
+    signed_by: Sequence[SignedBy] = tuple(SignedBy)
+
+
+def work_of(detail: store.TicketDetail, visit: Visit) -> Work:
+    """What the visitor sees of it, and may do about it."""
+    ticket, words, plant = detail.ticket, visit.words, visit.plant
+    waits, rated = detail.approval, detail.rating
+    approvers = entitled(plant, plant.closing.approvers)
+    worked = {ticket.handler, ticket.assignee}
+    return Work(
+        nodes=detail.nodes,
+        parts=detail.requisitions,
+        may_request=ticket.state in UNRESOLVED,
+        asked=words(
+            "approval.asked",
+            name=person_name(waits.asked_by, plant),
+            step=words(f"step.{waits.step}"),
+            reason=waits.reason,
+        )
+        if waits
+        else "",
+        approval=waits.id if waits else None,
+        may_decide=waits is not None
+        and visit.actor != waits.asked_by
+        and (approvers is None or visit.actor in approvers),
+        rating=words("rating.given", n=rated.stars, name=person_name(rated.by, plant)) if rated else "",
+        may_rate=rated is None
+        and ticket.closure in {Closure.SIGNED, Closure.UNSIGNED}
+        and visit.actor not in worked,
+        owed=[
+            {
+                "kind": str(one.kind),
+                "said": words("owed.by", name=person_name(one.owner, plant), at=visit.time.at(one.due_ns)),
+            }
+            for one in detail.obligations
+            if one.done_ns is None
+        ],
+        phone=ticket.phone[-4:].rjust(len(ticket.phone), "•") if ticket.phone else "",
+        drawn=detail.given.signatures > 0,
+        causes=_chosen_from(
+            {cause.code: (cause.zh, cause.en, cause.retired) for cause in causes_of(plant).values()}, visit
+        ),
+        scene_tags=_chosen_from(
+            {code: (tag.zh, tag.en, tag.retired) for code, tag in scene_tags_of(plant).items()}, visit
+        ),
+    )
+
+
+def _chosen_from(labels: Mapping[str, tuple[str, str, bool]], visit: Visit) -> list[Choice]:
+    """What can be chosen, in the visitor's language."""
+    chinese = visit.words.language == "zh"
+    return [
+        {"code": code, "label": zh if chinese else en}
+        for code, (zh, en, retired) in labels.items()
+        if not retired
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
 from ticketing import (
+    closing,
     dispatch,
     drift,
     holding,
@@ -18,6 +19,7 @@ from ticketing import (
     intake,
     key_versions,
     letting_go,
+    obligations,
     offers,
     problem_clock,
     reports,
@@ -36,6 +38,8 @@ was kept.
 """
 
 HANDLERS: Mapping[str, Handler] = {
+    closing.TIMER: closing.close_by_time,
+    obligations.TIMER: obligations.remind,
     improvements.CAUSE_NAMED: improvements.cause_named,
     improvements.CAUSES_UNKNOWN: improvements.causes_unknown,
     problem_clock.PROBLEM_DUE: problem_clock.problem_due,

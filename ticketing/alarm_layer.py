@@ -95,15 +95,13 @@ class AlarmLayer:
 
     def is_told(self, finding: Finding, key: Key, at_ns: int) -> bool:
         """Whether people are to hear of it: while an alarm chatters once is enough."""
-        if finding.family is Family.REPORT:
-            return True
         one = self._known.named.get(alarm_id(key.hash, finding.detector))
         if one is None:
             return True
-        since_ns, told_ns = one.alarm.chattering_since_ns, one.alarm.told_ns
-        if one.alarm.chatters_at(at_ns) and None not in (told_ns, since_ns) and told_ns >= since_ns:
+        if one.alarm.was_told_at(at_ns):
             return False
-        self._keep(one, told_ns=max(at_ns, told_ns or at_ns))
+        self._known.named[one.id] = one.told(max(at_ns, one.alarm.told_ns or at_ns))
+        self._changed.add(one.id)
         return True
 
     def takes_along(self, finding: Finding) -> bool:
@@ -165,10 +163,6 @@ class AlarmLayer:
         elif one.alarm.active and not after.active:
             self._suppressing.cleared(self._definitions.subject(finding), one.id)
         return moved
-
-    def _keep(self, one: Named, *, told_ns: int) -> None:
-        self._known.named[one.id] = one.told(told_ns)
-        self._changed.add(one.id)
 
 
 def _not_a_transition(definition: AlarmDefinition, one: Named, finding: Finding, at_ns: int) -> Hold | None:

@@ -177,6 +177,12 @@ class Alarm:
         since_ns, until_ns = self.chattering_since_ns, self.chattering_until_ns
         return since_ns is not None and until_ns is not None and since_ns <= at_ns < until_ns
 
+    def was_told_at(self, at_ns: int) -> bool:
+        """Whether it chatters then, and people have heard of that."""
+        since_ns, told_ns = self.chattering_since_ns, self.told_ns
+        known = since_ns is not None and told_ns is not None and told_ns >= since_ns
+        return known and self.chatters_at(at_ns)
+
     def transitions(self) -> list[Transition]:
         """When it became active and when it returned, as far back as the ring goes, oldest first."""
         return _transitions(self.words, self.standing)

@@ -17,7 +17,7 @@ from andon.rules.alarms import AlarmDefinition
 from andon.rules.closing import Closing
 from andon.rules.dedup import Dedup
 from andon.rules.repeats import Repeats
-from andon.rules.routing import Routing
+from andon.rules.routing import LINE_STOP, Routing
 from andon.rules.sla import Sla, check_sla
 from andon.rules.suppression import Suppressing
 from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
@@ -238,6 +238,16 @@ class Plant(_Frozen):
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
             raise ValueError(f"codes of alarms must be unique; twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _routed(self) -> "Plant":
+        types, faults = ({one.code for one in codes} for codes in (self.ticket_types, self.fault_types))
+        for rule in self.routing.rules:
+            for named, known in ((rule.when.types, types), (rule.when.fault_types, faults)):
+                strange = sorted(set(named) - known)
+                if strange and rule != LINE_STOP:
+                    raise ValueError(f"routing rule {rule.name!r}: there is no type {', '.join(strange)}")
         return self
 
     @model_validator(mode="after")

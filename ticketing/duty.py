@@ -10,7 +10,7 @@ from andon.plant import Person, Plant
 from andon.positions import Position
 
 DUTY = "duty"
-"""The role of the person on duty; see `Routing.roles`."""
+"""The role of the person on duty; see `Routing.filled_by`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Duty:
 def who(role: str, line: str, at_ns: int, plant: Plant, presence: Mapping[str, Presence]) -> Duty:
     """The person whom a role means on a line at a moment: of those at work the one online, of that line, most senior.
 
-    `role` is one of `plant.routing.roles` or a person's role as it stands in the document.
+    `role` is one of `plant.routing.roles`, "line_leader", "duty", or a person's role as it stands in the document.
 
     >>> people = [{"id": "chen", "name": "Chen", "role": "line leader", "lines": ["L3"]}]
     >>> who("line_leader", "L3", 0, Plant.model_validate({"name": "p", "people": people}), {}).person
@@ -128,7 +128,7 @@ def who(role: str, line: str, at_ns: int, plant: Plant, presence: Mapping[str, P
 def of_role(role: str, line: str, roster: Roster) -> Duty:
     """The same with a roster that is at hand."""
     plant, at_ns = roster.plant, roster.at_ns
-    words = [_plain(word) for word in plant.routing.roles.get(role, (role,))]
+    words = [_plain(word) for word in plant.routing.filled_by(role)]
     filling = [p for p in plant.people if _plain(p.role) in words and (not p.lines or line in p.lines)]
     ranked = sorted(filling, key=lambda p: _rank(p, words, line, roster))
     working = [p for p in ranked if roster.of(p).at_work]

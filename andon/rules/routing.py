@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from andon.events import Priority
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Against = Literal[
-    "skill", "on_leave", "off_shift", "region", "declined", "offline", "other_line", "full"
-]
+Against = Literal["skill", "on_leave", "off_shift", "region", "declined", "offline", "other_line", "full"]
 """What can speak against a person, the gravest first."""
 
 MUST: tuple[Against, ...] = ("skill", "on_leave", "off_shift", "region", "declined")
@@ -84,6 +82,13 @@ USUAL = RoutingRule(name="usual")
 """What holds where no rule of the plant fits."""
 
 
+ROLES: dict[Name, tuple[Name, ...]] = {
+    "line_leader": ("line leader", "shift leader", "supervisor", "班组长"),
+    "duty": ("duty manager", "planner", "值班经理", "计划员"),
+}
+"""The roles that the product itself names, and who fills them where the plant says nothing else."""
+
+
 class Routing(_Frozen):
     """The plant's rules of routing and the words they rest on."""
 
@@ -91,11 +96,7 @@ class Routing(_Frozen):
         default=(LINE_STOP,), description="In order: the first that fits decides; none: as by default."
     )
     roles: dict[Name, tuple[Name, ...]] = Field(
-        default={
-            "line_leader": ("line leader", "shift leader", "supervisor", "班组长"),
-            "duty": ("duty manager", "planner", "值班经理", "计划员"),
-        },
-        description="Role -> the roles of people who fill it, the best first; others are matched as they are.",
+        default={}, description="Role -> the roles of people who fill it, the best first; besides `ROLES`."
     )
     off_shift: Literal["duty", "next_shift"] = Field(
         default="duty", description="Whom a role means while nobody who fills it is on shift."
@@ -110,3 +111,7 @@ class Routing(_Frozen):
         default=180, ge=1, le=3650, description="Days that done work counts as experience."
     )
     near_m: float = Field(default=100.0, gt=0, le=1e6, description="Metres at which nearness counts half.")
+
+    def filled_by(self, role: str) -> tuple[Name, ...]:
+        """The roles of people, as they stand in the document, that a role stands for."""
+        return self.roles.get(role) or ROLES.get(role, (role,))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from andon import plant
+from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import dedup, types
+from andon.rules import dedup, routing, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -22,6 +22,11 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A bearing", plant.Bearing),
     ("A detector", plant.DetectorSettings),
     ("A person", plant.Person),
+    ("Routing", routing.Routing),
+    ("A routing rule", routing.RoutingRule),
+    ("When a rule fits", routing.When),
+    ("Weights", routing.Weights),
+    ("A position", positions.Position),
     ("A type of ticket", types.TicketType),
     ("A trigger", types.Trigger),
     ("A field", types.CustomField),

@@ -290,3 +290,9 @@ def test_a_person_who_does_not_fit_the_document_is_refused_with_the_reason(chang
 def test_half_a_position_is_refused(position):
     with pytest.raises(ValidationError, match="position"):
         plant(person("wang", position=position))
+
+
+def test_a_rule_for_a_type_that_there_is_not_is_refused_with_its_name():
+    rules = [{"name": "leaks", "when": {"fault_types": ["hydraulic_leek"]}}]
+    with pytest.raises(ValidationError, match="'leaks': there is no type hydraulic_leek"):
+        plant(routing={"rules": rules})

@@ -24,7 +24,7 @@ from ticketing.timers import Timer, set_timer
 
 KIND = "route"
 """The timer that has a ticket routed again, by the plant document that is in force then."""
-WHY = ("opened", "reopened", "declined", "split", "unclaimed", "takeover", "reassigned", "test")
+WHY = ("opened", "reopened", "declined", "split", "unclaimed", "takeover", "reassigned", "edited", "test")
 """What a decision is made for."""
 SHOWN = 5
 """Candidates that a ticket carries with it; the decision has them all."""

@@ -89,7 +89,7 @@ class Report:
             **said,
         }
         return Finding(
-            id=f"report/{number}",
+            id=f"report-{number}",
             asset=self.asset,
             component="",
             family=Family.REPORT,

@@ -34,9 +34,10 @@ from ticketing.book import Book
 from ticketing.errors import Missing, ReportRefused
 from ticketing.intake import fold
 from ticketing.report import MAX_BYTES, read
+from ticketing.rows import occurrence_of
 from ticketing.service import Tickets
 from ticketing.tables import metadata, occurrence, to_json
-from ticketing.ticket import FoldRule
+from ticketing.ticket import FoldRule, Occurrence
 from ticketing.timers import Timer, cancel, set_timer
 
 TIMER = "report"
@@ -104,12 +105,22 @@ def receive(
         if before is not None and before.body == body[: MAX_BYTES + 1]:
             return before
         number = book.next_number("report")
-        row = {"id": number, "at_ns": now_ns, "actor": actor, "came_by": came_by, "body": body[: MAX_BYTES + 1]}
+        row = {
+            "id": number,
+            "at_ns": now_ns,
+            "actor": actor,
+            "came_by": came_by,
+            "body": body[: MAX_BYTES + 1],
+        }
         book.conn.execute(insert(intake), row | {"idempotency": None if before else key})
         if before is None:
             set_timer(book, Timer(TIMER, f"report/{number}", now_ns + AFTER_NS))
         else:
-            _decide(book, number, refusal=ReportRefused("idempotency_key_reused", [Missing("Idempotency-Key", "used")]))
+            _decide(
+                book,
+                number,
+                refusal=ReportRefused("idempotency_key_reused", [Missing("Idempotency-Key", "used")]),
+            )
         return one(book.conn, number)
 
 
@@ -177,6 +188,13 @@ def newest(conn: Connection, *, ticket: int | None = None, limit: int = 200) -> 
     if ticket is not None:
         wanted = wanted.where(occurrence.c.ticket == ticket)
     return [_intake(row) for row in conn.execute(wanted).mappings()]
+
+
+def told(conn: Connection, ticket: int) -> Sequence[Occurrence]:
+    """What people said of a ticket, whole and unchanged, in the order they said it (rule 14)."""
+    said = select(occurrence).join(fate, fate.c.finding == occurrence.c.finding)
+    rows = conn.execute(said.where(occurrence.c.ticket == ticket).order_by(fate.c.report)).mappings()
+    return [occurrence_of(row) for row in rows]
 
 
 def counts(conn: Connection) -> Mapping[str, int]:

@@ -1,0 +1,300 @@
+"""The page on which people report: the type first, then what it asks for; what is wrong is said beside its field."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from andon.events import Json
+from andon.plant import Plant
+from andon.rules.types import CustomField, FaultType, TicketType
+from api.catalogue import Words
+from api.pages import render, say
+from api.visit import Visit, VisitOf
+from api.web.ticket_steps import Form
+from api.web.wording import asset_name, person_name
+from ticketing import editing, reports, store
+from ticketing.errors import FieldsRefused, Missing, StaleVersion
+from ticketing.service import By
+from ticketing.ticket import Occurrence, Ticket
+from ticketing.urgency import ORDER
+
+router = APIRouter()
+OWN = "fields."
+"""What the names of a type's own fields begin with, in forms and in refusals."""
+_SAID = (
+    *("type", "description", "asset", "serial", "order_number", "fault_type", "reporter", "phone", "grade"),
+    *("region", "channel"),
+)
+CHANNELS = ("web", "phone")
+KNOWN = frozenset({*CHANNELS, "api", "chat"})
+WHO = frozenset({"reporter", "phone", "order_number", "grade", "region", "channel"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A field of a type's own as a form shows it."""
+
+    name: str
+    label: str
+    kind: str
+    choices: tuple[str, ...]
+    unit: str
+    needed: bool
+
+
+@router.get("/report")
+def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
+    """An empty form; what stands in the address is filled in (a code on the machine: `/report?asset=M7`)."""
+    given = {name: request.query_params.get(name, "") for name in _SAID}
+    reporter = given["reporter"] or (visit.actor if channel == "web" else "")
+    return _page(request, visit, {**given, "channel": channel, "reporter": reporter})
+
+
+@router.post("/report/type")
+def with_type(request: Request, visit: VisitOf, form: Form) -> Response:
+    """The form of another type, with what was written so far."""
+    return _page(request, visit, _texts(form))
+
+
+@router.post("/report")
+def report(request: Request, visit: VisitOf, form: Form) -> Response:
+    """The same entry as for programs; a second click is the same report."""
+    texts, context = _texts(form), visit.context
+    came = reports.receive(
+        context.tickets,
+        _body(texts, visit.plant),
+        actor=visit.actor,
+        came_by="console",
+        now_ns=context.now(),
+        idempotency=texts.get("key") or None,
+    )
+    was = reports.take(context.tickets, came.id, visit.plant, context.now())
+    if was.refusal is not None:
+        answer = _page(request, visit, texts, was.missing)
+        answer.status_code = 422
+        return answer
+    done = RedirectResponse(f"/tickets/{was.ticket}", 303)
+    say(done, "report.taken", number=f"A-{was.ticket}")
+    return done
+
+
+def _texts(form: FormData) -> dict[str, str]:
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _body(texts: Mapping[str, str], plant: Plant) -> bytes:
+    kind = plant.ticket_type(texts.get("type", ""))
+    said: dict[str, Json] = {name: texts[name] for name in _SAID if texts.get(name, "").strip()}
+    if "asset" in said:
+        said["asset"] = _asset(said["asset"], plant)
+    if texts.get("urgent"):
+        said["urgent"] = True
+    said["fields"] = values_of(texts, kind)
+    return json.dumps(said, ensure_ascii=False).encode()
+
+
+def _asset(written: str, plant: Plant) -> str:
+    """The id of the machine that was written by id or name; else what was written, for the entry to refuse."""
+    wanted = written.strip().casefold()
+    named = [
+        a.id for a in plant.assets if wanted in {a.id.casefold(), a.name.casefold(), a.name_zh.casefold()}
+    ]
+    return named[0] if len(named) == 1 else written.strip()
+
+
+def values_of(texts: Mapping[str, str], kind: TicketType | None) -> dict[str, Json]:
+    """The values of a type's own fields out of a form; what is no number stays text, to be refused as such."""
+    own = kind.fields if kind else ()
+    return {
+        f.name: _value(f, texts[OWN + f.name].strip()) for f in own if texts.get(OWN + f.name, "").strip()
+    }
+
+
+def _value(field: CustomField, text: str) -> Json:
+    if field.kind == "yes_no":
+        return {"true": True, "false": False}.get(text, text)
+    if field.kind == "number":
+        try:
+            return float(text) if not text.lstrip("-").isdecimal() else int(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _page(
+    request: Request, visit: Visit, texts: Mapping[str, str], missing: Sequence[Missing] = ()
+) -> Response:
+    plant, words = visit.plant, visit.words
+    kind = plant.ticket_type(texts.get("type", ""))
+    wrong = wrongs(missing, words)
+    needed = {"description", *(kind.mandatory if kind else ())}
+    return render(
+        request,
+        visit,
+        "report.html",
+        "report",
+        types=[{"code": t.code, "label": label(t, words)} for t in plant.ticket_types if not t.retired],
+        kind=kind,
+        texts=texts,
+        wrong=wrong,
+        needed=needed,
+        own=asked(kind, "opening", words),
+        faults=fault_choices(plant, words),
+        assets=[(a.id, asset_name(a, a.id, words), a.serial) for a in plant.assets],
+        channels=CHANNELS,
+        who_open=bool(WHO & (needed | wrong.keys())) or texts.get("channel") == "phone",
+        key=uuid4().hex,
+    )
+
+
+def wrongs(missing: Iterable[Missing], words: Words) -> dict[str, str]:
+    """What is wrong, by the field that it is said beside; an event without an id is said beside the serial number."""
+    said: dict[str, str] = {}
+    for one in missing:
+        why = f"report.wrong_{one.why.partition(':')[0]}"
+        said["serial" if one.demand == "event_id" else one.demand] = words(
+            why if why in words else "report.wrong_value"
+        )
+    return said
+
+
+def label(entry: TicketType | FaultType | CustomField, words: Words) -> str:
+    """The name of a type, fault or field in the reader's language."""
+    return entry.zh if words.language == "zh" else entry.en
+
+
+def asked(kind: TicketType | None, moment: str, words: Words) -> list[Asked]:
+    """The type's own fields as a form shows them."""
+    own = kind.fields if kind else ()
+    return [Asked(f.name, label(f, words), f.kind, f.choices, f.unit, moment in f.mandatory) for f in own]
+
+
+def fault_choices(plant: Plant, words: Words) -> list[tuple[str, str]]:
+    """The pick list: code and name of what can be chosen."""
+    return [(fault.code, label(fault, words)) for fault in plant.fault_types if not fault.retired]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One person's report that was folded into a ticket: the words, unchanged."""
+
+    at_ns: int
+    by: str
+    channel: str
+    words: str
+
+
+def told(reported: Iterable[Occurrence], visit: Visit) -> list[Said]:
+    """The reports on a ticket, each in its own words (rule 14)."""
+    return [
+        Said(
+            at_ns=one.at_ns,
+            by=person_name(one.text.get("reporter") or one.text.get("by"), visit.plant),
+            channel=channel_name(one.text["channel"], visit.words),
+            words=one.text["description"],
+        )
+        for one in reported
+    ]
+
+
+def about(ticket: Ticket, reported: Iterable[Occurrence], visit: Visit) -> dict[str, Json]:
+    """What the page of a ticket shows of its reports, its type and its fields, and what its form for them offers."""
+    plant, words = visit.plant, visit.words
+    kind = plant.ticket_type(ticket.type)
+    types = [one for one in plant.ticket_types if not one.retired or one == kind]
+    return {
+        "said": told(reported, visit),
+        "fields": facts_of(ticket, visit),
+        "type_choices": [(one.code, label(one, words)) for one in types] or [(ticket.type, ticket.type)],
+        "fault_choices": fault_choices(plant, words),
+        "own": asked(kind, "resolving", words),
+        "wrong": {},
+    }
+
+
+def facts_of(ticket: Ticket, visit: Visit) -> list[tuple[str, str]]:
+    """Type, fault, who reported and what the type's own fields hold; what is empty is left out."""
+    words, plant = visit.words, visit.plant
+    kind, fault = plant.ticket_type(ticket.type), plant.fault_type(ticket.fault_type)
+    named = [
+        ("type", label(kind, words) if kind else ticket.type),
+        ("fault_type", label(fault, words) if fault else ticket.fault_type),
+        ("reporter", person_name(ticket.reporter, plant) if ticket.reporter else ""),
+        ("phone", ticket.phone),
+        ("event_id", ticket.event_id),
+        ("channel", channel_name(ticket.channel, words) if ticket.channel else ""),
+        ("grade", ticket.grade),
+        ("region", ticket.region),
+    ]
+    facts = [(words(f"report.{name}"), value) for name, value in named if value]
+    return facts + [_own(name, value, kind, words) for name, value in ticket.fields.items()]
+
+
+def _own(name: str, value: Json, kind: TicketType | None, words: Words) -> tuple[str, str]:
+    field = kind.field(name) if kind else None
+    said = words("field.yes" if value else "field.no") if isinstance(value, bool) else str(value)
+    unit = field.unit if field and field.unit != "1" else ""
+    return label(field, words) if field else name, f"{said} {unit}".strip()
+
+
+def channel_name(channel: str, words: Words) -> str:
+    """How it came in; the name itself where it is not one of ours."""
+    return words(f"channel.{channel}") if channel in KNOWN else channel
+
+
+@router.post("/tickets/{ticket_id}/fields")
+def edit(visit: VisitOf, ticket_id: int, form: Form) -> Response:
+    """Change fields of an open ticket; what is refused is named in the corner of its page."""
+    texts, here = _texts(form), RedirectResponse(f"/tickets/{ticket_id}", 303)
+    with visit.context.tickets.looking() as conn:
+        before = store.ticket(conn, ticket_id, limit=1).ticket
+    kind = visit.plant.ticket_type(texts.get("type", before.type))
+    values = values_of(texts, kind)
+    shown = [f.name for f in (kind.fields if kind else ()) if OWN + f.name in texts]
+    wanted = editing.Edit(
+        type=texts.get("type", before.type),
+        fault_type=texts.get("fault_type") or None,
+        urgent=bool(texts.get("urgent")),
+        grade=texts.get("grade") or None,
+        region=texts.get("region", ""),
+        fields={name: values.get(name) for name in shown},
+    )
+    priority = next((word for word in ORDER if word == texts.get("priority")), before.priority)
+    if priority != before.priority:
+        wanted["priority"] = priority
+    version = int(texts["version"]) if texts.get("version", "").isdecimal() else 0
+    by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=version)
+    try:
+        after = editing.edit(
+            visit.context.tickets,
+            ticket_id,
+            wanted,
+            reason=texts.get("reason", "")[:4000],
+            plant=visit.plant,
+            **by,
+        )
+    except StaleVersion:
+        say(here, "flash.stale", number=before.number, why="")
+    except FieldsRefused as error:
+        said = (
+            f"{_named(one.demand, kind, visit.words)}: {why}"
+            for one in error.missing
+            for why in wrongs([one], visit.words).values()
+        )
+        say(here, "flash.refused", number=before.number, why=visit.words("list.and").join(said))
+    else:
+        say(here, "report.edited", number=after.number)
+    return here
+
+
+def _named(name: str, kind: TicketType | None, words: Words) -> str:
+    """The label of a field that was refused."""
+    own = kind.field(name.removeprefix(OWN)) if kind and name.startswith(OWN) else None
+    if own is not None:
+        return label(own, words)
+    return words(f"report.{name}") if f"report.{name}" in words else name

@@ -69,7 +69,7 @@ def default_of(field: FieldInfo) -> str:
     if isinstance(value, tuple) and isinstance(value[0], BaseModel):
         return "the product's own"
     if isinstance(value, bool | tuple):
-        return f"`{json.dumps(value)}`"
+        return f"`{json.dumps(value, ensure_ascii=False)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

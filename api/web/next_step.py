@@ -69,6 +69,7 @@ def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
         now_ns=visit.context.now(),
         person=(offered and offered.person) or "",
         backup=(offered and offered.backup) or "",
+        types=visit.plant.ticket_types,
         approver=visit.actor,
         approvers=entitled(visit.plant, closing.approvers),
         administrators=entitled(visit.plant, closing.administrators),

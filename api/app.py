@@ -42,6 +42,7 @@ from api.web import (
     pipeline_page,
     problem_pages,
     report_page,
+    routing_page,
     ticket_pages,
     ticket_steps,
 )
@@ -112,6 +113,7 @@ def create_app(context: Context) -> FastAPI:
         drift_page,
         finding_pages,
         pipeline_page,
+        routing_page,
     ):
         app.include_router(page.router, include_in_schema=False)
     for folder in ("vendor", "static"):  # both under one address, so that it changes when either does

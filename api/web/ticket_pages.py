@@ -23,9 +23,10 @@ from api.web.report_page import about
 from api.web.rows import row_of
 from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
+from api.web.weighed import why_of
 from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
 from api.web.work import work_of
-from ticketing import findings, reports, sla, store
+from ticketing import dispatch, findings, offers, reports, sla, store
 from ticketing.clocks import readings
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
@@ -83,6 +84,7 @@ def ticket(
         head = findings.finding(conn, detail.ticket.headline.finding)
         own = store.evidence(conn, detail.ticket.headline.finding) or {}
         reported = reports.told(conn, ticket_id)
+        decided, offered = dispatch.decisions(conn, ticket_id), offers.of(conn, ticket_id)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
@@ -120,6 +122,7 @@ def ticket(
         main=steps.main,
         others=steps.others,
         suggested=suggested_of(found),
+        **why_of(found, decided, offered, visit),
         sub_states=list(SubState),
         outcomes=OUTCOMES,
         proposal=detail.proposal,

@@ -13,11 +13,13 @@ from andon.events import Action, Declared, GapCause, PackMLState, Priority
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
+from api.problem_deeds import DEEDS
 from api.telling import TOLD
 from api.visit import THEMES
-from api.web import report_page, sources
+from api.web import report_page, sources, weighed
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
+from api.web.problem_forms import FIELDS
 from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
@@ -25,12 +27,15 @@ from ticketing import dispatch, routing
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.clocks import ClockKind
+from ticketing.demands import Demand, Hold, SignedBy
 from ticketing.labels import What
 from ticketing.links import SEEN_FROM_THERE
-from ticketing.problem import ProblemState
-from ticketing.demands import Demand, Hold, SignedBy
 from ticketing.nodes import NodeName
 from ticketing.obligations import Owed
+from ticketing.offers import OfferState
+from ticketing.problem import ActionKind, ActionState, Category, ProblemKind, ProblemOutcome, ProblemState
+from ticketing.problem_states import ProblemDemand
+from ticketing.raci import Role
 from ticketing.requisitions import RequisitionState
 from ticketing.states import Step
 from ticketing.store import Sort
@@ -81,7 +86,7 @@ MACHINE_DEEDS = (
     *("escalated", "reminded", "drifting"),
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),
     *("unmerged", "unmerged_from", "linked", "unlinked"),
-    *("problem_opened", "problem_joined", "comment", "photo", "edited"),
+    *("problem_opened", "problem_joined", "comment", "photo", "edited", "recode"),
     *("requisition", "parts_issued", "requisition_withdrawn", "sign_code", "signature"),
     *("approval_asked", "approval_refused", "rating", "knowledge_done", "review_done"),
     *("obligation", "obligation_overdue"),
@@ -99,7 +104,7 @@ def numbers_said() -> set[str]:
 
 FAMILIES: dict[str, Iterable[str]] = {
     "channels.is_": ("closed", "open", "half_open", "unknown"),
-    "told.": (*TOLD, "title", "digest", "more", "where", "who", "reason"),
+    "told.": (*TOLD, "of_problem", "of_action", "title", "digest", "more", "where", "who", "reason"),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
     "actor.": ("detector", "rule"),
@@ -179,8 +184,20 @@ FAMILIES: dict[str, Iterable[str]] = {
     "place.": ("alarm", "machine"),
     "priority.": get_args(Priority),
     "problem_state.": ProblemState,
-    "problems.gap_": ("resolved", "activation"),
-    "problems.review_": ("false_alarm",),
+    "problem_kind.": ProblemKind,
+    "problem_outcome.": ProblemOutcome,
+    "problem_step.": DEEDS,
+    "problem_field.": {name for fields in FIELDS.values() for name in fields},
+    "problem_demand.": (
+        *ProblemDemand,
+        *("due_is_past", "checker_owns_an_action", "actor_checks_owns_an_action", "approver_is_owner"),
+    ),
+    "problem_activity.": ("opened", "joined", "left", "flagged", "recur", "due", "overdue", "check"),
+    "category.": Category,
+    "action_kind.": ActionKind,
+    "action_state.": ActionState,
+    "problems.gap_": ("resolved", "activation", "watched"),
+    "problems.review_": ("false_alarm", "below"),
     "quantity.": (
         *(
             "velocity_rms",
@@ -206,10 +223,31 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("asset", "serial", "order_number", "reporter", "phone"),
     ),
     "report.wrong_": (
-        *("value", "absent", "unknown", "retired", "closed", "one_of", "of_another_asset", "serial_of_several"),
-        *("not_a_number", "too_small", "too_great", "not_a_choice", "not_a_date", "too_long", "string_too_long"),
+        *(
+            "value",
+            "absent",
+            "unknown",
+            "retired",
+            "closed",
+            "one_of",
+            "of_another_asset",
+            "serial_of_several",
+        ),
+        *(
+            "not_a_number",
+            "too_small",
+            "too_great",
+            "not_a_choice",
+            "not_a_date",
+            "too_long",
+            "string_too_long",
+        ),
     ),
     "related.": (*SEEN_FROM_THERE, *SEEN_FROM_THERE.values()),
+    "offer.": OfferState,
+    "raci.": Role,
+    "routing.named_": ("person", "backup"),
+    "routing.part_": weighed.PARTS,
     "routing.miss_": routing.AGAINST,
     "routing.rule_": (
         *("best", "line_leader", "duty", "owner", "unclaimed", "nobody"),

@@ -50,9 +50,21 @@ def _in(words: Words, message: Message, plant: Plant, now_ns: int, link: str) ->
         lines.append(words("told.who", person=person, backup=backup))
     if content.get("reason"):
         lines.append(words("told.reason", reason=content["reason"]))
+    lines += _problem(words, content, time)
     if link:
         lines.append(f"{link}/tickets/{message.ticket.partition('-')[2]}")
     return Said(words.language, title, tuple(lines))
+
+
+def _problem(words: Words, content: Mapping[str, Json], time: PlantTime) -> Sequence[str]:
+    """The task that it is about, until when, and the action of it; nothing if it is about a ticket alone."""
+    if "problem_state" not in content:
+        return ()
+    number = content["problem"]
+    said = [words("told.of_problem", problem=number, at=time.at(content["due_ns"]))]
+    if content["action"]:
+        said.append(words("told.of_action", problem=number, action=content["action"]))
+    return said
 
 
 def _digest(words: Words, message: Message, link: str) -> Said:

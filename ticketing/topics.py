@@ -89,6 +89,22 @@ class ByClock(Said, kw_only=True):
     channel: str
 
 
+class OfFlood(Said, kw_only=True):
+    """A flood goes on or is over: the tickets that came under it since it was told last, and how many alarms stand behind."""
+
+    children: list[str]
+    alarms: int
+    over: bool
+
+
+class ShelfEnds(Said, kw_only=True):
+    """What keeps the ticket's alarm quiet ends soon: which suppression, when, and why it was begun."""
+
+    suppression: int
+    ends_ns: int
+    reason: str
+
+
 class WithCode(Said, kw_only=True):
     """A code for the requester's phone, good for a signature; nobody else is to have it."""
 
@@ -206,6 +222,8 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.duplicate", "andon.ticket.merged.v1", ByPerson),
     Topic("ticket.split", "andon.ticket.split.v1", ByPerson),
     Topic("ticket.unmerged", "andon.ticket.unmerged.v1", ByPerson),
+    Topic("ticket.flood", "andon.ticket.flood.v1", OfFlood),
+    Topic("ticket.shelf_ends", "andon.ticket.shelf-ending.v1", ShelfEnds),
     Topic("problem.opened", "andon.problem.opened.v1", OfProblem),
     Topic("problem.assigned", "andon.problem.assigned.v1", ProblemNews),
     Topic("problem.due", "andon.problem.due.v1", ProblemNews),

@@ -1,31 +1,42 @@
-"""Root-cause tasks: which machines failed again within 72 hours, and what each task rests on."""
+"""Root-cause and improvement tasks: what each rests on, its causes and actions, the check, and a form for every step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from andon.database import reading
 from andon.events import SECOND_NS
-from api.pages import render
-from api.visit import Visit, VisitOf
+from api.pages import render, say
+from api.problem_deeds import DEEDS, do
+from api.visit import Visit, VisitOf, zone_named
+from api.web.problem_forms import forms, sentence
 from api.web.rows import row_of
-from api.web.wording import asset_name
+from api.web.ticket_steps import Form
+from api.web.wording import asset_name, person_name
 from ticketing import store
-from ticketing.problem import Problem, ProblemLink, ProblemState
+from ticketing.causes import causes_of
+from ticketing.errors import StaleVersion, StepRefused, TicketingError
+from ticketing.problem import ActionState, Problem, ProblemEvent, ProblemKind, ProblemState
+from ticketing.problem_states import ProblemStep
+from ticketing.problem_store import events, look
 
 router = APIRouter()
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One failure of a task: `gap` says how long after the one before, empty for the first."""
+    """A failure or ticket that a task rests on; `gap` says how long after the one before, empty for the first."""
 
     at_ns: int
     gap: str
     same_fault: bool
+    left: bool
     ticket: int
     number: str
     what: str
@@ -35,66 +46,184 @@ class Link:
 class Task:
     """A task in the visitor's words."""
 
-    id: int
-    number: str
-    asset: str
-    asset_name: str
-    state: ProblemState
+    problem: Problem
+    about: str
     sentence: str
-    opened_ns: int
-    due_ns: int
+    leader: str
     overdue: bool
-    review: str
-    links: list[Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of what was done."""
+
+    at_ns: int
+    who: str
+    what: str
+    reason: str
 
 
 @router.get("/problems")
 def problems(request: Request, visit: VisitOf) -> Response:
     """All tasks, newest first."""
     with reading(visit.context.database) as conn:
-        tasks = [_task(found, [], visit) for found in store.problems(conn)]
-    return render(request, visit, "problems.html", "problems", problems=tasks)
+        tasks = [_task(found, visit) for found in store.problems(conn)]
+    return render(request, visit, "problems.html", "problems", tasks=tasks)
 
 
 @router.get("/problems/{problem_id}")
 def problem(request: Request, visit: VisitOf, problem_id: int) -> Response:
-    """One task with its failures, the oldest first."""
+    """One task with all that belongs to it."""
     with reading(visit.context.database) as conn:
-        found = store.problem(conn, problem_id)
-        if found is None:
-            raise HTTPException(404)
-        task = _task(found, [_link(conn, link, visit) for link in found.links], visit)
-    return render(request, visit, "problem.html", "problems", problem=task)
-
-
-def _task(problem: Problem, links: list[Link], visit: Visit) -> Task:
-    name = asset_name(visit.plant.asset(problem.asset), problem.asset, visit.words)
-    gaps = [link.interval_ns for link in problem.links if link.interval_ns is not None]
-    said = {"asset": name, "n": len(problem.links)}
-    sentence = (
-        visit.words("problems.sentence", **said, shortest=visit.time.span(min(gaps) / SECOND_NS))
-        if gaps
-        else visit.words("problems.sentence_plain", **said)
+        found = look(conn, problem_id)
+        rests_on = [*_links(conn, found, visit), *_counted(conn, found, visit)]
+        done = events(conn, problem_id)
+    labels = {one.code: getattr(one, visit.words.language) for one in causes_of(visit.plant).values()}
+    return render(
+        request,
+        visit,
+        "problem.html",
+        "problems",
+        task=_task(found, visit),
+        problem=found,
+        links=rests_on,
+        labels=labels,
+        statement=[(name, value) for name, value in _said(found) if value],
+        names={person.id: person.name for person in visit.plant.people},
+        forms=forms(found, visit),
+        overdue=[
+            one.id
+            for one in found.actions
+            if one.state is ActionState.OPEN and one.due_ns < visit.time.now_ns
+        ],
+        done=[_line(one, visit) for one in reversed(done)],
     )
+
+
+@router.post("/problems/{problem_id}/{step}")
+def take(visit: VisitOf, problem_id: int, step: ProblemStep, form: Form) -> Response:
+    """A step from the page; back to it, with how it went in the corner."""
+    if step not in DEEDS:
+        raise HTTPException(404)
+    answer = RedirectResponse(f"/problems/{problem_id}", 303)
+    with reading(visit.context.database) as conn:
+        number = look(conn, problem_id).number
+    try:
+        deed = DEEDS[step].model_validate(_given(form, visit))
+        do(visit, problem_id, step, deed.given(), version=deed.version or 0, channel="console")
+    except (ValidationError, TicketingError) as error:
+        key = "flash.stale" if isinstance(error, StaleVersion) else "flash.refused"
+        say(answer, key, number=number, why=_why(error, visit))
+    else:
+        say(answer, "flash.done", number=number, step=visit.words(f"problem_step.{step}"))
+    return answer
+
+
+def _given(form: Mapping[str, object], visit: Visit) -> dict[str, str]:
+    """The fields of a form; a date means the end of that day in the plant."""
+    given = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
+    if "due_at" in given:
+        try:
+            day = date.fromisoformat(given["due_at"])
+        except ValueError:
+            return given
+        end = datetime.combine(day, time(23, 59, 59), zone_named(visit.plant.time_zone))
+        given["due_at"] = end.isoformat()
+    return given
+
+
+def _why(error: Exception, visit: Visit) -> str:
+    words = visit.words
+    if isinstance(error, StepRefused):
+        return words("list.and").join(sentence(missing, visit) for missing in error.missing)
+    key = f"error.{getattr(error, 'code', 'invalid_request')}"
+    return words(key) if key in words else words("error.invalid_request")
+
+
+def _task(found: Problem, visit: Visit) -> Task:
     return Task(
-        id=problem.id,
-        number=problem.number,
-        asset=problem.asset,
-        asset_name=name,
-        state=problem.state,
-        sentence=sentence,
-        opened_ns=problem.opened_ns,
-        due_ns=problem.due_ns,
-        overdue=problem.state is ProblemState.OPEN and visit.time.now_ns > problem.due_ns,
-        review=problem.review,
-        links=links,
+        problem=found,
+        about=_about(found, visit),
+        sentence=_sentence(found, visit),
+        leader=person_name(found.leader, visit.plant) if found.leader else "",
+        overdue=found.state not in {ProblemState.CLOSED, ProblemState.VERIFYING}
+        and visit.time.now_ns > found.due_ns,
     )
 
 
-def _link(conn: Connection, link: ProblemLink, visit: Visit) -> Link:
-    row = row_of(store.ticket(conn, link.ticket, limit=1).ticket, visit)
-    gap = ""
-    if link.interval_ns is not None:
-        span = visit.time.span(link.interval_ns / SECOND_NS)
-        gap = visit.words(f"problems.gap_{link.counted_from}", span=span)
-    return Link(link.at_ns, gap, link.same_fault, link.ticket, row.number, row.what)
+def _about(found: Problem, visit: Visit) -> str:
+    """The machine, or what a cause befell."""
+    if found.kind is ProblemKind.RCA:
+        return asset_name(visit.plant.asset(found.asset), found.asset, visit.words)
+    return found.scope.partition("/")[2] or visit.words("problems.everywhere")
+
+
+def _sentence(found: Problem, visit: Visit) -> str:
+    words, about = visit.words, _about(found, visit)
+    if found.kind is ProblemKind.IMPROVEMENT:
+        code = found.scope.partition("/")[0]
+        known = causes_of(visit.plant).get(code)
+        cause = getattr(known, words.language) if known else code
+        n = sum(one.left_ns is None for one in found.counted)
+        return words("problems.sentence_improvement", cause=cause, what=about, n=n)
+    gaps = [link.interval_ns for link in found.links if link.interval_ns is not None]
+    said = {"asset": about, "n": len(found.links)}
+    if not gaps:
+        return words("problems.sentence_plain", **said)
+    return words("problems.sentence", **said, shortest=visit.time.span(min(gaps) / SECOND_NS))
+
+
+def _links(conn: Connection, found: Problem, visit: Visit) -> list[Link]:
+    return [
+        _link(
+            conn,
+            visit,
+            link.ticket,
+            link.at_ns,
+            gap=""
+            if link.interval_ns is None
+            else visit.words(
+                f"problems.gap_{link.counted_from}", span=visit.time.span(link.interval_ns / SECOND_NS)
+            ),
+            same_fault=link.same_fault,
+        )
+        for link in found.links
+    ]
+
+
+def _counted(conn: Connection, found: Problem, visit: Visit) -> list[Link]:
+    return [
+        _link(conn, visit, one.ticket, one.resolved_ns, left=one.left_ns is not None) for one in found.counted
+    ]
+
+
+def _link(
+    conn: Connection,
+    visit: Visit,
+    ticket: int,
+    at_ns: int,
+    *,
+    gap: str = "",
+    same_fault: bool = True,
+    left: bool = False,
+) -> Link:
+    row = row_of(store.ticket(conn, ticket, limit=1).ticket, visit)
+    return Link(at_ns, gap, same_fault, left, ticket, row.number, row.what)
+
+
+def _said(found: Problem) -> list[tuple[str, str | float | None]]:
+    names = ("what", "where", "when", "who", "how_found", "how_many", "failure_mode", "failure_mechanism")
+    more = ("failure_cause", "downtime_min", "cost", "safety")
+    return [(name, getattr(found.statement, name)) for name in (*names, *more)]
+
+
+def _line(one: ProblemEvent, visit: Visit) -> Line:
+    words, deed = visit.words, one.action.rpartition(".")[2]
+    key = f"problem_step.{deed}"
+    what = words(key) if key in words else words(f"problem_activity.{deed}")
+    who = (
+        words("actor.rule")
+        if "/" in one.actor or one.actor == "clock"
+        else person_name(one.actor, visit.plant)
+    )
+    return Line(one.at_ns, who, what, one.reason)

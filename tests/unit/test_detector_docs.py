@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import closing, dedup, routing, types
+from andon.rules import closing, dedup, repeats, routing, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -31,6 +31,7 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A trigger", types.Trigger),
     ("A field", types.CustomField),
     ("A fault", types.FaultType),
+    ("Repeats", repeats.Repeats),
     ("Closing", closing.Closing),
     ("A label", closing.Label),
     ("Deduplication", dedup.Dedup),

@@ -1,5 +1,7 @@
 """One alarm: the table of ISA-18.2, order that makes no difference, chattering."""
 
+import json
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -10,7 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from andon.events import MINUTE_NS, SECOND_NS
-from andon.rules.alarms import Chattering
+from andon.plant import Plant
+from andon.rules.alarms import AlarmDefinition, Chattering, Count, Fleeting
+from api import alarms as routes
+from tests.unit.test_detector_docs import DOCS, chapters
+from tests.unit.test_settings_docs import default_of
 from ticketing.alarms import (
     HELD_BACK,
     RING,
@@ -28,10 +34,41 @@ from ticketing.alarms import (
     heard,
 )
 
+DOCUMENTED = {
+    "An alarm": AlarmDefinition,
+    "A fleeting alarm": Fleeting,
+    "A count": Count,
+    "Chattering": Chattering,
+}
 S, T = AlarmState, AlarmStep
 HEARD = {T.RAISE, T.RAISE_GRAVER, T.CLEAR}
 SECOND = SECOND_NS
 USUAL = Chattering()
+
+
+@pytest.mark.parametrize("place", DOCUMENTED)
+def test_each_setting_of_an_alarm_is_written_down_with_its_default(place: str) -> None:
+    said = {row[0]: row[1] for row in chapters("alarms.md")[place]}
+    fields = DOCUMENTED[place].model_fields
+    assert said == {name: default_of(field).strip("`") or "empty" for name, field in fields.items()}
+
+
+def test_the_states_the_example_and_the_routes_are_written_down() -> None:
+    text = (DOCS / "alarms.md").read_text("utf-8")
+    assert [row[0] for row in chapters("alarms.md")["The states"]] == [str(state) for state in AlarmState]
+    example = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    assert AlarmDefinition.model_validate(example).holds_back
+    served = {f"{method} /api/v1{route.path}" for route in routes.router.routes for method in route.methods}
+    assert {
+        said.replace("{id}", "{alarm_id}") for said in re.findall(r"`((?:GET|POST) [^`]+)`", text)
+    } == served
+
+
+def test_a_critical_alarm_cannot_be_given_a_delay_and_codes_are_used_once() -> None:
+    with pytest.raises(ValueError, match="never held back"):
+        AlarmDefinition(code="A", priority="critical", on_delay_s=5)
+    with pytest.raises(ValueError, match="twice: A"):
+        Plant(name="P", alarms=(AlarmDefinition(code="A"), AlarmDefinition(code="A")))
 
 
 @dataclass

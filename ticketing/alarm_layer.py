@@ -55,6 +55,11 @@ class Definitions:
             suppressible=self.of(finding).suppressible,
         )
 
+    def path(self, asset: str) -> str:
+        """Where a machine stands, by ISA-95."""
+        found = self._assets.get(asset)
+        return found.path if found else ""
+
     def line(self, asset: str) -> str:
         """The line that a machine stands in."""
         found = self._assets.get(asset)

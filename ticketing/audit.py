@@ -166,7 +166,7 @@ def _first_break(chain: Sequence[RowMapping], head: tuple[int, str], of: Chain) 
     return None if head == (len(chain), previous) else (len(chain) + 1, "cut_short")
 
 
-_NOT_A_STEP = frozenset({"priority", "condition", "alarm_active"})
+_NOT_A_STEP = frozenset({"priority", "condition", "alarm_active", "parent"})
 """Changes that a person who is about to take a step need not be stopped for."""
 
 

@@ -85,6 +85,10 @@ class Book:
         """Whether the ticket has been taken in, so that asking for it reads nothing."""
         return ticket_id in self._tickets
 
+    def tickets(self) -> Sequence[Ticket]:
+        """Those taken in or opened so far, as they are in this transaction."""
+        return list(self._tickets.values())
+
     def ticket(self, ticket_id: int) -> Ticket:
         """The ticket as it is in this transaction; TicketNotFound if there is none."""
         if ticket_id not in self._tickets:

@@ -35,6 +35,7 @@ from ticketing.dedup import (
     time_of,
 )
 from ticketing.demands import Given
+from ticketing.floods import Floods
 from ticketing.key_versions import choose, in_force, known_rules
 from ticketing.moving import merge
 from ticketing.opening import Opening
@@ -106,6 +107,7 @@ class Intake:
         self._alarms = AlarmLayer(book, known, self._definitions, Suppressing(book, plant))
         self._standing = Standing(book, known, plant)
         self._opening = Opening(book, plant)
+        self._floods = Floods(book, plant, fold)
         self._no_failures: set[str] = set()
         self._ended: dict[str, int | None] = {}
         self._heard: dict[str, int] = {}
@@ -120,9 +122,10 @@ class Intake:
         self._known.seen.add(finding.id)
         self._heard[key.hash] = self._heard.get(key.hash, 0) + 1
         at_ns, clock = time_of(finding.at_ns, finding.origin.received_ns)
-        hold = self._alarms.hear(
-            finding, key, at_ns, open_ticket=self._has_open(key), late=self._is_late(finding, key, at_ns)
-        )
+        late = self._is_late(finding, key, at_ns)
+        hold = self._alarms.hear(finding, key, at_ns, open_ticket=self._has_open(key), late=late)
+        if hold is None and not late:
+            self._floods.heard(finding, self._definitions.path(finding.asset), key.hash, at_ns)
         if hold is not None:
             ticket, fold = None, self._hold_back(finding, key, at_ns, hold)
         else:
@@ -140,6 +143,7 @@ class Intake:
         """
         if not fails:
             self._no_failures.add(finding.id)
+        self._floods.heard(finding, self._definitions.path(finding.asset), key.hash, self._book.now_ns)
         self._book.counts["held" if rule in HELD else "suppressed"] -= 1
         if finding.action is Action.CLEAR:
             self._alarms.over(finding, key, at_ns)
@@ -170,6 +174,7 @@ class Intake:
     def finish(self) -> None:
         """Write what was counted per key, and the alarms that have moved."""
         self._alarms.finish()
+        self._floods.finish()
         for key, n in self._heard.items():
             self._book.later(_COUNT_KEY, {"_key": key, "_n": n})
         for key, ticket in self._last.items():
@@ -269,7 +274,9 @@ class Intake:
         )
         self._known.open_tickets[finding.asset][number] = open_ticket(ticket)
         self._alarms.is_told(finding, key, at_ns)
-        ticket = self._opening.announce(ticket, finding, decision)
+        flood = self._floods.parent(self._definitions.path(finding.asset))
+        quiet = flood is not None and ticket.priority != "critical"
+        ticket = self._opening.announce(replace(ticket, parent=flood), finding, decision, quiet=quiet)
         if finding.condition != OPERATING_CHANGE:
             return ticket
         return self._absorb(ticket, self._parts_before(finding), FoldRule.OPERATING_CHANGE)

@@ -64,8 +64,8 @@ class Opening:
         chosen = best_fitting(types, finding)
         return chosen.code if chosen else next(one.code for one in types if not one.retired)
 
-    def announce(self, ticket: Ticket, finding: Finding, decision: Opens) -> Ticket:
-        """Put the opening on record and tell those whom routing names, or offers it to."""
+    def announce(self, ticket: Ticket, finding: Finding, decision: Opens, *, quiet: bool = False) -> Ticket:
+        """Put the opening on record and tell those whom routing names, or offers it to; `quiet`: a flood tells of it."""
         ticket = self.dispatch.decide(ticket, "opened")
         self._book.open(ticket)
         ticket = self._book.record(
@@ -78,6 +78,8 @@ class Opening:
             evidence=(finding.id,),
         )
         suggested = ticket.suggestion.person if ticket.suggestion else None
+        if quiet:
+            return ticket
         self._book.tell(ticket, "ticket.opened", (suggested or "dispatch",), {"finding": finding.id})
         return self.dispatch.send(ticket)
 

@@ -1,6 +1,7 @@
 """What of a batch is held back: asked for each finding, and begun and ended by the alarms that hold back others."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -12,7 +13,7 @@ from ticketing.suppression import (
     Subject,
     Suppression,
     SuppressionKind,
-    below,
+    above,
     inhibited,
     judge_suppressed,
 )
@@ -96,8 +97,13 @@ class Suppressing:
     def raised(self, subject: Subject, at_ns: int, name: str) -> None:
         """An alarm stands; it may hold back those below it, also where it is held back itself."""
         for wanted in inhibited(subject, self._plant.suppression, at_ns=at_ns, name=name):
-            if any(below(asset.path, subject.path) for asset in self._plant.assets):
+            if subject.path in self._above:
                 self._in_force.written.append(suppressions.begin(self._book, wanted))
+
+    @cached_property
+    def _above(self) -> frozenset[str]:
+        """Every place that an asset of the plant lies below: looked up for each alarm that is raised."""
+        return frozenset(place for asset in self._plant.assets for place in above(asset.path))
 
     def cleared(self, subject: Subject, name: str) -> None:
         """An alarm is over: what it held back is looked at soon, and it is shelved no more if that was for once."""

@@ -106,6 +106,16 @@ def below(path: str, above: str) -> bool:
     return bool(above) and _levels(path)[: len(_levels(above))] == _levels(above) and path != above
 
 
+def above(path: str) -> Iterator[str]:
+    """The places that a place lies below, the highest first.
+
+    >>> list(above("acme/north/forming"))
+    ['acme', 'acme/north']
+    """
+    levels = _levels(path)
+    return ("/".join(levels[:n]) for n in range(1, len(levels)))
+
+
 def area_of(path: str) -> str:
     """The ISA-95 area: enterprise, site and area of a path; all of it if it has no more.
 

@@ -307,9 +307,7 @@ class Archive(Deed):
     scene_tag: Name | None = None
 
     def _to(self, on: Target) -> Ticket:
-        return fieldwork.archive(
-            on.tickets, on.ticket_id, scene_tag=self.scene_tag, plant=on.plant, **on.by
-        )
+        return fieldwork.archive(on.tickets, on.ticket_id, scene_tag=self.scene_tag, plant=on.plant, **on.by)
 
 
 DEEDS: Mapping[Step, type[Deed]] = {

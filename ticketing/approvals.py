@@ -6,7 +6,19 @@ Who has the role needs to ask nobody. What is granted is checked again when it i
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, RowMapping, String, Table, Text, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    select,
+    update,
+)
 
 from andon.plant import Plant
 from ticketing.book import Book
@@ -83,7 +95,9 @@ def ask(
 ) -> Approval:
     """Ask for a step of `NEED_APPROVAL`; the ticket must be locked, and able to take it but for the approver."""
     if step not in NEED_APPROVAL:
-        raise DeedRefused("no_approval_needed", f"{step} needs no approval; one of: {', '.join(NEED_APPROVAL)}")
+        raise DeedRefused(
+            "no_approval_needed", f"{step} needs no approval; one of: {', '.join(NEED_APPROVAL)}"
+        )
     missing = [m for m in lacks(ticket, step, Given(actor=actor, reason=reason, master=master))]
     missing = [m for m in missing if m.demand != Demand.APPROVER]
     if missing:
@@ -173,7 +187,9 @@ def _decide(book: Book, asked: Approval, plant: Plant, actor: str, state: Approv
     if actor == asked.asked_by:
         raise DeedRefused("own_approval", "who asks cannot decide: another person has to")
     if allowed is not None and actor not in allowed:
-        raise DeedRefused("not_an_approver", f"{actor} may not decide; these may: {', '.join(sorted(allowed))}")
+        raise DeedRefused(
+            "not_an_approver", f"{actor} may not decide; these may: {', '.join(sorted(allowed))}"
+        )
     c = approval.c
     changed = book.conn.execute(
         update(approval)

@@ -19,8 +19,16 @@ def depart(tickets: Tickets, ticket_id: int, *, note: str = "", **by: Unpack[By]
         ticket_id, Step.DEPART, Given(reason=note), by, lambda t: t, tell=lambda t: (t.requester,)
     )
 
+
 def arrive(
-    tickets: Tickets, ticket_id: int, *, plant: Plant, scan: str = "", position: str = "", note: str = "", **by: Unpack[By]
+    tickets: Tickets,
+    ticket_id: int,
+    *,
+    plant: Plant,
+    scan: str = "",
+    position: str = "",
+    note: str = "",
+    **by: Unpack[By],
 ) -> Ticket:
     """Who works on it stands at the machine: its code scanned, a position, or a note of why neither can be had."""
     said = tuple(text.strip() for text in (scan, position, note) if text.strip())
@@ -34,6 +42,7 @@ def arrive(
         codes=lambda t: codes_of(plant, t.asset),
         tell=lambda t: (t.requester,),
     )
+
 
 def hold(
     tickets: Tickets, ticket_id: int, *, hold: Hold, reason: str, evidence: Sequence[str], **by: Unpack[By]
@@ -49,12 +58,16 @@ def hold(
         tell=lambda t: (t.requester, t.backup),
     )
 
+
 def resume(tickets: Tickets, ticket_id: int, *, reason: str, **by: Unpack[By]) -> Ticket:
     """What the work waited for is there."""
     given = Given(reason=reason)
     return tickets.step(ticket_id, Step.RESUME, given, by, lambda t: replace(t, hold=None))
 
-def archive(tickets: Tickets, ticket_id: int, *, scene_tag: str | None, plant: Plant, **by: Unpack[By]) -> Ticket:
+
+def archive(
+    tickets: Tickets, ticket_id: int, *, scene_tag: str | None, plant: Plant, **by: Unpack[By]
+) -> Ticket:
     """A closed ticket is done with; it needs its scene tag, here or from the one who resolved it (rule 49)."""
     given = Given(scene_tag=scene_tag, scene_tags=scene_tags_of(plant))
     return tickets.step(
@@ -64,6 +77,7 @@ def archive(tickets: Tickets, ticket_id: int, *, scene_tag: str | None, plant: P
         by,
         lambda t: replace(t, scene_tag=scene_tag or t.scene_tag, archived_ns=by["now_ns"]),
     )
+
 
 def _on_site(ticket: Ticket) -> SubState:
     """Whoever waits for parts goes on waiting, at the machine now."""

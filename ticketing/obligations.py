@@ -7,7 +7,19 @@ voids a knowledge entry, for there will be another; a review stays.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, RowMapping, Select, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy import or_, select, update
 
 from andon.events import HOUR_NS
@@ -90,7 +102,9 @@ def fulfil(book: Book, ticket: Ticket, kind: Owed, *, note: str, actor: str, cha
     if not note.strip() or is_vague(note):
         why = "vague" if note.strip() else "absent"
         raise StepRefused(str(kind), ticket.state, [Missing(Demand.REASON, why)])
-    owed = next((one for one in of_ticket(book.conn, ticket.id) if one.kind is kind and not one.done_ns), None)
+    owed = next(
+        (one for one in of_ticket(book.conn, ticket.id) if one.kind is kind and not one.done_ns), None
+    )
     if owed is None:
         raise DeedRefused("not_owed", f"{ticket.number}: no {kind} is owed, or it is done")
     c = obligation.c
@@ -120,9 +134,7 @@ def remind(book: Book, plant: Plant, timer: Timer) -> None:
     ticket = book.ticket(owed.ticket)
     action = "obligation_overdue" if timer.step else "obligation"
     leader = who("line_leader", ticket.line, book.now_ns, plant, {}).person if timer.step else None
-    ticket = book.record(
-        ticket, action=action, actor=f"rule/{kind}", channel=MACHINE, evidence=(owed.owner,)
-    )
+    ticket = book.record(ticket, action=action, actor=f"rule/{kind}", channel=MACHINE, evidence=(owed.owner,))
     told = {"reason": str(owed.kind), "actor": f"rule/{kind}"}
     book.tell(ticket, f"ticket.{action}", (owed.owner, leader), told)
 

@@ -167,7 +167,9 @@ def _settled(
     changed = book.conn.execute(
         update(requisition)
         .where(c.id == asked.id, c.state == str(RequisitionState.OPEN))
-        .values(state=str(state), lot=lot.strip(), note=note.strip(), settled_by=actor, settled_ns=book.now_ns)
+        .values(
+            state=str(state), lot=lot.strip(), note=note.strip(), settled_by=actor, settled_ns=book.now_ns
+        )
     )
     if changed.rowcount != 1:
         raise DeedRefused("requisition_settled", f"requisition {asked.number} is not open any more")
@@ -192,7 +194,9 @@ def _what(about: Requisition) -> str:
 
 
 def _row(one: Requisition) -> Row:
-    return {column.name: getattr(one, column.name) for column in requisition.columns} | {"state": str(one.state)}
+    return {column.name: getattr(one, column.name) for column in requisition.columns} | {
+        "state": str(one.state)
+    }
 
 
 def _of(row: RowMapping) -> Requisition:

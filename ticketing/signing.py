@@ -52,7 +52,9 @@ def send_code(book: Book, ticket: Ticket, *, actor: str, channel: str) -> Sent:
     if ticket.state is not TicketState.RESOLVED:
         raise NoEdge(ticket.state, "sign_code", ())
     if not ticket.phone:
-        raise DeedRefused("no_phone", f"{ticket.number} has no phone number: sign by login or by a drawn signature")
+        raise DeedRefused(
+            "no_phone", f"{ticket.number} has no phone number: sign by login or by a drawn signature"
+        )
     last = book.conn.execute(select(sign_code.c.sent_ns).where(sign_code.c.ticket == ticket.id)).scalar()
     if last is not None and book.now_ns - last < AGAIN_NS:
         raise DeedRefused("code_too_soon", "a code was sent less than a minute ago: wait, or use it")

@@ -107,6 +107,7 @@ NEED_APPROVAL = (Step.CANCEL, Step.FALSE_ALARM, Step.DUPLICATE, Step.CLOSE_UNSIG
 _MOOT = frozenset({Demand.PROPOSAL, Demand.ON_HOLD, Demand.NOT_ARCHIVED})
 """Where one of these is not met, there is nothing to do, rather than something missing."""
 
+
 def steps_between(from_state: TicketState, to_state: TicketState) -> Mapping[Step, frozenset[Demand]]:
     """The steps of that edge with their demands; NoEdge, naming where one can go, if there is none."""
     try:
@@ -152,9 +153,7 @@ def next_steps(ticket: Ticket, given: Given) -> Mapping[Step, tuple[Missing, ...
     """
     possible = [step for (source, _), steps in EDGES.items() if source is ticket.state for step in steps]
     unmet = {step: lacks(ticket, step, given) for step in possible if step is not Step.FAIL_AGAIN}
-    return {
-        step: missing for step, missing in unmet.items() if _MOOT.isdisjoint(m.demand for m in missing)
-    }
+    return {step: missing for step, missing in unmet.items() if _MOOT.isdisjoint(m.demand for m in missing)}
 
 
 def again(ticket: Ticket, state: TicketState) -> Ticket:

@@ -46,7 +46,16 @@ class Closing(BaseModel):
         description="scene tags beside the presets, or instead of one: code -> label",
     )
     approvers: tuple[str, ...] = Field(
-        default=("supervisor", "line leader", "shift leader", "planner", "administrator", "班组长", "主管", "管理员"),
+        default=(
+            "supervisor",
+            "line leader",
+            "shift leader",
+            "planner",
+            "administrator",
+            "班组长",
+            "主管",
+            "管理员",
+        ),
         description="roles that may close a ticket without a repair or a signature, or grant it to who asks",
     )
     administrators: tuple[str, ...] = Field(
@@ -63,7 +72,9 @@ class Closing(BaseModel):
         default="line_leader", description="role that calls the review meeting after a low rating"
     )
     knowledge_within_h: float = Field(
-        default=24.0, gt=0, description="the knowledge entry of a repaired ticket is due so long after closing, hours"
+        default=24.0,
+        gt=0,
+        description="the knowledge entry of a repaired ticket is due so long after closing, hours",
     )
     review_below_stars: int = Field(
         default=3, ge=1, le=5, description="fewer stars than this call for a review meeting"

@@ -75,7 +75,10 @@ def comment(visit: VisitOf, ticket_id: int, form: Form) -> Response:
         )
     except StepRefused:
         say(
-            answer, "flash.refused", number=ticket_of(visit, ticket_id).number, why=visit.words("error.no_text")
+            answer,
+            "flash.refused",
+            number=ticket_of(visit, ticket_id).number,
+            why=visit.words("error.no_text"),
         )
     return answer
 

@@ -5,25 +5,15 @@ from itertools import product
 
 import pytest
 
-from andon.events import SECOND_NS, Declared, Family
+from andon.events import MINUTE_NS, SECOND_NS, Declared, Family
+from andon.plant import Plant
+from andon.rules.closing import Label
 from ticketing import causes
 from ticketing.causes import CAUSES, Cause, refuses
+from ticketing.demands import CHECKS, Demand, Given, Hold, SignedBy, Ticks
 from ticketing.errors import Missing, NoEdge, StepRefused
-from ticketing.states import (
-    CHECKS,
-    EDGES,
-    Demand,
-    Given,
-    Step,
-    Ticks,
-    again,
-    check,
-    lacks,
-    next_steps,
-    proposed,
-    repaired,
-    steps_between,
-)
+from ticketing.outcomes import proposed, repaired
+from ticketing.states import EDGES, Step, again, check, lacks, next_steps, steps_between
 from ticketing.ticket import (
     Closure,
     Headline,
@@ -62,10 +52,13 @@ EVERYTHING = Given(
     reason="bearing skill, lightest load",
     evidence=("note: see log",),
     sub_state=SubState.SITE_SURVEY,
+    hold=Hold.WAITING_PARTS,
+    scan="M7",
     photos=1,
     summary="outer ring replaced",
     cause="3.4",
     same_kind=False,
+    scene_tag="wear_in_service",
     ticks=Ticks(solved=True, no_derived_risk=True, no_further_support=True),
     approver="chen",
     master=7,
@@ -138,7 +131,7 @@ def test_a_step_that_does_not_start_here_is_refused_with_what_can_be_done(state,
         (a, step, b)
         for (a, b), steps in EDGES.items()
         for step in steps
-        if step is not Step.ACCEPT and a is not CLOSED
+        if step not in {Step.ACCEPT, Step.DEPART, Step.ARRIVE, Step.RESUME} and a is not CLOSED
     ],
 )
 def test_with_everything_given_every_step_leads_where_its_edge_says(state, step, to):
@@ -201,6 +194,10 @@ class TestResolve:
         [
             ({"photos": 0}, {"photo": "absent"}),
             ({"summary": " \n"}, {"summary": "absent"}),
+            ({"summary": "跟进中,稍后处理"}, {"summary": "vague"}),
+            ({"summary": "现场暂无法解决,等厂家"}, {"summary": "unsolved"}),
+            ({"requisitions": 1}, {"no_requisition": "open"}),
+            ({"scene_tag": "magic"}, {"scene_tag": "unknown"}),
             ({"cause": "9.9"}, {"cause": "unknown"}),
             ({"same_kind": None}, {"same_kind": "absent"}),
         ],
@@ -216,7 +213,68 @@ class TestResolve:
     def test_a_retired_code_stays_readable_and_cannot_be_chosen(self):
         retired = {"1.9": Cause("1.9", "旧", "old", retired=True)}
         assert causes.refuses("1.9", retired) == "retired"
+        closing = {
+            "causes": {
+                "3.4": {"zh": "磨损", "en": "Worn out"},
+                "1.0": {"zh": "x", "en": "x", "retired": True},
+                "7.1": {"zh": "密封", "en": "Seal"},
+            }
+        }
+        own = causes.causes_of(Plant.model_validate({"name": "p", "closing": closing}))
+        assert len(own) == 24
+        assert (own["3.4"].en, own["6.2"].tunes) == ("Worn out", True)
+        assert (refuses("1.0", own), refuses("7.1", own), refuses("7.1")) == ("retired", None, "unknown")
         assert refuses("6.1") is None
+
+
+class TestOnTheWay:
+    def test_only_who_works_on_it_sets_off_and_arrives(self):
+        for step in (Step.DEPART, Step.ARRIVE):
+            assert missing(step, IN_PROGRESS, EVERYTHING) == {"at_work": "not_at_work"}
+            for who in ("zhang", "li"):
+                assert check(ticket(IN_PROGRESS), step, replace(EVERYTHING, actor=who)) is IN_PROGRESS
+            helped = ticket(IN_PROGRESS, collaborators={"wang": "support"})
+            assert check(helped, step, EVERYTHING) is IN_PROGRESS
+
+    @pytest.mark.parametrize(
+        ("given", "why"),
+        [
+            ({"scan": "M8"}, "other_asset"),
+            ({"scan": "https://plant.example/report/m7?x=1"}, None),
+            ({"scan": " sn-007 ", "codes": frozenset({"SN-007"})}, None),
+            ({"position": "12.5,3.0"}, None),
+            ({"evidence": ("the code is scratched off",)}, None),
+            ({"evidence": ("ok",)}, "absent"),
+            ({}, "absent"),
+        ],
+    )
+    def test_arriving_is_shown_by_the_machines_code_a_position_or_a_note(self, given, why):
+        lack = {m.demand: m.why for m in lacks(ticket(IN_PROGRESS), Step.ARRIVE, Given("zhang", **given))}
+        assert lack == ({} if why is None else {"arrival": why})
+
+    @pytest.mark.parametrize(
+        ("before", "to", "is_open", "why"),
+        [
+            (SubState.SITE_SURVEY, SubState.PARTS_ALLOCATION, 0, "absent"),
+            (SubState.SITE_SURVEY, SubState.PARTS_ALLOCATION, 1, None),
+            (SubState.PARTS_ALLOCATION, SubState.SITE_SURVEY, 1, "open"),
+            (SubState.PARTS_ALLOCATION, SubState.SITE_SURVEY, 0, None),
+            (SubState.SITE_SURVEY, SubState.REMOTE_DIAGNOSIS, 1, None),
+        ],
+    )
+    def test_waiting_for_parts_has_a_requisition_and_ends_with_its_issue(self, before, to, is_open, why):
+        given = replace(EVERYTHING, sub_state=to, requisitions=is_open)
+        lack = lacks(ticket(IN_PROGRESS, sub_state=before), Step.SUBSTATE, given)
+        assert [m.why for m in lack] == ([] if why is None else [why])
+
+    def test_what_cannot_be_solved_for_now_is_put_on_hold_once_and_goes_on(self):
+        given = replace(EVERYTHING, hold=Hold.UNSOLVED)
+        assert check(ticket(IN_PROGRESS), Step.HOLD, given) is IN_PROGRESS
+        held = {"hold": "unsolved"}
+        assert missing(Step.HOLD, IN_PROGRESS, given, **held) == {"hold": "on_hold"}
+        assert Step.RESUME in next_steps(ticket(IN_PROGRESS, **held), Given())
+        assert Step.RESUME not in next_steps(ticket(IN_PROGRESS), Given())
+        assert missing(Step.RESUME, IN_PROGRESS, EVERYTHING) == {"on_hold": "absent"}
 
 
 class TestSignOff:
@@ -233,6 +291,23 @@ class TestSignOff:
     def test_who_did_the_work_cannot_sign_for_it(self, role):
         given = replace(EVERYTHING, actor="wu")
         assert missing(Step.SIGN, RESOLVED, given, **{role: "wu"}) == {"other_signer": "is_handler"}
+
+    @pytest.mark.parametrize("who", ["handler", "signer"])
+    def test_nobody_takes_in_or_draws_a_signature_for_his_own_work(self, who):
+        drawn = replace(EVERYTHING, signed_by=SignedBy.SIGNATURE, signatures=1, signer="customer")
+        assert check(ticket(RESOLVED, handler="wu"), Step.SIGN, drawn) is CLOSED
+        given = replace(drawn, **{"handler": {"actor": "wu"}, "signer": {"signer": "wu"}}[who])
+        assert missing(Step.SIGN, RESOLVED, given, handler="wu") == {"other_signer": "is_handler"}
+
+    def test_a_signature_has_to_be_there_and_a_code_to_be_right(self):
+        drawn = replace(EVERYTHING, signed_by=SignedBy.SIGNATURE)
+        assert missing(Step.SIGN, RESOLVED, drawn) == {"signature": "absent"}
+        sms = replace(EVERYTHING, actor="zhang", signed_by=SignedBy.SMS, code_refused="code_wrong")
+        asked = {"reporter": "customer"}
+        assert missing(Step.SIGN, RESOLVED, sms, **asked) == {"signature": "code_wrong"}
+        right = replace(sms, code_refused=None)
+        assert check(ticket(RESOLVED, **asked), Step.SIGN, right) is CLOSED
+        assert missing(Step.SIGN, RESOLVED, right, reporter="zhang") == {"other_signer": "is_handler"}
 
     def test_nobody_closes_unsigned_without_a_reason_and_an_approver(self):
         assert missing(Step.CLOSE_UNSIGNED, RESOLVED, Given(actor="chen")) == {
@@ -251,6 +326,50 @@ class TestGivingUp:
 
     def test_nothing_is_a_duplicate_of_itself(self):
         assert missing(Step.DUPLICATE, PENDING, replace(EVERYTHING, master=1)) == {"master": "itself"}
+
+    @pytest.mark.parametrize(
+        ("actor", "approver", "why"),
+        [
+            ("chen", "chen", None),
+            ("chen", "sun", None),
+            ("wang", "chen", "to_be_asked"),
+            ("wang", "wang", "no_role"),
+            ("chen", "wang", "no_role"),
+        ],
+    )
+    def test_who_has_the_role_decides_and_who_has_not_asks(self, actor, approver, why):
+        approvers = frozenset({"chen", "sun"})
+        given = replace(EVERYTHING, actor=actor, approver=approver, approvers=approvers)
+        lack = {m.demand: m.why for m in lacks(ticket(PENDING), Step.CANCEL, given)}
+        assert lack == ({} if why is None else {"approver": why})
+
+    def test_a_reason_says_something(self):
+        vague = replace(EVERYTHING, reason="稍后处理")
+        assert missing(Step.CANCEL, PENDING, vague) == {"reason": "vague"}
+
+
+class TestAfterClosing:
+    def test_anybody_opens_it_again_within_15_minutes_and_an_administrator_later(self):
+        closed = {"closed_ns": T}
+        given = replace(EVERYTHING, administrators=frozenset({"chen"}), now_ns=T + 15 * MINUTE_NS - 1)
+        assert check(ticket(CLOSED, **closed), Step.REOPEN, given) is IN_PROGRESS
+        late = replace(given, now_ns=T + 15 * MINUTE_NS)
+        assert missing(Step.REOPEN, CLOSED, late, **closed) == {"administrator": "absent"}
+        chen = replace(late, actor="chen")
+        assert check(ticket(CLOSED, **closed), Step.REOPEN, chen) is IN_PROGRESS
+
+    def test_the_archive_wants_the_scene_tag_once(self):
+        assert missing(Step.ARCHIVE, CLOSED, Given("chen")) == {"scene_tag": "absent"}
+        assert check(ticket(CLOSED, scene_tag="environment"), Step.ARCHIVE, Given("chen")) is CLOSED
+        assert missing(Step.ARCHIVE, CLOSED, EVERYTHING, archived_ns=T) == {"not_archived": "absent"}
+        assert Step.ARCHIVE not in next_steps(ticket(CLOSED, archived_ns=T), Given())
+
+    def test_a_retired_tag_is_not_chosen_any_more_and_stays_on_what_has_it(self):
+        tags = {"old": Label(zh="旧", en="old", retired=True)}
+        chosen = Given("chen", scene_tag="old", scene_tags=tags)
+        assert missing(Step.ARCHIVE, CLOSED, chosen) == {"scene_tag": "retired"}
+        tagged = ticket(CLOSED, scene_tag="old")
+        assert check(tagged, Step.ARCHIVE, Given("chen", scene_tags=tags)) is CLOSED
 
 
 class TestAgain:
@@ -327,7 +446,10 @@ def test_the_checklist_names_what_is_missing_for_each_next_step():
     steps = next_steps(ticket(IN_PROGRESS), Given(photos=1))
     assert set(steps) == {
         Step.TRANSFER,
+        Step.DEPART,
+        Step.ARRIVE,
         Step.SUBSTATE,
+        Step.HOLD,
         Step.RESOLVE,
         Step.CANCEL,
         Step.DUPLICATE,

@@ -11,6 +11,7 @@ from andon.plant import Asset, Plant
 from andon.rules.suppression import Matcher
 from andon.rules.windows import MaintenanceWindow
 from tests.scenario.story import PLANT, Story, cleared, stop, time_of
+from tests.stores import Stores
 from ticketing import maintenance, suppressions
 from ticketing.clockwork import turn
 from ticketing.errors import DeedRefused
@@ -20,6 +21,18 @@ from ticketing.tables import occurrence, outbox
 
 SHELVE, WINDOW = SuppressionKind.SHELVE, SuppressionKind.MAINTENANCE_WINDOW
 LINE = Asset(id="L1", name="Line 1", asset_class="line", path="acme/north/forming/L1")
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Story:
+    """On SQLite: what is asked of the database is asked of both where it says so."""
+    return Story.begins(tmp_path)
+
+
+@pytest.fixture
+def either(tmp_path: Path, stores: Stores) -> Story:
+    """On each database."""
+    return Story.begins(tmp_path, stores.open())
 
 
 def asks(
@@ -78,7 +91,10 @@ def messages(plant: Story) -> list[str]:
 
 
 class TestShelves:
-    def test_a_shelved_alarm_opens_no_ticket_and_is_told_once_when_the_shelf_ends(self, plant: Story) -> None:
+    def test_a_shelved_alarm_opens_no_ticket_and_is_told_once_when_the_shelf_ends(
+        self, either: Story
+    ) -> None:
+        plant = either
         asks(plant, "10:00", "12:00", asset="M1")
         plant.at("10:30").stops("M1", "E1").expects(tickets=0)
         plant.at("10:40").stops("M1", "E1").expects(tickets=0)
@@ -112,7 +128,8 @@ class TestShelves:
         asks(plant, "10:00", "12:00", asset="M1")
         plant.at("10:30").stops("M2", "E1").expects(tickets=1)
 
-    def test_of_overlapping_ones_the_last_lets_go(self, plant: Story) -> None:
+    def test_of_overlapping_ones_the_last_lets_go(self, either: Story) -> None:
+        plant = either
         asks(plant, "10:00", "11:00", asset="M1")
         asks(plant, "10:15", "12:00", asset="M1", component="E1")
         plant.at("10:10").stops("M1", "E1")
@@ -167,9 +184,8 @@ class TestShelves:
         ],
     )
     def test_what_cannot_be_is_refused_and_nothing_is_kept(
-        self, tmp_path: Path, code: str, said: dict[str, object]
+        self, plant: Story, code: str, said: dict[str, object]
     ) -> None:
-        plant = Story.begins(tmp_path)
         with pytest.raises(DeedRefused) as refused:
             asks(plant, "10:00", **said)
         assert refused.value.code == code
@@ -199,7 +215,8 @@ class TestMaintenance:
         passes(plant, "12:00")
         plant.at("12:00").expects(tickets=2)
 
-    def test_a_window_of_every_week_is_written_down_when_it_holds_something(self, plant: Story) -> None:
+    def test_a_window_of_every_week_is_written_down_when_it_holds_something(self, either: Story) -> None:
+        plant = either
         week = {"mon": ("10:00-12:00",)}
         window = MaintenanceWindow(name="greasing", matcher=Matcher(asset="M1"), week=week, owner="chen")
         plant.plant = PLANT.model_copy(update={"maintenance_windows": (window,)})
@@ -249,7 +266,8 @@ class TestInhibition:
         (found,) = listed(plant, "10:05")
         assert (found.suppression.kind, found.held) == ("inhibit", 2)
 
-    def test_when_it_runs_again_those_that_stand_still_are_told(self, plant: Story) -> None:
+    def test_when_it_runs_again_those_that_stand_still_are_told(self, either: Story) -> None:
+        plant = either
         plant.plant = with_line()
         line, m2, m4 = (stop(m, "E1", time_of("10:00")) for m in ("L1", "M2", "M4"))
         plant.at("10:00").says(line)
@@ -292,7 +310,8 @@ def declares(plant: Story, at: str, what: Declared, asset: str = "M1") -> None:
 
 
 class TestDeclaredMaintenance:
-    def test_it_holds_the_machines_alarms_until_it_is_declared_over(self, plant: Story) -> None:
+    def test_it_holds_the_machines_alarms_until_it_is_declared_over(self, either: Story) -> None:
+        plant = either
         plant.at("08:00").stops("M1", "E1").repairs(1).signs(1)
         declares(plant, "10:00", Declared.MAINTENANCE_BEGINS)
         raised = stop("M1", "E7", time_of("10:30"))

@@ -18,7 +18,7 @@ PARTS = ("load", "distance", "experience", "seniority")
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """One row: `parts` has for each part what was found and what it gives to the score, empty where it does not count."""
+    """One row: `parts` has for each part what was found and what it gives to the score, empty where that is nothing."""
 
     name: str
     company: str
@@ -126,7 +126,7 @@ def _row(one: Candidate, decision: Decision, visit: Visit) -> Weighed:
         name=one.name,
         company=one.company,
         score=f"{one.score:.2f}",
-        parts={part: (found[part], f"+{one.parts[part]:.2f}" if part in one.parts else "") for part in PARTS},
+        parts={part: (found[part], f"+{one.parts[part]:.2f}" if one.parts.get(part) else "") for part in PARTS},
         against=[words(f"routing.miss_{miss}") for miss in one.misses],
         named=next((words(f"routing.named_{role}") for role, who in roles.items() if who == one.person), ""),
     )

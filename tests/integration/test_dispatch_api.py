@@ -1,5 +1,7 @@
 """Who does it, over REST: presence, offers, claims, collaborators, and routing that can be tried out."""
 
+import html
+import re
 from typing import Any
 
 import httpx
@@ -139,3 +141,31 @@ async def test_routing_is_tried_out_at_another_time(floor: ShopFloor, client: ht
     by_night = (await client.post("/api/v1/routing/test", json=at_night)).json()
     assert all("off_shift" in one["misses"] for one in by_night["candidates"])
     assert by_night["rule"] == "owner"
+
+
+async def test_the_page_of_a_ticket_says_why_this_person_and_leads_to_a_trial(
+    floor: ShopFloor, client: httpx.AsyncClient
+) -> None:
+    floor.hears(floor.finding("L2-DCM-01", "stop"))
+    why = await routing_of(client)
+    page = (await client.get("/tickets/1", headers={"Accept": "text/html"})).text
+    assert "Why this person" in page
+    assert page.count("has been asked") == len(why["offers"])
+    for one in why["decisions"][0]["candidates"]:
+        assert one["name"] in page
+    link = html.unescape(re.findall(r'href="(/routing[^"]*)"', page)[0])
+    tried = (await client.get(link, headers={"Accept": "text/html", "Accept-Language": "zh"})).text
+    assert "派单试算" in tried
+    assert tried.count("<tr") == len(floor.plant.people) + 1
+    assert 'value="L2-DCM-01" selected' in tried
+
+
+async def test_the_trial_page_says_what_speaks_against_each(
+    floor: ShopFloor, client: httpx.AsyncClient
+) -> None:
+    page = await client.get("/routing?asset=L1-SPN-01&kind=machine_condition&at=2026-03-12T10:00")
+    assert page.status_code == 200
+    assert "lacks the skill" in page.text
+    assert "works on another line" in page.text
+    assert (await client.get("/api/v1/tickets")).json()["total"] == 0
+    assert (await client.get("/routing?at=tomorrow")).status_code == 422

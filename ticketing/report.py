@@ -128,6 +128,7 @@ def _checked(told: Told, plant: Plant) -> Report:
     wrong = [*wrong_asset, *_wrong_choices(told, kind, plant)]
     if not told.description.strip():
         wrong.append(Missing("description"))
+    wrong += [Missing(name, "not_text") for name, value in told if _holds_nul(value)]
     if kind is not None:
         wrong += _absent(told, kind, asset) + wrong_fields(told.fields, kind, "opening")
     event_id = asset or _plain(told.serial) or _plain(told.order_number) or telephone(told.phone)
@@ -283,6 +284,11 @@ def same_event(
     ]
     apart_ns, ticket = min(near, default=(window_ns, 0))
     return Related(ticket, FoldRule.REPORTED, apart_ns) if apart_ns < window_ns else None
+
+
+def _holds_nul(value: Json) -> bool:
+    """Whether there is a character in it that no database keeps."""
+    return "\\u0000" in json.dumps(value).replace("\\\\", "")
 
 
 def _short(words: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from andon.database import reading, writing
 from andon.events import Family, Json
-from andon.plant import Plant
+from andon.plant import Person, Plant
 from andon.rules.types import TICKET_TYPES, CustomField, TicketType, Trigger
 from tests.scenario.story import PLANT, Story, time_of
 from ticketing import reports
@@ -85,40 +85,6 @@ def test_without_a_reporter_the_machines_owner_signs(plant: Story) -> None:
     said = reports_to(plant, "10:00", serial="sn-007 ", asset="")
     assert plant.ticket(said.ticket or 0).requester == "chen"
     assert plant.ticket(said.ticket or 0).asset == "M7"
-
-
-@pytest.mark.parametrize(
-    ("said", "code", "missing"),
-    [
-        ({"asset": "", "type": "configuration_enquiry"}, "event_id_missing", "event_id"),
-        ({"asset": "M77"}, "report_refused", "asset"),
-        ({"asset": "", "phone": "13800138000"}, "report_refused", "asset"),
-        ({"type": "", "channel": "web"}, "report_refused", "type"),
-        ({"type": "party"}, "report_refused", "type"),
-        ({"fault_type": "gremlins"}, "report_refused", "fault_type"),
-        ({"description": "  "}, "report_refused", "description"),
-        ({"colour": "red"}, "report_refused", "colour"),
-        ({"urgent": "perhaps"}, "report_refused", "urgent"),
-        ({"serial": "SN-008"}, "report_refused", "serial"),
-        ({"fields": {"seal_brand": "NOK"}}, "report_refused", "fields.seal_brand"),
-        ({"type": "spare_part_requisition"}, "report_refused", "fields.part"),
-        (
-            {"type": "spare_part_requisition", "fields": {"part": "S-1", "quantity": 0}},
-            "report_refused",
-            "fields.quantity",
-        ),
-        ({"type": "customer_complaint"}, "report_refused", "phone"),
-        ({"phone": "call Li"}, "report_refused", "phone"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else None,
-)
-def test_a_report_is_refused_with_the_field_that_is_wrong(
-    plant: Story, said: Mapping[str, Json], code: str, missing: str
-) -> None:
-    was = reports_to(plant, "10:00", **said)
-    assert (was.ticket, was.refusal) == (None, code)
-    assert missing in {one.demand for one in was.missing}
-    assert counts(plant) == {"received": 1, "tickets": 0, "refusals": 1, "lost": 0}
 
 
 def test_a_refusal_without_an_event_id_says_which_would_do(plant: Story) -> None:
@@ -348,3 +314,19 @@ def test_a_planners_trigger_by_category_and_severity_goes_before_a_family(plant:
     plant.plant = PLANT.model_copy(update={"ticket_types": (*TICKET_TYPES, own)})
     plant.at("10:00").stops("M1", "E1").stops("M2", "E1", severity=599)
     assert [ticket.type for ticket in plant.page().tickets] == ["breakdown", "equipment_repair"]
+
+
+def test_a_fault_type_finds_who_has_one_of_its_tags(plant: Story) -> None:
+    """Rule 18: a leak goes to those tagged 液压方向; a network fault to IT or to a contractor, whoever has the tag."""
+    extra = (
+        Person(id="sun", name="孙浩", role="technician", tags=("设备维修", "液压方向")),
+        Person(id="ho", name="何敏", role="technician", tags=("设备维修", "液压方向")),
+        Person(id="huaxin", name="华信科技", role="contractor", tags=("外包商-网络",)),
+    )
+    plant.plant = PLANT.model_copy(update={"people": (*PLANT.people, *extra)})
+    leak = plant.ticket(reports_to(plant, "10:00", fault_type="hydraulic_leak").ticket or 0)
+    assert leak.suggestion is not None
+    assert {leak.suggestion.person, leak.suggestion.backup} == {"sun", "ho"}
+    network = plant.ticket(reports_to(plant, "10:00", asset="M8", fault_type="network_fault").ticket or 0)
+    assert network.suggestion is not None
+    assert network.suggestion.person == "huaxin"

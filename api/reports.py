@@ -1,7 +1,7 @@
 """People's reports over REST: one entry for every channel, what came in, and what became of it."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import Field
@@ -103,7 +103,7 @@ class Edit(steps.Deed):
     fields: dict[str, Json] = Field(default_factory=dict)
 
     def _to(self, on: steps.Target) -> Ticket:
-        wanted = editing.Edit(**self.model_dump(exclude_unset=True, exclude={"version", "reason"}))
+        wanted = cast("editing.Edit", self.model_dump(exclude_unset=True, exclude={"version", "reason"}))
         return editing.edit(on.tickets, on.ticket_id, wanted, reason=self.reason, plant=on.plant, **on.by)
 
 

@@ -220,7 +220,7 @@ class Intake:
         """The open ticket of the machine's that a person speaks of, or the person's that the machine speaks of."""
         fault = best_fitting(self._plant.fault_types, finding)
         said = Speaks(
-            finding.family, finding.condition, finding.text.get("fault_type") or (fault and fault.code)
+            finding.family, finding.condition, finding.text.get("fault_type") or (fault.code if fault else None)
         )
         begun: dict[int, list[int]] = defaultdict(list)
         for one in self._known.activations[finding.asset]:

@@ -54,7 +54,7 @@ def take_back(
     """`unmerge` as a deed of its own; gives the ticket that goes on."""
     with tickets.transaction(by["now_ns"]) as book:
         duplicate = look(book, by["expected_version"], ticket_id)
-        lock_assets(book.conn, {duplicate.asset, _holder(book, duplicate).asset})
+        lock_assets(book.conn, [book.ticket(one).asset for one in _merged_into(book, duplicate)])
         channel = by.get("channel", CONSOLE)
         opened, _ = unmerge(
             book, duplicate, reason=reason, evidence=evidence, actor=by["actor"], channel=channel
@@ -93,11 +93,18 @@ def unmerge(
 
 
 def _holder(book: Book, duplicate: Ticket) -> Ticket:
-    """The ticket that has what the duplicate had, over others that were merged in turn."""
+    """The ticket that has what the duplicate had."""
+    return book.ticket(_merged_into(book, duplicate)[-1])
+
+
+def _merged_into(book: Book, duplicate: Ticket) -> list[int]:
+    """The ticket that it was merged into, the one that this was merged into, and so on."""
+    way: list[int] = []
     held = duplicate
     while held.duplicate_of is not None:
         held = book.ticket(held.duplicate_of)
-    return held
+        way.append(held.id)
+    return way
 
 
 class _Belongs:
@@ -110,8 +117,8 @@ class _Belongs:
         self._own = {row.key: row.anchor_ns for row in rows if row.ticket == duplicate.id}
         self._there = {row.key: row.anchor_ns for row in rows if row.ticket == holder.id}
         self.moved = sorted(self._there.keys() - self._own.keys())
-        others = (row.ticket for row in rows if row.open and row.ticket not in {duplicate.id, holder.id})
-        self.taken_by: int | None = next(others, None)
+        others = [row for row in rows if row.open and row.ticket not in {duplicate.id, holder.id}]
+        self.taken_by: int | None = next((row.ticket for row in others if row.key in self._there), None)
 
     def __call__(self, key: str, at_ns: int | None) -> bool:
         if key not in self._own or key not in self._there:
@@ -159,6 +166,7 @@ def _again(duplicate: Ticket, part: _Part) -> Ticket:
 
 
 def _move(book: Book, duplicate: Ticket, holder: Ticket, belongs: _Belongs, part: _Part) -> None:
+    way = _merged_into(book, duplicate)
     here = {"_from": holder.id, "ticket": duplicate.id}
     for name in part.names:
         for statement in _BACK:
@@ -170,4 +178,8 @@ def _move(book: Book, duplicate: Ticket, holder: Ticket, belongs: _Belongs, part
         book.later(_LAST_BACK, {"_from": holder.id, "_key": key, "last_ticket": duplicate.id})
     if holder.settled_ns is not None:
         book.later(_STAND_AGAIN, {"_ticket": duplicate.id})
-    book.conn.execute(delete(merged_key).where(merged_key.c.ticket == duplicate.id))
+    noted = merged_key.c
+    its_own = select(noted.key).where(noted.ticket == duplicate.id)
+    others = delete(merged_key).where(noted.ticket.in_(way), noted.key.in_(its_own))
+    book.conn.execute(others)
+    book.conn.execute(delete(merged_key).where(noted.ticket == duplicate.id))

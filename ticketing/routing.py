@@ -6,12 +6,15 @@ and with what speaks against, so that the choice can be explained (design law 11
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import compress
+from operator import itemgetter
 from typing import get_args
 
 from andon.events import Priority
 from andon.plant import Person, Plant
 from andon.positions import Position
-from andon.rules.routing import USUAL, Against, RoutingRule, Weights, When
+from andon.rules.routing import USUAL, Against, RoutingRule, When
 from ticketing.duty import DUTY, Roster, Standing, of_role
 from ticketing.ticket import Candidate, Suggestion
 
@@ -88,9 +91,11 @@ def suggest(need: Need, roster: Roster, loads: Loads) -> Suggestion:
     Ties go to the one least recently assigned. If nobody passes, the line leader is named, with the person on duty;
     without either the machine's owner, else whom the least speaks against.
     """
-    weighed = sorted((_weigh(need, person, roster, loads) for person in roster.plant.people), key=_rank_of)
+    scale = _scale_of(need.rule)
+    weighed = [_weigh(need, scale, person, roster, loads) for person in roster.plant.people]
+    weighed.sort(key=itemgetter(0))
     ranked = [candidate for _, candidate in weighed]
-    passing = [one for one in ranked if not _barred(one, need.rule)]
+    passing = [candidate for rank, candidate in weighed if rank[0] == 0]
     named = [one.person for one in passing]
     rule = "best" if passing and not passing[0].misses else _gravest(passing)
     if not passing:
@@ -110,7 +115,7 @@ def suggest(need: Need, roster: Roster, loads: Loads) -> Suggestion:
 
 def lacks(need: Need, person: Person) -> Sequence[tuple[str, ...]]:
     """The groups of skills of which the person has no tag."""
-    return [group for group in need.skills if not any(tag in person.tags for tag in group)]
+    return [group for group in need.skills if frozenset(group).isdisjoint(person.tags)]
 
 
 def unclaimed(need: Need, roster: Roster, before: Suggestion) -> Suggestion:
@@ -136,10 +141,30 @@ def _skill_of(kinds: Sequence[str], plant: Plant) -> list[tuple[str, ...]]:
     return next(([(plant.skills[kind],)] for kind in kinds if kind in plant.skills), [])
 
 
-Rank = tuple[tuple[bool, ...], tuple[bool, ...], float, int, str]
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """A rule as numbers: what each thing that speaks against weighs, and how much each part of a score counts."""
+
+    must: Mapping[str, int]
+    prefer: Mapping[str, int]
+    weights: Mapping[str, float]
 
 
-def _weigh(need: Need, person: Person, roster: Roster, loads: Loads) -> tuple[Rank, Candidate]:
+@lru_cache(maxsize=256)
+def _scale_of(rule: RoutingRule) -> _Scale:
+    graver = [miss for miss in reversed(AGAINST) if miss in rule.must]
+    counted = {name: weight for name, weight in rule.weights if weight}
+    return _Scale(
+        must={miss: 1 << place for place, miss in enumerate(graver)},
+        prefer={miss: 1 << place for place, miss in enumerate(reversed(rule.prefer))},
+        weights={name: weight / sum(counted.values()) for name, weight in counted.items()},
+    )
+
+
+Rank = tuple[int, int, float, int, str]
+
+
+def _weigh(need: Need, scale: _Scale, person: Person, roster: Roster, loads: Loads) -> tuple[Rank, Candidate]:
     """A candidate with what ranks it: what must not be, what should not; the score; who was given work least recently."""
     standing = roster.of(person)
     load, done_here = loads.open_tickets.get(person.id, 0), loads.done_here.get(person.id, 0)
@@ -151,7 +176,7 @@ def _weigh(need: Need, person: Person, roster: Roster, loads: Loads) -> tuple[Ra
         "experience": min(done_here / FULL_EXPERIENCE, 1.0),
         "seniority": min(person.seniority / FULL_SENIORITY, 1.0),
     }
-    parts = _parts(shares, need.rule.weights)
+    parts = {name: weight * shares[name] for name, weight in scale.weights.items()}
     score = sum(parts.values())
     candidate = Candidate(
         person=person.id,
@@ -166,10 +191,9 @@ def _weigh(need: Need, person: Person, roster: Roster, loads: Loads) -> tuple[Ra
         seniority=person.seniority,
         company=person.company,
     )
-    rule = need.rule
     rank = (
-        tuple(miss in misses for miss in AGAINST if miss in rule.must),
-        tuple(miss in misses for miss in rule.prefer),
+        sum(scale.must.get(miss, 0) for miss in misses) if misses else 0,
+        sum(scale.prefer.get(miss, 0) for miss in misses) if misses else 0,
         -round(score, 9),
         loads.last_assigned_ns.get(person.id, 0),
         person.id,
@@ -177,38 +201,23 @@ def _weigh(need: Need, person: Person, roster: Roster, loads: Loads) -> tuple[Ra
     return rank, candidate
 
 
-def _rank_of(weighed: tuple[Rank, Candidate]) -> Rank:
-    return weighed[0]
-
-
 def _misses(need: Need, person: Person, standing: Standing, load: int) -> tuple[Against, ...]:
     """What speaks against the person, the gravest first."""
-    speaks: Mapping[Against, bool] = {
-        "skill": bool(lacks(need, person)),
-        "on_leave": standing.on_leave,
-        "off_shift": not standing.on_shift,
-        "region": bool(person.regions and need.region) and need.region not in person.regions,
-        "declined": person.id in need.declined,
-        "offline": not standing.online,
-        "other_line": bool(person.lines) and need.line not in person.lines,
-        "full": load >= person.max_load,
-    }
-    return tuple(miss for miss in AGAINST if speaks[miss])
+    speaks = (
+        bool(need.skills) and bool(lacks(need, person)),
+        standing.on_leave,
+        not standing.on_shift,
+        bool(person.regions and need.region) and need.region not in person.regions,
+        person.id in need.declined,
+        not standing.online,
+        bool(person.lines) and need.line not in person.lines,
+        load >= person.max_load,
+    )
+    return tuple(compress(AGAINST, speaks))
 
 
 def _distance_m(one: Position | None, other: Position | None) -> float | None:
     return None if one is None or other is None else one.distance_m(other)
-
-
-def _parts(shares: Mapping[str, float], weights: Weights) -> dict[str, float]:
-    """What each part gives to a score of at most 1; a part that does not count is left out."""
-    counted = {name: weight for name in shares if (weight := getattr(weights, name))}
-    whole = sum(counted.values())
-    return {name: shares[name] * weight / whole for name, weight in counted.items()}
-
-
-def _barred(candidate: Candidate, rule: RoutingRule) -> bool:
-    return any(miss in rule.must for miss in candidate.misses)
 
 
 def _gravest(ranked: Sequence[Candidate]) -> str:

@@ -13,6 +13,7 @@ from andon.calendars import Calendar
 from andon.events import SECOND_NS, Json
 from andon.plant import Plant
 from andon.rules.sla import EscalationStep, Fitting, Limit, SlaPolicy
+from ticketing.demands import Hold
 from ticketing.ticket import UNRESOLVED, Ticket, TicketEvent, TicketState
 
 MINUTE_NS = 60 * SECOND_NS
@@ -68,6 +69,9 @@ class Stretch:
             since_ns = ended_ns
         return times if since_ns is None else [*times, (since_ns, self.to_ns)]
 
+
+PAUSES = frozenset({Hold.WAITING_PARTS, Hold.WAITING_REQUESTER, Hold.PLANNED_STOP})
+"""What work may wait for; what cannot be solved for now does not stop the clock."""
 
 _MACHINE = "engine"  # ticketing.book.MACHINE; the rules know no SQL
 _REMARKS = frozenset({"comment", "photo"})
@@ -134,15 +138,12 @@ class _Fold:
     def _hold(self, line: TicketEvent) -> None:
         if "hold" not in line.changes:
             return
-        before, after = line.changes["hold"]
-        if after is None:
-            self._hold_ns = None
-        elif before is None:
-            self._hold_ns = line.at_ns
+        holds = line.changes["hold"][1] in PAUSES
+        self._hold_ns = line.at_ns if holds else None
         for kind in (ClockKind.RESOLUTION, ClockKind.UPDATE):
             one = self._open.get(kind)
-            if one is not None and one.held != (after is not None):
-                self._open[kind] = _resumed(one, line.at_ns) if one.held else _held(one, line.at_ns)
+            if one is not None and one.held != holds:
+                self._open[kind] = _held(one, line.at_ns) if holds else _resumed(one, line.at_ns)
 
     def _stop(self, line: TicketEvent) -> None:
         """The work is over: resolved, or closed without being done."""

@@ -98,8 +98,8 @@ def ask(
         raise DeedRefused(
             "no_approval_needed", f"{step} needs no approval; one of: {', '.join(NEED_APPROVAL)}"
         )
-    missing = [m for m in lacks(ticket, step, Given(actor=actor, reason=reason, master=master))]
-    missing = [m for m in missing if m.demand != Demand.APPROVER]
+    lacking = lacks(ticket, step, Given(actor=actor, reason=reason, master=master))
+    missing = [one for one in lacking if one.demand != Demand.APPROVER]
     if missing:
         raise StepRefused(step, ticket.state, missing)
     if pending_of(book.conn, ticket.id) is not None:
@@ -125,7 +125,7 @@ def ask(
 
 def grant(book: Book, asked: Approval, plant: Plant, *, actor: str, channel: str) -> Ticket:
     """Another person whose role it is agrees, and the ticket is closed; the tickets must be locked."""
-    _decide(book, asked, plant, actor, ApprovalState.GRANTED, "")
+    _decide(book, asked, plant, ApprovalState.GRANTED, actor=actor)
     ticket = book.ticket(asked.ticket)
     given = Given(
         actor=actor,
@@ -145,7 +145,7 @@ def refuse(book: Book, asked: Approval, plant: Plant, *, note: str, actor: str, 
     if not note.strip() or is_vague(note):
         why = "vague" if note.strip() else "absent"
         raise StepRefused("refuse", ticket.state, [Missing(Demand.REASON, why)])
-    _decide(book, asked, plant, actor, ApprovalState.REFUSED, note.strip())
+    _decide(book, asked, plant, ApprovalState.REFUSED, actor=actor, note=note.strip())
     ticket = book.record(
         ticket,
         action="approval_refused",
@@ -181,7 +181,9 @@ def in_state(conn: Connection, state: ApprovalState, *, limit: int = 200) -> tup
     return tuple(_of(row) for row in conn.execute(wanted).mappings())
 
 
-def _decide(book: Book, asked: Approval, plant: Plant, actor: str, state: ApprovalState, note: str) -> None:
+def _decide(
+    book: Book, asked: Approval, plant: Plant, state: ApprovalState, *, actor: str, note: str = ""
+) -> None:
     """Write the decision down, once: of two approvers at once the second is told that it is decided."""
     allowed = entitled(plant, plant.closing.approvers)
     if actor == asked.asked_by:

@@ -12,8 +12,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, se
 from andon.database import reading, writing
 from andon.events import Json
 from ticketing.book import BUS
+from ticketing.subscriptions import PHONE
 from ticketing.tables import delivery, outbox
+from ticketing.topics import OF_KIND
 
+HIDDEN = "••••"
 STATES = ("pending", "sent", "dead")
 
 
@@ -79,7 +82,7 @@ def recent(conn: Connection, which: Which, limit: int) -> list[Sent]:
             ticket=row.number,
             kind=row.kind,
             channel=row.channel,
-            recipient=row.recipient,
+            recipient=_unread(row.recipient),
             trace_id=row.trace_id,
             at_ns=row.at_ns,
             state=row.state,
@@ -100,7 +103,15 @@ def one(conn: Connection, message: int) -> tuple[Sent, Mapping[str, Json], Seque
     row = conn.execute(select(outbox.c.content, outbox.c.parcel).where(outbox.c.id == message)).one()
     chosen = select(delivery).where(delivery.c.message == (row.parcel or message)).order_by(delivery.c.id)
     calls = [Call(call.at_ns, call.took_ms, call.outcome, call.answer) for call in conn.execute(chosen)]
-    return found[0], msgspec.json.decode(row.content), calls
+    content = msgspec.json.decode(row.content, type=dict[str, Json])
+    if OF_KIND[found[0].kind].secret:
+        content = {**content, "code": HIDDEN, "people": [_unread(who) for who in content["people"]]}
+    return found[0], content, calls
+
+
+def _unread(recipient: str) -> str:
+    """A recipient as it is shown: of a telephone number the last four digits."""
+    return f"{PHONE}{HIDDEN}{recipient[-4:]}" if recipient.startswith(PHONE) else recipient
 
 
 def waiting(conn: Connection) -> Mapping[str, Mapping[str, int]]:

@@ -13,7 +13,7 @@ from andon.database import reading, writing
 from andon.events import Json
 from andon.plant import Asset, Plant
 from ticketing.book import BUS
-from ticketing.subscriptions import CRITICAL, Subscription
+from ticketing.subscriptions import CRITICAL, PHONE, Subscription
 from ticketing.tables import Row, outbox, to_json
 from ticketing.topics import OF_KIND
 
@@ -47,13 +47,18 @@ def _rows(
         for recipient in one.told(content["people"]):
             yield {
                 **{name: value for name, value in message.items() if name != "id"},
-                "key": f"{message['key'].removesuffix(BUS)}{one.name}/{recipient}",
+                "key": f"{message['key'].removesuffix(BUS)}{one.name}/{_named(recipient)}",
                 "channel": one.name,
                 "recipient": recipient,
                 "content": to_json(content),
                 "next_ns": one.from_ns(now_ns, critical=critical),
                 "critical": critical,
             }
+
+
+def _named(recipient: str) -> str:
+    """How a key names a recipient: keys stand in logs and at other systems, telephone numbers must not."""
+    return "requester" if recipient.startswith(PHONE) else recipient
 
 
 def _place(plant: Plant, asset: Asset | None) -> Mapping[str, Json]:

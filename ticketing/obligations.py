@@ -19,8 +19,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    or_,
+    select,
+    update,
 )
-from sqlalchemy import or_, select, update
 
 from andon.events import HOUR_NS
 from andon.plant import Plant

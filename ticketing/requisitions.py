@@ -100,7 +100,7 @@ def request(
         at_ns=book.now_ns,
     )
     book.add(requisition, _row(asked))
-    ticket = _said(book, ticket, asked, "requisition", reason, actor, channel)
+    ticket = _said(book, ticket, asked, action="requisition", reason=reason, actor=actor, channel=channel)
     book.tell(ticket, "ticket.requisition", ("store",), {"reason": _what(asked), "actor": actor})
     return asked
 
@@ -109,7 +109,9 @@ def issue(book: Book, asked: Requisition, *, lot: str, note: str, actor: str, ch
     """The store hands the part out; DeedRefused if that requisition is not open."""
     done = _settled(book, asked, RequisitionState.ISSUED, lot=lot, note=note, actor=actor)
     ticket = book.ticket(asked.ticket)
-    ticket = _said(book, ticket, done, "parts_issued", note or lot, actor, channel)
+    ticket = _said(
+        book, ticket, done, action="parts_issued", reason=note or lot, actor=actor, channel=channel
+    )
     told = {"reason": _what(done), "actor": actor}
     book.tell(ticket, "ticket.parts_issued", (ticket.assignee, ticket.requester), told)
     return done
@@ -121,7 +123,7 @@ def withdraw(book: Book, asked: Requisition, *, reason: str, actor: str, channel
     if wrong := _reason(reason):
         raise StepRefused("withdraw", ticket.state, wrong)
     done = _settled(book, asked, RequisitionState.WITHDRAWN, lot="", note=reason.strip(), actor=actor)
-    _said(book, ticket, done, "requisition_withdrawn", reason, actor, channel)
+    _said(book, ticket, done, action="requisition_withdrawn", reason=reason, actor=actor, channel=channel)
     return done
 
 
@@ -177,7 +179,7 @@ def _settled(
 
 
 def _said(
-    book: Book, ticket: Ticket, about: Requisition, action: str, reason: str, actor: str, channel: str
+    book: Book, ticket: Ticket, about: Requisition, *, action: str, reason: str, actor: str, channel: str
 ) -> Ticket:
     return book.record(
         ticket,

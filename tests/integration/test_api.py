@@ -119,7 +119,11 @@ async def test_a_step_on_an_old_version_is_refused(floor: ShopFloor, client: htt
     assert (await client.post("/api/v1/tickets/1/false_alarm", json=body)).status_code == 200
     again = await client.post("/api/v1/tickets/1/false_alarm", json=body)
     assert again.status_code == 409
-    assert again.json() | {"detail": "", "title": ""} == {
+    (since,) = again.json().pop("since")
+    assert (since["action"], since["actor"], since["to_state"]) == ("false_alarm", "wu.gang", "closed")
+    assert since["changes"]["approver"] == [None, "wu.gang"]
+    assert again.json() | {"detail": "", "title": "", "since": []} == {
+        "since": [],
         "type": "urn:andon:problem:stale_version",
         "title": "",
         "detail": "",

@@ -2,28 +2,34 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 
 import msgspec
 import pytest
+from PIL import Image, ImageDraw
 from sqlalchemy import select, update
 
+from andon.calendars import Calendar
 from andon.database import reading, writing
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
 from andon.plant import Plant
 from tests.scenario.story import ALL_TICKED, PLANT, Story, photo, time_of
-from ticketing import audit, clockwork, deeds, fieldwork, obligations
+from ticketing import audit, clockwork, deeds, deliveries, fieldwork, obligations
 from ticketing.approvals import ApprovalState, in_state, pending_of
 from ticketing.closing import top_scene_tags
 from ticketing.deeds import Doer
 from ticketing.demands import Hold, SignedBy, Ticks
 from ticketing.errors import DeedRefused, NoEdge, PhotoRefused, StaleVersion, StepRefused, TicketingError
+from ticketing.fan_out import fan_out
 from ticketing.obligations import Owed
 from ticketing.requisitions import RequisitionState
 from ticketing.signing import sign_code
 from ticketing.states import Step
+from ticketing.subscriptions import Audience, Subscription
 from ticketing.tables import outbox
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Closure, SubState, TicketState
+from ticketing.topics import types_of
 
 T = time_of("10:00")
 PHONE = "13812345678"
@@ -384,10 +390,6 @@ class TestSignature:
 
 
 def drawn() -> bytes:
-    from io import BytesIO
-
-    from PIL import Image, ImageDraw
-
     picture = Image.new("RGB", (60, 20), "white")
     ImageDraw.Draw(picture).line((5, 15, 30, 5, 55, 15), fill="black", width=2)
     written = BytesIO()
@@ -551,3 +553,31 @@ class TestRecord:
         with reading(floor.story.engine) as conn:
             assert audit.verify(conn) == []
             assert pending_of(conn, 1) is None
+
+
+class TestCodeOnTheBus:
+    def test_it_goes_at_once_to_the_number_by_the_channel_that_names_its_topic_and_is_not_shown(self, floor):
+        floor.worked_on().phoned().resolves()
+        deeds.send_code(floor.doer("zhang"), 1)
+        night = Calendar(week={"sun": ("03:00-03:01",)})
+        sms = Subscription(
+            "sms",
+            Audience.PERSON,
+            types_of("andon.ticket.sign-code.v1"),
+            people={"chen": "139"},
+            recipients=("chen",),
+            group_wait_s=30.0,
+            hours=night,
+        )
+        others = Subscription("erp"), Subscription("mail", Audience.PERSON, recipients=("chen",))
+        fan_out(floor.story.engine, (sms, *others), PLANT, floor.now_ns)
+        with reading(floor.story.engine) as conn:
+            rows = conn.execute(select(outbox).where(outbox.c.channel != "bus")).mappings().all()
+            (row,) = [one for one in rows if one["kind"] == "ticket.sign_code"]
+            shown = deliveries.one(conn, row["id"])
+        assert (row["channel"], row["recipient"], row["next_ns"]) == ("sms", f"tel:{PHONE}", floor.now_ns)
+        assert sms.addresses(row["recipient"], ()) == (PHONE,)
+        assert PHONE not in row["key"]
+        assert shown is not None
+        assert floor.code() not in str(shown)
+        assert PHONE not in str(shown)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from andon.plant import Plant
 from ticketing import (
+    alarm_marks,
     closing,
     dispatch,
     drift,
@@ -50,6 +51,8 @@ HANDLERS: Mapping[str, Handler] = {
     intake.ASK_AGAIN: holding.ask_again,
     offers.KIND: dispatch.offers_are_over,
     suppressions.OVER: letting_go.look,
+    suppressions.REMINDER: letting_go.remind,
+    suppressions.MARK: alarm_marks.look,
     floods.KIND: floods.is_over(intake.fold),
     reports.TIMER: reports.due,
     sla.KIND: sla.review,

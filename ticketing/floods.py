@@ -149,7 +149,7 @@ def finding_of(
         onset_ns=since_ns,
         severity=700,
         confidence=1.0,
-        numbers=(Number("alarms", float(len(known.raised)), "1", float(rule.more_than)),),
+        numbers=(Number("activations", float(len(known.raised)), "1", float(rule.more_than)),),
         evidence={},
         detector=DETECTOR,
         version="1",

@@ -11,9 +11,11 @@ from sqlalchemy import select, update
 from andon.plant import Plant
 from ticketing import holding, suppressions
 from ticketing.book import Book
+from ticketing.suppression import Suppression
 from ticketing.suppressions import suppressed
 from ticketing.tables import occurrence
-from ticketing.ticket import SUPPRESSED
+from ticketing.tables import ticket as tickets
+from ticketing.ticket import SUPPRESSED, UNRESOLVED, Ticket
 from ticketing.timers import Timer, set_timer
 
 AT_ONCE = 500
@@ -28,6 +30,29 @@ def look(book: Book, plant: Plant, timer: Timer) -> None:
         suppressions.expired(book, found)
     if let_go(book, plant, number) == AT_ONCE:
         set_timer(book, replace(timer, step=timer.step + 1, due_ns=book.now_ns))
+
+
+def remind(book: Book, _plant: Plant, timer: Timer) -> None:
+    """The owner of a shelf is told that it ends soon, by the ticket that its alarm has; without one it stays on record."""
+    number = suppressions.number_of(timer)
+    found = suppressions.one(book.conn, number)
+    if found.ended_ns is not None:
+        return
+    suppressions.reminded(book, number)
+    ticket = _ticket_of(book, found)
+    if ticket is not None:
+        said = {"suppression": number, "ends_ns": found.ends_ns, "reason": found.reason}
+        book.tell(ticket, "ticket.shelf_ends", (found.owner,), said, step=f"shelf-{number}")
+
+
+def _ticket_of(book: Book, found: Suppression) -> Ticket | None:
+    """The newest open ticket of the machine that a shelf names."""
+    c = tickets.c
+    here = [c.asset == found.matcher.asset, c.state.in_(sorted(UNRESOLVED))]
+    if found.matcher.component:
+        here.append(c.component == found.matcher.component)
+    row = book.conn.execute(select(c.id).where(*here).order_by(c.id.desc()).limit(1)).first()
+    return None if row is None else book.ticket(row.id)
 
 
 def let_go(book: Book, plant: Plant, number: int) -> int:

@@ -1,12 +1,15 @@
 """What keeps an alarm from becoming a ticket: shelves, maintenance, alarms above; what happens when that is over."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from andon.database import reading, writing
-from andon.events import Declaration, Declared, Origin
+from andon.events import HOUR_NS, MINUTE_NS, Declaration, Declared, Finding, Origin
 from andon.plant import Asset, Plant
 from andon.rules.suppression import Matcher
 from andon.rules.windows import MaintenanceWindow
@@ -15,6 +18,7 @@ from tests.stores import Stores
 from ticketing import maintenance, suppressions
 from ticketing.clockwork import turn
 from ticketing.errors import DeedRefused
+from ticketing.service import Tickets
 from ticketing.suppression import Suppression, SuppressionKind
 from ticketing.suppressions import Listed, suppressed
 from ticketing.tables import occurrence, outbox
@@ -57,6 +61,37 @@ def asks(
             ends_ns=time_of(until) if until else None,
             one_shot=one_shot,
         )
+
+
+START_NS = time_of("10:00")
+ASSETS = st.sampled_from(["M1", "M2", "M4", "L1"])
+WORDS = st.tuples(st.integers(0, 200), ASSETS, st.booleans())
+SPANS = st.tuples(
+    st.sampled_from([SHELVE, WINDOW]),
+    st.integers(0, 150),
+    st.integers(1, 200),
+    st.sampled_from(["M1", "M2", "L1"]),
+)
+
+
+def plant_asks(plant: Story, kind: SuppressionKind, start_ns: int, end_ns: int, asset: str) -> None:
+    with plant.tickets.transaction(START_NS if kind is WINDOW else start_ns) as book:
+        suppressions.asked(
+            book,
+            plant.plant,
+            kind=kind,
+            matcher=Matcher(asset=asset),
+            reason="why",
+            owner="chen",
+            starts_ns=start_ns,
+            ends_ns=end_ns,
+        )
+
+
+def turns(plant: Story, until_ns: int) -> None:
+    """Each second step of the clockwork that is due until then, at its own time."""
+    while turn(plant.tickets, plant.plant, until_ns, turn_s=60):
+        pass
 
 
 def ends(plant: Story, at: str, number: int) -> None:
@@ -123,6 +158,18 @@ class TestShelves:
         assert set(outcomes(plant).values()) == {"over"}
         assert set(on_tickets(plant).values()) == {None}
         assert messages(plant) == []
+
+    def test_its_owner_is_reminded_before_it_ends_and_not_if_it_was_taken_off(self, plant: Story) -> None:
+        plant.at("09:00").stops("M1", "E1").stops("M2", "E1")
+        asks(plant, "10:00", "12:00", asset="M1")
+        taken_off = asks(plant, "10:00", "12:00", asset="M2")
+        ends(plant, "11:00", taken_off.id)
+        passes(plant, "11:44")
+        assert "ticket.shelf_ends" not in messages(plant)
+        passes(plant, "11:45")
+        assert messages(plant).count("ticket.shelf_ends") == 1
+        (shelf,) = listed(plant, "11:45")
+        assert [one.action for one in shelf.events] == ["begun", "reminded"]
 
     def test_another_machine_is_not_meant(self, plant: Story) -> None:
         asks(plant, "10:00", "12:00", asset="M1")
@@ -330,3 +377,48 @@ class TestDeclaredMaintenance:
         with pytest.raises(DeedRefused, match="declare that it is over"):
             ends(plant, "10:10", one.suppression.id)
         assert listed(plant, "10:10") == [one]
+
+
+class TestWhateverOverlaps:
+    """Each occurrence that was held ends as exactly one of folded and over, and no ticket opens while it is held."""
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_all_that_was_held_ends_once(
+        self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    ) -> None:
+        plant = Story.begins(tmp_path_factory.mktemp("any"))
+        plant.plant = with_line()
+        spans = data.draw(st.lists(SPANS, min_size=1, max_size=4))
+        words = data.draw(st.lists(WORDS, min_size=1, max_size=12))
+        restart = data.draw(st.integers(0, 11))
+        for kind, start, length, asset in spans:
+            at = START_NS + start * MINUTE_NS
+            plant_asks(plant, kind, at, at + length * MINUTE_NS, asset)
+        raised: dict[str, Finding] = {}
+        for place, (minute, asset, over) in enumerate(sorted(words)):
+            now_ns = START_NS + minute * MINUTE_NS + place
+            if place == restart:  # another process: nothing but the store is left
+                plant = Story(plant.engine, Tickets(plant.engine), plant.plant)
+            turns(plant, now_ns)
+            said = raised.get(asset)
+            if over and said is None:
+                continue
+            said = cleared(said, now_ns) if over and said else stop(asset, "E1", now_ns)
+            raised |= {} if over else {asset: said}
+            before = plant.page().total
+            plant.hears([replace(said, origin=replace(said.origin, received_ns=now_ns))], now_ns)
+            held = any(
+                start <= (now_ns - START_NS) / MINUTE_NS < start + length and whose in {asset, ""}
+                for _, start, length, whose in spans
+            )
+            assert not held or plant.page().total == before
+        turns(plant, START_NS + 40 * HOUR_NS)
+        found, lies = outcomes(plant), on_tickets(plant)
+        assert set(found.values()) <= {"folded", "over"}
+        assert all((lies[name] is not None) == (outcome == "folded") for name, outcome in found.items())
+        standing = {one.asset for one in plant.page().tickets if one.alarm_active}
+        last = {asset: over for _, asset, over in sorted(words) if not over or asset in raised}
+        assert standing == {asset for asset, over in last.items() if not over and asset in raised}
+        opened = messages(plant).count("ticket.opened")
+        assert opened == plant.page().total, "nothing is told twice"

@@ -58,7 +58,7 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("imbalance", "misalignment", "looseness", "electrical"),
-    *("stop_rate", "minor_stops", "longer_stops", "chattering", "fleeting_alarm", "standing_alarm"),
+    *("stop_rate", "minor_stops", "longer_stops", "chattering", "fleeting_alarm", "standing_alarm", "alarm_flood"),
     *("sensor_jitter", "sensor_bursts", "sensor_lost_rows", "sensor_stamp_twice", "sensor_period_changed"),
     *("clock_ahead", "clock_behind", "clock_zone", "clock_future"),
     *(
@@ -84,7 +84,7 @@ CONDITIONS = (
 )
 MACHINE_DEEDS = (
     *("escalated", "reminded", "drifting"),
-    *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off"),
+    *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off", "grouped"),
     *("unmerged", "unmerged_from", "linked", "unlinked"),
     *("problem_opened", "problem_joined", "comment", "photo", "edited", "recode"),
     *("requisition", "parts_issued", "requisition_withdrawn", "sign_code", "signature"),

@@ -28,7 +28,7 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
     others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
     others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}
-    others.add("ticket.edited")
+    others |= {"ticket.edited", "ticket.flood", "ticket.shelf_ends"}
     others |= {f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")}
     others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown"}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}

@@ -36,6 +36,7 @@ from ticketing.dedup import (
 )
 from ticketing.demands import Given
 from ticketing.floods import Floods
+from ticketing.improvements import name_cause
 from ticketing.key_versions import choose, in_force, known_rules
 from ticketing.moving import merge
 from ticketing.opening import Opening
@@ -81,13 +82,19 @@ def apply(
     return book.counts
 
 
-def fold(book: Book, findings: Sequence[Finding], plant: Plant) -> None:
-    """The same inside the book's transaction, which saves it: for reports, each of which is a deed with more to it."""
+def fold(
+    book: Book, findings: Sequence[Finding], plant: Plant, same: Mapping[str, Related] | None = None
+) -> None:
+    """The same inside the book's transaction, which saves it: for reports, each of which is a deed with more to it.
+
+    `same`: finding -> the open ticket that it is about, by what only its teller knows.
+    """
     rules = known_rules(book.conn)
     chosen = choose(book.conn, findings, plant, rules)
     lock(book.conn, findings, chosen.keys)
     known, tickets = recall(book.conn, findings, chosen.keys, rules, scoping(plant))
     known.before = chosen.before
+    known.same = same or {}
     book.keep(tickets)
     intake = Intake(book, known, plant, rules)
     for finding, key in zip(findings, chosen.keys, strict=True):
@@ -214,6 +221,7 @@ class Intake:
             return decision
         related = relation(at_ns, finding.family, self._open_tickets(finding.asset))
         related = related or self._change_of(finding) or self._same_event(finding, at_ns)
+        related = related or self._known.same.get(finding.id)
         return decide(at_ns, received_ns, masters, related, rules) if related else decision
 
     def _same_event(self, finding: Finding, at_ns: int) -> Related | None:
@@ -316,6 +324,7 @@ class Intake:
             numbers=decision.numbers,
             evidence=(finding.id,),
         )
+        name_cause(self._book, before, ticket)
         if self._alarms.is_told(finding, key, at_ns):
             self._tell(ticket, "ticket.reopened", finding)
         if state is TicketState.PENDING_DISPATCH:

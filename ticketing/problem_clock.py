@@ -107,5 +107,5 @@ def quality(book: Book, plant: Plant, line: str) -> Sequence[str | None]:
 
 
 def _say(book: Book, problem: Problem, kind: str, people: Sequence[str | None], action: str = "") -> None:
-    noted = record(book, problem, before=problem, action=kind, actor="clock", reason=action)
-    tell(book, noted, kind, people, actor="clock", action=action)
+    noted = record(book, problem, before=problem, action=kind, actor="rule/due", reason=action)
+    tell(book, noted, kind, people, actor="rule/due", action=action)

@@ -125,14 +125,15 @@ def _fields(step: ProblemStep, problem: Problem, visit: Visit) -> tuple[Field, .
             name=name,
             kind=kind,
             needed=name not in _OPTIONAL,
-            value=_value(getattr(said, name)) if step is _STEP.DESCRIBE else "",
+            value=shown(getattr(said, name)) if step is _STEP.DESCRIBE else "",
             options=_options(name, step, problem, visit) if kind == "choice" else (),
         )
         for name, kind in FIELDS[step].items()
     )
 
 
-def _value(value: str | float | None) -> str:
+def shown(value: str | float | None) -> str:
+    """What was said, as text: a number without a point that says nothing."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else value
 
 

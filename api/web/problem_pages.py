@@ -15,7 +15,8 @@ from andon.events import SECOND_NS
 from api.pages import render, say
 from api.problem_deeds import DEEDS, do
 from api.visit import Visit, VisitOf, zone_named
-from api.web.problem_forms import forms, sentence
+from api.web.history import actor_name
+from api.web.problem_forms import forms, sentence, shown
 from api.web.rows import row_of
 from api.web.ticket_steps import Form
 from api.web.wording import asset_name, person_name
@@ -211,19 +212,14 @@ def _link(
     return Link(at_ns, gap, same_fault, left, ticket, row.number, row.what)
 
 
-def _said(found: Problem) -> list[tuple[str, str | float | None]]:
+def _said(found: Problem) -> list[tuple[str, str]]:
     names = ("what", "where", "when", "who", "how_found", "how_many", "failure_mode", "failure_mechanism")
     more = ("failure_cause", "downtime_min", "cost", "safety")
-    return [(name, getattr(found.statement, name)) for name in (*names, *more)]
+    return [(name, shown(getattr(found.statement, name))) for name in (*names, *more)]
 
 
 def _line(one: ProblemEvent, visit: Visit) -> Line:
     words, deed = visit.words, one.action.rpartition(".")[2]
     key = f"problem_step.{deed}"
     what = words(key) if key in words else words(f"problem_activity.{deed}")
-    who = (
-        words("actor.rule")
-        if "/" in one.actor or one.actor == "clock"
-        else person_name(one.actor, visit.plant)
-    )
-    return Line(one.at_ns, who, what, one.reason)
+    return Line(one.at_ns, actor_name(one.actor, visit), what, one.reason)

@@ -7,7 +7,7 @@ import pytest
 from andon.database import reading
 from andon.events import HOUR_NS
 from andon.plant import Person
-from tests.scenario.story import PLANT, time_of
+from tests.scenario.story import PLANT, Story, time_of
 from ticketing import audit
 from ticketing.clockwork import turn
 from ticketing.errors import NoEdge, ScopeTaken, StaleVersion, StepRefused
@@ -22,8 +22,12 @@ QUALITY = Person(id="qin", name="Qin", role="quality")
 
 
 @pytest.fixture
-def failed(plant):
+def failed(tmp_path):
     """A machine that failed twice on a Monday, and so has an RCA; the plant has someone for quality."""
+    return failed_twice(Story.begins(tmp_path))
+
+
+def failed_twice(plant):
     plant.plant = PLANT.model_copy(update={"people": (*PLANT.people, QUALITY)})
     plant.at("10:00").stops("M7", "E1")
     plant.at("10:05").runs("M7")
@@ -93,7 +97,8 @@ class Rca:
         return self
 
 
-def test_an_rca_goes_from_the_failures_to_an_effect_that_someone_else_checked(failed):
+def test_an_rca_goes_from_the_failures_to_an_effect_that_someone_else_checked(plant):
+    failed = failed_twice(plant)
     failed.until_verifying()
     due_ns = failed.now().check.due_ns
     assert due_ns - failed.now_ns == 30 * DAY_NS
@@ -185,7 +190,8 @@ class TestClosing:
 
 
 class TestRecurrence:
-    def test_a_failure_in_the_window_reopens_it_by_itself_and_the_check_failed(self, failed):
+    def test_a_failure_in_the_window_reopens_it_by_itself_and_the_check_failed(self, plant):
+        failed = failed_twice(plant)
         failed.until_verifying()
         failed.story.at("+8 Wed 10:00").runs("M7")
         failed.story.at("+22 Wed 10:00").stops("M7", "E1")

@@ -13,11 +13,13 @@ from api import (
     assets,
     channels,
     closing,
+    dedup,
     detectors,
     dispatch,
     freshness,
     health,
     live,
+    merging,
     pipeline,
     preferences,
     problems,
@@ -85,6 +87,8 @@ def create_app(context: Context) -> FastAPI:
     app.state.rates = Rates()
     for topic in (
         tickets,
+        merging,
+        dedup,
         closing,
         dispatch,
         reports,

@@ -121,7 +121,7 @@ def choose(conn: Connection, findings: Sequence[Finding], plant: Plant, known: S
     chosen: list[Key] = []
     before: dict[str, int] = {}
     for finding, keys in zip(findings, ways, strict=True):
-        chosen.append(next((key for key in keys if lives.under(key, finding)), keys[0]))
+        chosen.append(next((key for key in keys[::-1] if lives.under(key, finding)), keys[0]))
         last = next((row["last_ticket"] for key in keys for row in lives.held[key.hash]), None)
         if last is not None and not lives.held[keys[0].hash]:
             before[keys[0].hash] = last

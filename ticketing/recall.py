@@ -23,7 +23,7 @@ from andon.rules.repeats import Repeats
 from ticketing.alarm_rows import Named, alarm_id, recall_named
 from ticketing.book import lock_assets
 from ticketing.causes import TUNING
-from ticketing.dedup import ORDER_NS, Key, OpenTicket, Rules, is_late
+from ticketing.dedup import ORDER_NS, Key, OpenTicket, Related, Rules, is_late
 from ticketing.presence import recall_last_given
 from ticketing.problem import Problem, ProblemKind, ProblemState
 from ticketing.problem_store import problem_of
@@ -74,6 +74,7 @@ class Known:
 
     `masters`: key -> {ticket: anchor}. `alarms`: (key, source) -> alarm, `named`: the alarm of all its episodes by id.
     `open_tickets`, `activations` and `failures`: by machine. `problems`: scope -> its open RCA, as its own row has it. `before`: see `key_versions.Chosen`.
+    `same`: finding -> the open ticket that it is about, by what only its teller knows.
     """
 
     seen: set[str] = field(default_factory=set)
@@ -86,6 +87,7 @@ class Known:
     problems: dict[str, Problem] = field(default_factory=dict)
     scoping: Scoping = field(default_factory=lambda: Scoping(Repeats()))
     before: Mapping[str, int] = field(default_factory=dict)
+    same: Mapping[str, Related] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
 
     def set_alarm(self, which: tuple[str, str], new: Alarm) -> None:

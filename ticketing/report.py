@@ -63,6 +63,16 @@ class Report:
     event_id: str
 
     @property
+    def order_number(self) -> str | None:
+        """The order that was named, in the form it is compared in."""
+        return _plain(self.told.order_number).upper() or None
+
+    @property
+    def phone(self) -> str | None:
+        """The telephone number that was said, in the form it is compared in."""
+        return telephone(self.told.phone) or None
+
+    @property
     def fault_type(self) -> str | None:
         """The fault that was said, else the one that the type begins with."""
         return self.told.fault_type or self.type.fault_type
@@ -76,7 +86,7 @@ class Report:
         """The report as a finding; `by` is who sent it, known by login."""
         told = self.told
         named = {"type": self.type.code, "fault_type": self.fault_type or "", "priority": self.priority}
-        named["phone"] = telephone(told.phone)
+        named["phone"] = self.phone or ""
         said = {name: str(named.get(name) or getattr(told, name) or "") for name in _NAMED}
         text = {
             "message": _short(told.description),
@@ -159,6 +169,8 @@ def _wrong_choices(told: Told, kind: TicketType | None, plant: Plant) -> list[Mi
         wrong.append(Missing("type", "unknown" if told.type else "absent"))
     elif kind.retired:
         wrong.append(Missing("type", "retired"))
+    if told.channel == "engine":
+        wrong.append(Missing("channel", "reserved"))
     if (why := wrong_fault(told.fault_type, plant)) is not None:
         wrong.append(Missing("fault_type", why))
     if told.phone and len(telephone(told.phone).lstrip("+")) < 3:

@@ -22,22 +22,27 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
+    or_,
     select,
 )
 
 from andon.database import append_only
 from andon.events import MINUTE_NS, Json
 from andon.plant import Plant
+from andon.rules.types import contradict
 from ticketing.book import Book
+from ticketing.dedup import Related
 from ticketing.errors import Missing, ReportRefused
 from ticketing.intake import fold
-from ticketing.report import MAX_BYTES, read
+from ticketing.report import MAX_BYTES, Report, read
 from ticketing.rows import occurrence_of
 from ticketing.service import Tickets
 from ticketing.tables import metadata, occurrence, to_json
-from ticketing.ticket import FoldRule, Occurrence
+from ticketing.tables import ticket as tickets_table
+from ticketing.ticket import UNRESOLVED, FoldRule, Occurrence
 from ticketing.timers import Timer, cancel, set_timer
 
 TIMER = "report"
@@ -62,11 +67,15 @@ fate = Table(
     metadata,
     Column("report", ForeignKey("report.id"), primary_key=True),
     Column("finding", ForeignKey("occurrence.finding")),
+    Column("order_number", Text),
+    Column("phone", Text),
     Column("refusal", String(32)),
     Column("missing", Text, nullable=False),
     Column("decided_ns", BigInteger, nullable=False),
 )
 Index("report_by_finding", fate.c.finding)
+Index("report_by_order", fate.c.order_number)
+Index("report_by_phone", fate.c.phone)
 
 _MISSING = msgspec.json.Decoder(list[Missing])
 
@@ -143,27 +152,58 @@ def take_up(book: Book, plant: Plant, number: int) -> None:
     if not was.lost:
         return
     try:
-        finding = read(was.body, plant).finding(number, was.at_ns, was.actor)
+        report = read(was.body, plant)
     except ReportRefused as refused:
         _decide(book, number, refusal=refused)
     else:
-        fold(book, [finding], plant)
-        _decide(book, number, finding=finding.id)
+        finding = report.finding(number, was.at_ns, was.actor)
+        same = _same_number(book.conn, report, was.at_ns, plant)
+        fold(book, [finding], plant, {finding.id: same} if same else None)
+        _decide(book, number, finding=finding.id, report=report)
     cancel(book, TIMER, f"report/{number}")
 
 
 def _decide(
-    book: Book, number: int, *, finding: str | None = None, refusal: ReportRefused | None = None
+    book: Book,
+    number: int,
+    *,
+    finding: str | None = None,
+    report: Report | None = None,
+    refusal: ReportRefused | None = None,
 ) -> None:
     row = {
         "report": number,
         "finding": finding,
+        "order_number": report.order_number if report else None,
+        "phone": report.phone if report else None,
         "refusal": refusal.code if refusal else None,
         "missing": to_json(refusal.missing if refusal else []),
         "decided_ns": book.now_ns,
     }
     book.add(fate, row)
     book.counts["reports_refused" if refusal else "reports_taken"] += 1
+
+
+def _same_number(conn: Connection, report: Report, at_ns: int, plant: Plant) -> Related | None:
+    """The open ticket that a report of the same order or telephone number lies on, told within the window (rule 16).
+
+    One party knows the serial number, another only whom it spoke with. Another machine, another order or a fault that
+    contradicts is another event.
+    """
+    window_ns = plant.dedup.window_ns
+    asked = {"order_number": report.order_number, "phone": report.phone}
+    around = {"from_ns": at_ns - window_ns + 1, "to_ns": at_ns + window_ns - 1}
+    near = [
+        (abs(at_ns - row.at_ns), row.ticket)
+        for row in conn.execute(_SAME_NUMBER, asked | around)
+        if not (row.asset and report.asset and row.asset != report.asset)
+        and not (row.order_number and report.order_number and row.order_number != report.order_number)
+        and not contradict(row.fault_type, report.fault_type, plant.fault_types)
+    ]
+    if not near:
+        return None
+    apart_ns, ticket = min(near)
+    return Related(ticket, FoldRule.SAME_NUMBER, apart_ns)
 
 
 def one(conn: Connection, number: int) -> Intake:
@@ -208,6 +248,24 @@ _JOINED = intake.outerjoin(fate, fate.c.report == intake.c.id)
 _WANTED = select(
     intake, fate.c.refusal, fate.c.missing, fate.c.decided_ns, occurrence.c.ticket, occurrence.c.rule
 ).select_from(_JOINED.outerjoin(occurrence, occurrence.c.finding == fate.c.finding))
+
+
+_SAME_NUMBER = (
+    select(
+        occurrence.c.ticket,
+        occurrence.c.at_ns,
+        tickets_table.c.asset,
+        fate.c.order_number,
+        tickets_table.c.fault_type,
+    )
+    .join(occurrence, occurrence.c.finding == fate.c.finding)
+    .join(tickets_table, tickets_table.c.id == occurrence.c.ticket)
+    .where(
+        or_(fate.c.order_number == bindparam("order_number"), fate.c.phone == bindparam("phone")),
+        occurrence.c.at_ns.between(bindparam("from_ns"), bindparam("to_ns")),
+        tickets_table.c.state.in_(sorted(UNRESOLVED)),
+    )
+)
 
 
 def _one(conn: Connection, which: Any) -> Intake | None:

@@ -74,6 +74,7 @@ class FoldRule(StrEnum):
     CAUSE = "cause"
     OPERATING_CHANGE = "operating_change"
     REPORTED = "reported"
+    SAME_NUMBER = "same_number"
     AGAIN_WITHIN_WINDOW = "again_within_window"
     FAILED_AFTER_RESOLVED = "failed_after_resolved"
     LATE = "late"

@@ -175,6 +175,39 @@ def test_what_does_not_belong_to_the_stop_opens_a_ticket_of_its_own(plant: Story
     assert contradicting.rule is FoldRule.FIRST
 
 
+def test_who_knows_only_the_order_or_the_telephone_joins_who_knows_the_machine(plant: Story) -> None:
+    """Rule 16: customer service has a caller, pre-sales an order, operations the machine; one event all the same."""
+    operations = reports_to(plant, "10:00", order_number="SO-1", phone="13800138000")
+    sales = reports_to(
+        plant, "10:05", asset="", type="customer_complaint", phone="0571-1", order_number="so-1"
+    )
+    service = reports_to(plant, "10:10", asset="", type="customer_complaint", phone="+8613800138000")
+    assert {sales.ticket, service.ticket} == {operations.ticket}
+    assert (sales.rule, service.rule) == (FoldRule.SAME_NUMBER, FoldRule.SAME_NUMBER)
+    again = reports_to(plant, "16:00", asset="", type="customer_complaint", phone="13800138000")
+    assert (again.ticket, again.rule) == (operations.ticket, FoldRule.WHILE_OPEN)
+
+
+def test_the_same_caller_about_another_machine_another_order_or_later_is_another_event(plant: Story) -> None:
+    first = reports_to(plant, "10:00", phone="13800138000", order_number="SO-1", fault_type="hydraulic_leak")
+    other = reports_to(plant, "10:01", asset="M8", phone="13800138000", order_number="SO-3")
+    order = reports_to(
+        plant, "10:02", asset="", type="configuration_enquiry", phone="13800138000", order_number="SO-2"
+    )
+    fault = reports_to(
+        plant,
+        "10:03",
+        asset="",
+        serial="X-1",
+        type="hardware_fault",
+        order_number="SO-1",
+        fault_type="network_fault",
+    )
+    late = reports_to(plant, "10:18", asset="", serial="X-2", type="hardware_fault", order_number="SO-1")
+    assert len({one.ticket for one in (first, other, order, fault, late)}) == 5
+    assert {one.rule for one in (first, other, order, fault, late)} == {FoldRule.FIRST}
+
+
 def test_order_numbers_and_telephones_are_events_too(plant: Story) -> None:
     said: dict[str, Json] = {"asset": "", "type": "configuration_enquiry"}
     first = reports_to(plant, "10:00", order_number="so-4711 ", **said)

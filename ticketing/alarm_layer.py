@@ -6,14 +6,14 @@ from andon.events import Action, Family, Finding, Priority
 from andon.plant import Asset, Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from ticketing.alarm_rows import MUTABLE, Named, alarm_id, alarm_state, named, retold, row_of
-from ticketing.alarms import Word, heard
+from ticketing.alarms import Word, heard, set_aside
 from ticketing.annunciation import Hold, end_of, hold_of, hovers, never_held
 from ticketing.book import Book
 from ticketing.dedup import Key
 from ticketing.recall import Alarm as Spoken
 from ticketing.recall import Known, source_of
 from ticketing.suppressing import RULES, Suppressing
-from ticketing.suppression import Subject
+from ticketing.suppression import Subject, Suppression, SuppressionKind
 from ticketing.ticket import FoldRule
 from ticketing.urgency import priority_of
 
@@ -53,6 +53,20 @@ class Definitions:
             family=finding.family,
             priority=self.priority(finding),
             suppressible=self.of(finding).suppressible,
+        )
+
+    def subject_named(self, one: Named) -> Subject:
+        """An alarm that is known as suppressions look at it."""
+        asset = self._assets.get(one.asset)
+        return Subject(
+            asset=one.asset,
+            path=asset.path if asset else "",
+            asset_class=asset.asset_class if asset else "",
+            component=one.component,
+            condition=one.condition,
+            family=one.family,
+            priority=one.priority,
+            suppressible=all(each.suppressible for each in self._definitions if each.code == one.definition),
         )
 
     def path(self, asset: str) -> str:
@@ -133,6 +147,7 @@ class AlarmLayer:
             return Hold(FoldRule.SUPPRESSED_OOSRV)
         by = self._suppressing.held(finding, self._definitions.subject, at_ns)
         if by is not None:
+            self._set_aside(one, by)
             return Hold(RULES[by.kind], None, {"suppression": float(by.id)})
         if not definition.holds_back or never_held(finding, one.priority):
             return None
@@ -168,6 +183,13 @@ class AlarmLayer:
         elif one.alarm.active and not after.active:
             self._suppressing.cleared(self._definitions.subject(finding), one.id)
         return moved
+
+    def _set_aside(self, one: Named, by: Suppression) -> None:
+        """What is held back from now on says so."""
+        shelf = by.kind is SuppressionKind.SHELVE
+        until_ns = by.ends_ns if shelf else one.alarm.shelved_until_ns
+        others = one.alarm.suppressed_by | (set() if shelf else {by.name})
+        self._known.named[one.id] = one.with_alarm(set_aside(one.alarm, until_ns, others, self._book.now_ns))
 
 
 def _not_a_transition(definition: AlarmDefinition, one: Named, finding: Finding, at_ns: int) -> Hold | None:

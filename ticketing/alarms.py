@@ -87,6 +87,7 @@ TABLE: Mapping[tuple[AlarmState, AlarmStep], AlarmState | None] = {
     (_S.DSUPR, _T.SUPPRESS): _S.DSUPR,
     (_S.DSUPR, _T.UNSUPPRESS): None,
     (_S.DSUPR, _T.REMOVE_FROM_SERVICE): _S.OOSRV,
+    (_S.OOSRV, _T.SHELVE): _S.OOSRV,
     (_S.OOSRV, _T.UNSHELVE): _S.OOSRV,
     (_S.OOSRV, _T.SUPPRESS): _S.OOSRV,
     (_S.OOSRV, _T.UNSUPPRESS): _S.OOSRV,
@@ -250,6 +251,21 @@ def do(alarm: Alarm, step: AlarmStep, given: Given) -> Alarm:
     if alarm.state in HELD_BACK and after.state not in HELD_BACK:
         after = replace(after, acknowledged=not after.active)
     return replace(after, last_change_ns=given.now_ns)
+
+
+def set_aside(
+    alarm: Alarm, shelved_until_ns: int | None, suppressed_by: frozenset[str], now_ns: int
+) -> Alarm:
+    """The alarm after all steps that lead from what held it back to what does now."""
+    if shelved_until_ns is not None and alarm.shelved_until_ns != shelved_until_ns:
+        alarm = do(alarm, AlarmStep.SHELVE, Given(now_ns, until_ns=shelved_until_ns))
+    for name in sorted(suppressed_by - alarm.suppressed_by):
+        alarm = do(alarm, AlarmStep.SUPPRESS, Given(now_ns, reason=name))
+    for name in sorted(alarm.suppressed_by - suppressed_by):
+        alarm = do(alarm, AlarmStep.UNSUPPRESS, Given(now_ns, reason=name))
+    if shelved_until_ns is None and alarm.shelved_until_ns is not None:
+        alarm = do(alarm, AlarmStep.UNSHELVE, Given(now_ns))
+    return alarm
 
 
 def chattering(transitions: Sequence[Transition], rule: Chattering) -> tuple[int, int] | None:

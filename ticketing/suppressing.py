@@ -47,6 +47,10 @@ class InForce:
             subject, at_ns
         )
 
+    def all_holding(self, subject: Subject) -> list[Suppression]:
+        """Everything that holds it now."""
+        return [one for one in self._at(self.now_ns) if one.in_force(self.now_ns) and one.means(subject)]
+
     def maintenance(self, subject: Subject, at_ns: int) -> Suppression | None:
         """The maintenance window in which it happened."""
         windows = (one for one in self._at(at_ns) if one.kind is SuppressionKind.MAINTENANCE_WINDOW)

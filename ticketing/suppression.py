@@ -55,6 +55,11 @@ class Suppression:
     ended_ns: int | None = None
     made_ns: int = 0
 
+    @property
+    def name(self) -> str:
+        """What an alarm that it holds back names it."""
+        return f"suppression/{self.id}" if self.id else self.origin
+
     def in_force(self, at_ns: int) -> bool:
         """Whether it holds at that moment; its end is not part of it."""
         if at_ns < self.starts_ns or (self.ended_ns is not None and at_ns >= self.ended_ns):

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from andon.database import append_only
-from andon.events import HOUR_NS, MINUTE_NS
+from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
 from andon.plant import Plant
 from andon.rules.suppression import Matcher, Suppressing
 from ticketing.book import MACHINE, Book
@@ -35,7 +35,7 @@ from ticketing.suppression import Suppression, SuppressionKind
 from ticketing.tables import Row, metadata
 from ticketing.timers import Timer, cancel, set_timer
 
-OVER, REMINDER = "suppression_over", "suppression_reminder"
+OVER, REMINDER, MARK = "suppression_over", "suppression_reminder", "alarm_marks"
 """Kinds of timers."""
 DECLARED = "declaration"
 """The origin of declared maintenance."""
@@ -178,6 +178,7 @@ def begin(
         remind_ns = made.ends_ns - round((rules.remind_min if rules else 0) * MINUTE_NS)
         if made.kind is SuppressionKind.SHELVE and made.starts_ns < remind_ns < made.ends_ns:
             set_timer(book, Timer(REMINDER, _subject(made.id), remind_ns))
+    _mark_alarms(book, made.starts_ns)
     return made
 
 
@@ -329,6 +330,13 @@ def _ended(
 ) -> None:
     book.conn.execute(update(suppression).where(suppression.c.id == number).values(ended_ns=book.now_ns))
     _record(book, number, action, actor=actor, reason=reason, channel=channel)
+    _mark_alarms(book, book.now_ns)
+
+
+def _mark_alarms(book: Book, from_ns: int) -> None:
+    """Have the alarms say what holds them back, in the next second: once for all that begins and ends in this one."""
+    due_s = from_ns // SECOND_NS + 1
+    set_timer(book, Timer(MARK, "alarms", due_s * SECOND_NS, cycle=due_s))
 
 
 def _record(

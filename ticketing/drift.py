@@ -39,7 +39,7 @@ drift_list = Table(
 
 @dataclass(frozen=True, slots=True)
 class Drifting:
-    """A ticket on the list: who has it, who let it pass (`missed_by`), how often in a row, since when no update came."""
+    """A ticket on the list: who has it or is suggested, who let it pass (`missed_by`), how often in a row, since when no update came."""
 
     ticket: int
     number: str
@@ -154,7 +154,7 @@ def _drifting(conn: Connection, plant: Plant, ticket: Ticket, now_ns: int) -> Dr
         line=ticket.line,
         priority=ticket.priority,
         state=str(ticket.state),
-        person=ticket.assignee or "",
+        person=ticket.assignee or (ticket.suggestion and ticket.suggestion.person) or "",
         backup=ticket.backup,
         missed_by=tuple(missed),
         misses=len(missed),

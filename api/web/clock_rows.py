@@ -1,7 +1,7 @@
 """The clocks of a ticket in words: what is due next, and how much time is left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from andon.events import SECOND_NS
 from api.visit import Visit
@@ -53,9 +53,15 @@ def shown(clocks: Sequence[ClockReading], visit: Visit) -> list[ClockRow]:
 
 
 def next_due(clocks: Sequence[ClockReading], visit: Visit) -> ClockRow | None:
-    """What is due next, for a list; None if nothing runs."""
+    """What is due next, for a list, from clocks as they were last reviewed: when, or since when; None if nothing runs."""
     running = [one for one in clocks if one.ended_ns is None]
-    return clock_row(min(running, key=_due_ns), visit) if running else None
+    if not running:
+        return None
+    first = min(running, key=_due_ns)
+    row = clock_row(first, visit)
+    if row.late or first.due_ns is None:
+        return row
+    return replace(row, stands=visit.time.short(first.due_ns))
 
 
 def _due_ns(clock: ClockReading) -> int:

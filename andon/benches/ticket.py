@@ -38,6 +38,7 @@ from andon.plant import Asset, Person, Plant
 from ticketing import store
 from ticketing import tables as t
 from ticketing.search import index
+from ticketing.alarm_rows import alarm_state
 from ticketing.service import Tickets
 from ticketing.ticket import TicketState
 
@@ -47,7 +48,7 @@ BASE, OPEN = 1000, 200
 GROUP = 256
 _MACHINES = 500
 _FEW, _MANY = 20_000, 1_000_000
-_COPIED = (t.dedup_key, t.ticket, t.master, t.occurrence, t.alarm, t.activation, t.ticket_event, t.outbox)
+_COPIED = (t.dedup_key, t.ticket, t.master, t.occurrence, t.alarm, t.activation, t.ticket_event, t.outbox, alarm_state)
 _AT_ONCE = 50
 PLANT = Plant(
     name="Bench",
@@ -183,14 +184,21 @@ def _copy(engine: Engine, times: int) -> None:
             for table in _COPIED:
                 values = _copied(table, counting.c.i)
                 base = select(*values.values()).select_from(table).join(counting, literal(value=True))
-                whose = next(name for name in ("ticket", "last_ticket", "id") if name in table.c)
-                conn.execute(insert(table).from_select(list(values), base.where(table.c[whose] <= BASE)))
+                conn.execute(insert(table).from_select(list(values), base.where(_original(table))))
             made = select(t.ticket.c.id, t.ticket.c.search)
             made = made.where(t.ticket.c.id > first * BASE, t.ticket.c.id <= (last + 1) * BASE)
             index(conn, [(row.id, None, row.search) for row in conn.execute(made)])
     with writing(engine) as conn:
         conn.execute(t.counter.update().where(t.counter.c.name == "ticket").values(value=(times + 1) * BASE))
         conn.execute(text("ANALYZE"))
+
+
+def _original(table: Table) -> ColumnElement[bool]:
+    """Of the first tickets, and no copy: a copied key is shorter."""
+    if table is alarm_state:
+        return func.length(table.c.key) == 64
+    whose = next(name for name in ("ticket", "last_ticket", "id") if name in table.c)
+    return table.c[whose] <= BASE
 
 
 def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
@@ -204,7 +212,7 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
     if table is t.ticket:
         values |= {"id": t.ticket.c.id + shift, "number": "B-" + cast(t.ticket.c.id + shift, String)}
         values |= {"state": literal(TicketState.CLOSED, String), "closed_ns": t.ticket.c.opened_ns}
-    if table is t.alarm:
+    if table in {t.alarm, alarm_state}:
         values["id"] += mark
     if table is t.master:
         values["open"] = false()

@@ -123,7 +123,10 @@ def _stopped_since(standing: Sequence[Activation], before: Sequence[Activation])
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure: `scope` is what it counts for, `resolved_ns` when its ticket was repaired, if it was."""
+    """A failure: `scope` is what it counts for, `resolved_ns` when its ticket was repaired, if it was.
+
+    `serial` is that of the machine at the time: one that was replaced since has not failed before.
+    """
 
     finding: str
     key: str
@@ -131,6 +134,11 @@ class Failure:
     start_ns: int
     resolved_ns: int | None = None
     scope: str = ""
+    serial: str = ""
+
+    def counts_for(self, scope: str, serial: str) -> bool:
+        """Whether a failure of that scope and machine can be its repeat; an unknown serial number is the same one."""
+        return self.scope == scope and (self.serial == serial or not (self.serial and serial))
 
     def counts_from(self, at_ns: int) -> tuple[int, str]:
         """The time that the 72 h count from, and which one it is: the repair, else the start."""

@@ -235,7 +235,9 @@ def activation_of(row: RowMapping) -> Activation:
 def failure_of_row(row: RowMapping, scoping: Scoping) -> Failure:
     """The failure of a row of its table, joined with its ticket's repair."""
     scope = scoping.of(row["asset"], fault=row["fault"], component=row["component"])
-    return Failure(row["finding"], row["key"], row["ticket"], row["start_ns"], row["resolved_ns"], scope)
+    return Failure(
+        row["finding"], row["key"], row["ticket"], row["start_ns"], row["resolved_ns"], scope, row["serial"]
+    )
 
 
 def photo_of(row: RowMapping) -> Photo:

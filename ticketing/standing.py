@@ -178,24 +178,30 @@ class Standing:
             "ticket": ticket.id,
             "start_ns": begun.at_ns,
             "rule": str(verdict.rule),
-            **self._what_failed(ticket, finding),
+            **self._what_failed(begun.asset, ticket, finding),
         }
         self._book.add(failure, row)
         self._book.counts["failures"] += 1
         scope = self._known.scoping.of(begun.asset, fault=row["fault"], component=row["component"])
-        this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns, scope=scope)
+        this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns, scope=scope, serial=row["serial"])
         parts = self._known.scoping.parts(begun.asset)
-        earlier = [one for part in parts for one in self._known.failures[part] if one.scope == scope]
+        earlier = [
+            one for part in parts for one in self._known.failures[part] if one.counts_for(scope, this.serial)
+        ]
         repeat = repeat_of(begun.at_ns, begun.key, earlier, self._plant.repeats.within_h)
         self._known.failures[begun.asset].append(this)
         return self._repeated(this, begun.asset, repeat, ticket)
 
-    def _what_failed(self, ticket: Ticket, finding: Finding | None) -> Row:
-        """Component and fault of a failure: those of its finding, else those of its ticket."""
+    def _what_failed(self, asset_id: str, ticket: Ticket, finding: Finding | None) -> Row:
+        """Which machine failed, and of what: component and fault of the finding, else those of its ticket."""
+        asset = self._plant.asset(asset_id)
+        serial = asset.serial if asset else ""
         if finding is None:
-            return {"component": ticket.headline.component, "fault": str(ticket.headline.family)}
+            head = ticket.headline
+            return {"component": head.component, "fault": str(head.family), "serial": serial}
         fault = best_fitting(self._plant.fault_types, finding)
-        return {"component": finding.component, "fault": fault.code if fault else str(finding.family)}
+        said = fault.code if fault else str(finding.family)
+        return {"component": finding.component, "fault": said, "serial": serial}
 
     def _repeated(self, this: Failure, asset: str, repeat: Repeat | None, ticket: Ticket) -> Ticket:
         """Join the open RCA of the scope, or open one with the failure before as its first; both if it repeats.

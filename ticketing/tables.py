@@ -253,6 +253,7 @@ failure = Table(
     Column("rule", String(24), nullable=False),
     Column("component", Text, nullable=False, server_default=""),
     Column("fault", Text, nullable=False, server_default=""),
+    Column("serial", Text, nullable=False, server_default=""),
 )
 Index("failure_by_asset", failure.c.asset, failure.c.start_ns)
 Index("failure_by_ticket", failure.c.ticket)

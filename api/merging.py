@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from andon.database import reading
 from api.answers import plain
+from api.context import Context
 from api.steps import Back, Deed, Name, Target, Text
 from api.tickets import CHANNEL, On
 from api.visit import ContextOf, VisitOf
@@ -61,18 +62,22 @@ class Link(BaseModel):
 @router.get("/tickets/{ticket_id}/links")
 def links_of(context: ContextOf, ticket_id: int) -> Response:
     """All links, whichever end the ticket stands at: `blocked_by` is what the other one says as `blocks`."""
+    return _links(context, ticket_id)
+
+
+def _links(context: Context, ticket_id: int, status: int = 200) -> Response:
     with reading(context.database) as conn:
         store.ticket(conn, ticket_id, limit=1)
-        return JSONResponse({"items": plain(links.links(conn, ticket_id))})
+        return JSONResponse({"items": plain(links.links(conn, ticket_id))}, status)
 
 
 @router.post("/tickets/{ticket_id}/links", status_code=201)
 def link(visit: VisitOf, ticket_id: int, wanted: Link) -> Response:
     """Say that it is related to another ticket, or stands in its way."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
-        said = {"note": wanted.note, "actor": visit.actor, "channel": CHANNEL}
-        links.link(book, ticket_id, LinkKind(wanted.kind), wanted.ticket, **said)
-    return links_of(visit.context, ticket_id)
+        kind = LinkKind(wanted.kind)
+        links.link(book, ticket_id, kind, wanted.ticket, note=wanted.note, actor=visit.actor, channel=CHANNEL)
+    return _links(visit.context, ticket_id, 201)
 
 
 @router.delete("/tickets/{ticket_id}/links/{kind}/{other}")
@@ -80,4 +85,4 @@ def unlink(visit: VisitOf, ticket_id: int, kind: LinkKind, other: int, note: Nam
     """Take away what people have linked."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
         links.unlink(book, ticket_id, kind, other, note=note, actor=visit.actor, channel=CHANNEL)
-    return links_of(visit.context, ticket_id)
+    return _links(visit.context, ticket_id)

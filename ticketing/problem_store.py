@@ -137,7 +137,7 @@ def record(
         actor=actor,
         channel=channel,
         action=action,
-        from_state=before and before.state,
+        from_state=before.state if before else None,
         changes=_changes(before, after) if before else {},
         reason=reason,
         numbers=numbers or {},

@@ -8,9 +8,9 @@ from ticketing.causes import causes_of, refuses
 from ticketing.demands import Demand, Given
 from ticketing.errors import Missing, NoEdge, StepRefused
 from ticketing.outcomes import repaired
-from ticketing.service import CONSOLE, Tickets
+from ticketing.service import Tickets
 from ticketing.states import next_steps
-from ticketing.stepping import look
+from ticketing.stepping import CONSOLE, look
 from ticketing.ticket import Closure, Ticket
 
 RECODE = "recode"

@@ -30,12 +30,14 @@ from ingest.own_records import notice
 from ingest.retention import enforce, rotate_bytes, rotate_ns
 from ticketing import deliveries
 from ticketing.clockwork import turn
+from ticketing.timers import failing
 
 TICK_EVERY_S = 0.2
 STATUS_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 15.0
 BACKLOGS_EVERY_S = 5.0
 NOTHING_NEEDED = 2**62
+GIVEN_UP = "timer_failed"
 log = logging.getLogger(__name__)
 
 
@@ -128,6 +130,7 @@ class LiveEngine:
         self._disk = disk.look()
         self._engine.take_asked()
         self._unless_full(lambda: turn(self._tickets, self._engine.plant, self._now()))
+        self._say_given_up()
         if time.monotonic() - self._backlogs_s >= BACKLOGS_EVERY_S:
             self._backlogs_s = time.monotonic()
             self._tell_backlogs()
@@ -141,6 +144,17 @@ class LiveEngine:
         depths |= {(RECORDS, source): n for source, n in self._engine.untaken().items()}
         for code, subject, depth in self._backlogs.look(depths, time.monotonic()):
             self._note(code, subject, active=depth > 0, severity=SEVERITY[code], detail=f"{depth:,}")
+
+    def _say_given_up(self) -> None:
+        """Say which kinds of steps that were due were given up, until somebody has had them done."""
+        with self._tickets.looking() as conn:
+            kinds = failing(conn)
+        said = {kind for code, kind in (*self._noted, *self._engine.noticed()) if code == GIVEN_UP}
+        for kind in said - kinds.keys():
+            self._note(GIVEN_UP, kind, active=False)
+            self._noted.discard((GIVEN_UP, kind))
+        for kind in kinds.keys() - said:
+            self._note(GIVEN_UP, kind, active=True, severity=700, detail=f"{kinds[kind]}")
 
     def _hear(self) -> None:
         """Do what the supervisor says: there are other sources now, or something that a person has to know."""

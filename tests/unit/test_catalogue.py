@@ -78,7 +78,7 @@ CONDITIONS = (
         "baseline_forgotten",
     ),
     *("id_conflict", "identity_overflow"),
-    *("channel_down", "messages_undelivered", "canary_failed", "messages_backlog", "records_backlog"),
+    *("channel_down", "messages_undelivered", "canary_failed", "timer_failed", "messages_backlog", "records_backlog"),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
     *("reported_failure", "reported_fault", "reported_request"),
 )

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import closing, dedup, repeats, routing, types
+from andon.rules import closing, dedup, repeats, routing, sla, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -22,6 +22,11 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A bearing", plant.Bearing),
     ("A detector", plant.DetectorSettings),
     ("A person", plant.Person),
+    ("Limits", sla.Sla),
+    ("A policy", sla.SlaPolicy),
+    ("Which tickets", sla.Fitting),
+    ("A limit", sla.Limit),
+    ("A step of escalation", sla.EscalationStep),
     ("Routing", routing.Routing),
     ("A routing rule", routing.RoutingRule),
     ("When a rule fits", routing.When),
@@ -105,3 +110,9 @@ def test_the_example_of_a_type_is_one() -> None:
     chapter = (DOCS / "plant.md").read_text("utf-8").partition("## A type of ticket")[2]
     example = re.findall(r"```json\n(.*?)```", chapter, re.DOTALL)[0]
     assert types.TicketType.model_validate(json.loads(example)).field("seal_brand") is not None
+
+
+def test_the_example_of_limits_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (DOCS / "sla.md").read_text("utf-8"), re.DOTALL)
+    document = plant.Plant.model_validate({"name": "p", **json.loads(example)})
+    assert document.sla.policies[0].response is not None

@@ -131,6 +131,13 @@ class Dispatch:
         ticket = self.decide(ticket, why, without=_declined(self._book.conn, ticket))
         return self.send(self._record(ticket, why), tell=True)
 
+    def has_turned(self, before: Ticket, after: Ticket) -> bool:
+        """Whether what became of a ticket that waits asks for other people, or is a matter of another rule."""
+        if after.state is not TicketState.PENDING_DISPATCH or _asked(before) == _asked(after):
+            return False
+        old, new = (need_of(case_of(ticket), self._plant) for ticket in (before, after))
+        return old != new
+
     def nobody_took_it(self, ticket: Ticket) -> Ticket:
         """A round of offers is over: line leader and person on duty are named and told."""
         need = need_of(case_of(ticket), self._plant, _declined(self._book.conn, ticket))
@@ -186,6 +193,10 @@ class Dispatch:
         chosen = ticket.suggestion
         rule = chosen.routing if chosen else ""
         return self._book.record(ticket, action="routed", actor=f"rule/{rule}", reason=why)
+
+
+def _asked(ticket: Ticket) -> tuple[str | None, bool, str, str]:
+    return ticket.fault_type, ticket.urgent, ticket.region, ticket.priority
 
 
 def ask_again(book: Book, ticket: Ticket, why: str) -> None:

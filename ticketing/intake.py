@@ -308,6 +308,8 @@ class Intake:
             ticket = self._absorb(ticket, [stop.ticket for stop in stops], FoldRule.CAUSE)
         if before.is_open and ORDER.index(ticket.priority) > ORDER.index(before.priority):
             self._tell(ticket, "ticket.escalated", finding)
+        if self._opening.dispatch.has_turned(before, ticket):
+            ticket = self._opening.dispatch.again(ticket, "edited")
         return ticket
 
     def _reopen(self, finding: Finding, key: Key, at_ns: int, decision: Reopens) -> Ticket:

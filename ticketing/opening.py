@@ -78,9 +78,8 @@ class Opening:
             evidence=(finding.id,),
         )
         suggested = ticket.suggestion.person if ticket.suggestion else None
-        if quiet:
-            return ticket
-        self._book.tell(ticket, "ticket.opened", (suggested or "dispatch",), {"finding": finding.id})
+        if not quiet:
+            self._book.tell(ticket, "ticket.opened", (suggested or "dispatch",), {"finding": finding.id})
         return self.dispatch.send(ticket)
 
     def search_words(self, finding: Finding, so_far: str = "") -> str:

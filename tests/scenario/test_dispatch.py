@@ -12,10 +12,11 @@ from andon.database import reading, writing
 from andon.events import SECOND_NS
 from andon.plant import Plant
 from tests.scenario.story import Story, stop, time_of
-from ticketing import clockwork, collaborators, dispatch, offers, standing_in, taking
+from ticketing import clockwork, collaborators, dispatch, offers, reports, standing_in, taking
 from ticketing.book import BUS
-from ticketing.dispatch import Dispatch, case_of, consider
+from ticketing.dispatch import case_of, consider
 from ticketing.duty import Presence
+from ticketing.editing import edit
 from ticketing.errors import DeedRefused, NoEdge, StepRefused
 from ticketing.raci import Role
 from ticketing.service import Tickets
@@ -57,10 +58,16 @@ def urgent_stop(story: Story, at: str = "10:00", asset: str = "M7") -> int:
     """A line stop that somebody marks as urgent while nobody has it yet; gives the ticket's number."""
     story.at(at).stops(asset, "E1")
     number = max(one.id for one in story.page().tickets)
-    with story.tickets.transaction(time_of(at)) as book:
-        found = replace(book.ticket(number), urgent=True, fault_type="line_stop")
-        found = book.record(found, action="comment", actor="chen", reason="the whole line stands")
-        Dispatch(book, story.plant).again(found, "opened")
+    edit(
+        story.tickets,
+        number,
+        {"urgent": True},
+        reason="the whole line stands",
+        plant=story.plant,
+        actor="chen",
+        now_ns=time_of(at),
+        expected_version=story.ticket(number).version,
+    )
     return number
 
 
@@ -195,6 +202,23 @@ class TestOffers:
         assert (
             taking.accept_offer(line.tickets, number, line.plant, taker("qian", "10:03")).assignee == "qian"
         )
+
+    def test_an_urgent_report_of_a_machine_that_stopped_has_it_offered(self, line):
+        line.at("10:00").stops("M7", "E1")
+        line.at("10:01").stops("M7", "E1")
+        assert [one.why for one in decided(line, 1)] == ["opened"]  # more of the same is nobody else's work
+        told_by_phone = {
+            "asset": "M7",
+            "type": "equipment_repair",
+            "description": "the whole line stands",
+            "fault_type": "line_stop",
+            "urgent": True,
+        }
+        body = msgspec.json.encode(told_by_phone)
+        came = reports.receive(line.tickets, body, actor="chen", came_by="phone", now_ns=time_of("10:02"))
+        assert reports.take(line.tickets, came.id, line.plant, time_of("10:02")).ticket == 1
+        assert offered(line, 1) == {"li": "open", "zhao": "open", "zhang": "open"}
+        assert [one.why for one in decided(line, 1)] == ["edited", "opened"]
 
     def test_a_ticket_that_is_closed_meanwhile_is_not_offered_any_more(self, line):
         number = urgent_stop(line)

@@ -35,6 +35,7 @@ from api.flow import Rates
 from api.headers import SafeHeaders
 from api.pages import WEB, build_id
 from api.web import (
+    alarm_pages,
     asset_pages,
     closing_steps,
     detector_pages,
@@ -107,6 +108,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(part.router)
     for page in (
         inbox,
+        alarm_pages,
         report_page,
         ticket_pages,
         closing_steps,

@@ -26,6 +26,7 @@ WEB = Path(__file__).parent / "web"
 PLACES = (
     ("inbox", "/"),
     ("tickets", "/tickets"),
+    ("alarms", "/alarms"),
     ("problems", "/problems"),
     ("assets", "/assets"),
     ("detectors", "/detectors"),

@@ -37,8 +37,8 @@ from andon.events import MINUTE_NS, SECOND_NS, Action, Family, Finding, Number, 
 from andon.plant import Asset, Person, Plant
 from ticketing import store
 from ticketing import tables as t
-from ticketing.search import index
 from ticketing.alarm_rows import alarm_state
+from ticketing.search import index
 from ticketing.service import Tickets
 from ticketing.ticket import TicketState
 
@@ -48,7 +48,17 @@ BASE, OPEN = 1000, 200
 GROUP = 256
 _MACHINES = 500
 _FEW, _MANY = 20_000, 1_000_000
-_COPIED = (t.dedup_key, t.ticket, t.master, t.occurrence, t.alarm, t.activation, t.ticket_event, t.outbox, alarm_state)
+_COPIED = (
+    t.dedup_key,
+    t.ticket,
+    t.master,
+    t.occurrence,
+    t.alarm,
+    t.activation,
+    t.ticket_event,
+    t.outbox,
+    alarm_state,
+)
 _AT_ONCE = 50
 PLANT = Plant(
     name="Bench",

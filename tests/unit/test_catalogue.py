@@ -16,7 +16,7 @@ from api.pages import PLACES, SCRIPT_WORDS
 from api.problem_deeds import DEEDS
 from api.telling import TOLD
 from api.visit import THEMES
-from api.web import report_page, sources, weighed
+from api.web import alarm_pages, report_page, sources, weighed
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
 from api.web.problem_forms import FIELDS
@@ -24,6 +24,7 @@ from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
 from ticketing import dispatch, routing
+from ticketing.alarms import AlarmState
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.clocks import ClockKind
@@ -167,6 +168,10 @@ FAMILIES: dict[str, Iterable[str]] = {
         "promoted",
         "marked",
     ),
+    "alarm_state.": [f"{state}{part}" for state in AlarmState for part in ("", "_why")],
+    "alarm_step.": alarm_pages.STEPS,
+    "alarms.": ("chattering", "fleeting", "stale"),
+    "alarms.which_": alarm_pages.STATES,
     "fold.": FoldRule,
     "forecast.": sources.REASONS.values(),
     "freshness.": State,
@@ -247,6 +252,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "offer.": OfferState,
     "raci.": Role,
     "routing.named_": ("person", "backup"),
+    "routing.take_": ("offer", "claim"),
     "routing.part_": weighed.PARTS,
     "routing.miss_": routing.AGAINST,
     "routing.rule_": (

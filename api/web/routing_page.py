@@ -1,18 +1,21 @@
-"""Routing tried out: a ticket that might be, and whom it would go to, with everyone weighed; nothing is written."""
+"""Routing tried out on a ticket that might be, with everyone weighed; and a ticket that a person takes from its page."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from andon.events import Priority
 from api.dispatch import Hypothetical, tried
-from api.pages import render
+from api.pages import render, say
 from api.visit import Visit, VisitOf
+from api.web.ticket_steps import ticket_of, why_not
 from api.web.weighed import PARTS, why
-from api.web.wording import asset_name
+from api.web.wording import asset_name, person_name
+from ticketing import taking
+from ticketing.errors import TicketingError
 from ticketing.urgency import ORDER
 
 router = APIRouter()
@@ -54,6 +57,23 @@ def routing(request: Request, visit: VisitOf, asked: Annotated[Asked, Query()]) 
         kinds=sorted(plant.skills),
         priorities=ORDER[::-1],
     )
+
+
+@router.post("/tickets/{ticket_id}/taken/{how}")
+def take(visit: VisitOf, ticket_id: int, how: Literal["offer", "claim"]) -> Response:
+    """The visitor accepts an offer, or claims a ticket that waits."""
+    answer = RedirectResponse(f"/tickets/{ticket_id}", 303)
+    deed = taking.accept_offer if how == "offer" else taking.claim
+    by = taking.Taker(visit.actor, visit.context.now())
+    try:
+        ticket = deed(visit.context.tickets, ticket_id, visit.plant, by)
+    except TicketingError as error:
+        number = ticket_of(visit, ticket_id).number
+        say(answer, "flash.refused", number=number, why=why_not(error, visit.words))
+    else:
+        name = person_name(ticket.assignee, visit.plant)
+        say(answer, "flash.assign", number=ticket.number, name=name)
+    return answer
 
 
 def _hypothetical(asked: Asked, visit: Visit) -> Hypothetical:

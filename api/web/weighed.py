@@ -8,9 +8,10 @@ from andon.events import Json
 from api.visit import Visit
 from api.web.formats import MISSING, number
 from api.web.wording import person_name, skills_text
-from ticketing.dispatch import Decision
-from ticketing.offers import Offer
-from ticketing.ticket import Candidate, Ticket
+from ticketing.dispatch import Decision, case_of
+from ticketing.offers import Offer, OfferState
+from ticketing.routing import lacks, need_of
+from ticketing.ticket import Candidate, Ticket, TicketState
 
 PARTS = ("load", "distance", "experience", "seniority")
 """The parts of a score, in the order of the columns."""
@@ -109,8 +110,19 @@ def why_of(
             for who, role in ticket.collaborators.items()
         ],
         "parts": PARTS,
+        "take": _way_to_take(ticket, offers, visit),
         "try_link": f"/routing?{urlencode(like)}",
     }
+
+
+def _way_to_take(ticket: Ticket, offers: Sequence[Offer], visit: Visit) -> str:
+    """How the visitor can take the ticket: "offer", "claim", or not at all."""
+    person = next((one for one in visit.plant.people if one.id == visit.actor), None)
+    if ticket.state is not TicketState.PENDING_DISPATCH or person is None:
+        return ""
+    if any(one.person == person.id and one.state is OfferState.OPEN for one in offers):
+        return "offer"
+    return "" if lacks(need_of(case_of(ticket), visit.plant), person) else "claim"
 
 
 def _row(one: Candidate, decision: Decision, visit: Visit) -> Weighed:
@@ -126,7 +138,9 @@ def _row(one: Candidate, decision: Decision, visit: Visit) -> Weighed:
         name=one.name,
         company=one.company,
         score=f"{one.score:.2f}",
-        parts={part: (found[part], f"+{one.parts[part]:.2f}" if one.parts.get(part) else "") for part in PARTS},
+        parts={
+            part: (found[part], f"+{one.parts[part]:.2f}" if one.parts.get(part) else "") for part in PARTS
+        },
         against=[words(f"routing.miss_{miss}") for miss in one.misses],
         named=next((words(f"routing.named_{role}") for role, who in roles.items() if who == one.person), ""),
     )

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from andon.plant import Plant
-from tests.shop_floor import ShopFloor
+from tests.shop_floor import OURS, ShopFloor
+from ticketing import offers
 
 LINE_STOP = {"rules": [{"name": "stops", "when": {"fault_types": ["line_stop"]}, "offer_to": 3}]}
 
@@ -169,3 +170,19 @@ async def test_the_trial_page_says_what_speaks_against_each(
     assert "works on another line" in page.text
     assert (await client.get("/api/v1/tickets")).json()["total"] == 0
     assert (await client.get("/routing?at=tomorrow")).status_code == 422
+
+
+async def test_an_offer_is_accepted_on_the_tickets_page(floor: ShopFloor, browser: httpx.AsyncClient) -> None:
+    floor.hears(floor.finding("L2-DCM-01", "stop"))
+    with floor.tickets.looking() as conn:
+        first, second = [one.person for one in offers.of(conn, 1)][:2]
+    browser.cookies.set("andon_person", first)
+    assert "Accept what is offered to me" in (await browser.get("/tickets/1")).text
+    answer = await browser.post("/tickets/1/taken/offer", headers=OURS)
+    assert answer.status_code == 303
+    page = (await browser.get("/tickets/1")).text
+    assert "is assigned to" in page
+    assert "is not asked any more" in page
+    browser.cookies.set("andon_person", second)
+    await browser.post("/tickets/1/taken/offer", headers=OURS)
+    assert "somebody else has taken it" in (await browser.get("/tickets/1")).text

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Integer,
     RowMapping,
     String,
     Table,
@@ -33,6 +34,7 @@ offer = Table(
     Column("ticket", ForeignKey("ticket.id"), primary_key=True),
     Column("round", BigInteger, primary_key=True, autoincrement=False),
     Column("person", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
     Column("until_ns", BigInteger, nullable=False),
     Column("state", String(12), nullable=False),
@@ -54,11 +56,12 @@ class OfferState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One person asked to take a ticket; `round` counts up when it is offered again."""
+    """One person asked to take a ticket, `place` 0 the best; `round` counts up when it is offered again."""
 
     ticket: int
     round: int
     person: str
+    place: int
     at_ns: int
     until_ns: int
     state: OfferState
@@ -77,11 +80,12 @@ def make(book: Book, ticket: Ticket, chosen: Suggestion, offer_s: float) -> Tick
         reason=", ".join(chosen.offer_to),
         numbers={"offer_s": offer_s},
     )
-    for person in chosen.offer_to:
+    for place, person in enumerate(chosen.offer_to):
         row = {
             "ticket": ticket.id,
             "round": ticket.audit_seq,
             "person": person,
+            "place": place,
             "at_ns": book.now_ns,
             "until_ns": until_ns,
             "state": str(OfferState.OPEN),
@@ -116,9 +120,9 @@ def end_now(book: Book, ticket: Ticket, this_round: int) -> None:
 
 
 def of(conn: Connection, ticket_id: int) -> Sequence[Offer]:
-    """All offers of a ticket, the newest round first, in the order of who was nearest."""
+    """All offers of a ticket, the newest round first, in the order in which they were ranked."""
     wanted = select(offer).where(offer.c.ticket == ticket_id)
-    rows = conn.execute(wanted.order_by(offer.c.round.desc(), offer.c.at_ns, offer.c.person)).mappings()
+    rows = conn.execute(wanted.order_by(offer.c.round.desc(), offer.c.place)).mappings()
     return [_offer_of(row) for row in rows]
 
 

@@ -1,8 +1,12 @@
 """Who is named for a ticket, and why: filter, then rank."""
 
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from andon.events import SECOND_NS
@@ -42,6 +46,7 @@ def plant(*people: dict[str, Any], **more: Any) -> Plant:
     return Plant.model_validate({**document, **more})
 
 
+NONE = Loads()
 CASE = Case("equipment_repair", "M1", "high", kinds=("machine_condition",))
 LINE_STOP = Case("equipment_repair", "M1", "critical", "line_stop", urgent=True, kinds=("machine_condition",))
 
@@ -49,7 +54,7 @@ LINE_STOP = Case("equipment_repair", "M1", "critical", "line_stop", urgent=True,
 def chosen(
     *people: dict[str, Any],
     case: Case = CASE,
-    loads: Loads = Loads(),
+    loads: Loads = NONE,
     presence: tuple[Presence, ...] = (),
     declined: tuple[str, ...] = (),
     **more: Any,
@@ -296,3 +301,46 @@ def test_a_rule_for_a_type_that_there_is_not_is_refused_with_its_name():
     rules = [{"name": "leaks", "when": {"fault_types": ["hydraulic_leek"]}}]
     with pytest.raises(ValidationError, match="'leaks': there is no type hydraulic_leek"):
         plant(routing={"rules": rules})
+
+
+PEOPLE = st.lists(
+    st.builds(
+        dict,
+        tags=st.sampled_from([[], ["bearing"], ["bearing", "hot work"]]),
+        lines=st.sampled_from([[], ["L1"], ["L2"]]),
+        online=st.booleans(),
+        regions=st.sampled_from([[], ["north"], ["south"]]),
+        max_load=st.integers(1, 4),
+        seniority=st.integers(0, 20),
+        position=st.sampled_from([None, place(1), place(80), {"lat": 1, "lon": 1}]),
+        absent_until=st.sampled_from([None, "2026-03-13T00:00:00Z", "2026-03-01T00:00:00Z"]),
+    ),
+    max_size=7,
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(PEOPLE, st.lists(st.integers(0, 5), min_size=7, max_size=7), st.booleans(), st.randoms())
+def test_laws_of_every_choice(
+    people: list[dict[str, Any]], loads: list[int], urgent: bool, chance: Random
+) -> None:
+    """Nobody barred is named while somebody passes; the rank is by must, then prefer, then score; order means nothing."""
+    named = [person(f"p{n}", **one) for n, one in enumerate(people)]
+    carried = Loads({f"p{n}": load for n, load in enumerate(loads)})
+    case = replace(LINE_STOP if urgent else CASE, region="north")
+    found = chosen(*named, case=case, loads=carried)
+    rule = rule_for(case, plant())
+    barred = [bool(set(one.misses) & set(rule.must)) for one in found.candidates]
+    assert barred == sorted(barred)
+    passing = [one for one, out in zip(found.candidates, barred, strict=True) if not out]
+    assert [one.person for one in passing[: rule.offer_to]] == list(found.offer_to)
+    if passing:
+        assert found.person == passing[0].person
+    flawless = [one.score for one in passing if not set(one.misses) & set(rule.prefer)]
+    assert flawless == sorted(flawless, reverse=True)
+    assert found.backup is None or found.backup != found.person
+    for one in found.candidates:
+        assert one.score == pytest.approx(sum(one.parts.values()), abs=0.003)
+        assert 0 <= one.score <= 1
+    chance.shuffle(named)
+    assert chosen(*named, case=case, loads=carried) == found

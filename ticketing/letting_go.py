@@ -3,19 +3,20 @@
 Done by a timer, so that it happens once whatever stops in between; a window that held very much is worked off in parts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import select, update
 
 from andon.plant import Plant
 from ticketing import holding, suppressions
+from ticketing.alarm_rows import alarm_id, recall_named
 from ticketing.book import Book
 from ticketing.suppression import Suppression
 from ticketing.suppressions import suppressed
 from ticketing.tables import occurrence
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import SUPPRESSED, UNRESOLVED, Ticket
+from ticketing.ticket import SUPPRESSED, UNRESOLVED, FoldRule, Occurrence, Ticket
 from ticketing.timers import Timer, set_timer
 
 AT_ONCE = 500
@@ -62,12 +63,24 @@ def let_go(book: Book, plant: Plant, number: int) -> int:
     rows = book.conn.execute(mine.order_by(c.held_ns, c.finding).limit(AT_ONCE)).all()
     names = [row.finding for row in rows]
     waiting = holding.held(book.conn, occurrence.c.finding.in_(names), rules=SUPPRESSED)
-    free = holding.not_suppressed(book, plant, waiting)
+    in_service = _in_service(book, waiting)
+    free = holding.not_suppressed(book, plant, in_service)
     standing = holding.standing(book.conn, free)
     for outcome, which in (("folded", standing), ("over", [one for one in free if one not in standing])):
         _settle(book, [one.finding for one in which], outcome)
     holding.release(book, plant, standing, inside={row.finding for row in rows if row.maintenance})
     return len(rows)
+
+
+def _in_service(book: Book, waiting: Sequence[Occurrence]) -> list[Occurrence]:
+    """Those whose alarm is in service; the others are looked at when it is again."""
+    known = recall_named(book.conn, {alarm_id(one.key, one.detector) for one in waiting})
+    out = {name for name, found in known.items() if found.alarm.out_of_service is not None}
+    aside = [one.finding for one in waiting if alarm_id(one.key, one.detector) in out]
+    _settle(book, aside, "passed")
+    rule = update(occurrence).where(occurrence.c.finding.in_(aside))
+    book.conn.execute(rule.values(rule=str(FoldRule.SUPPRESSED_OOSRV)))
+    return [one for one in waiting if one.finding not in aside]
 
 
 def _settle(book: Book, findings: Collection[str], outcome: str) -> None:

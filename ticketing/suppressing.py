@@ -6,7 +6,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from andon.events import SECOND_NS, Finding
-from andon.plant import Plant
+from andon.plant import Asset, Plant
 from ticketing import suppressions
 from ticketing.book import Book
 from ticketing.suppression import (
@@ -23,7 +23,6 @@ RULES = {
     SuppressionKind.SHELVE: FoldRule.SUPPRESSED_SHELVED,
     SuppressionKind.MAINTENANCE_WINDOW: FoldRule.SUPPRESSED_WINDOW,
     SuppressionKind.INHIBIT: FoldRule.SUPPRESSED_INHIBITED,
-    SuppressionKind.OUT_OF_SERVICE: FoldRule.SUPPRESSED_OOSRV,
 }
 """What an occurrence says that was held."""
 
@@ -50,6 +49,11 @@ class InForce:
     def all_holding(self, subject: Subject) -> list[Suppression]:
         """Everything that holds it now."""
         return [one for one in self._at(self.now_ns) if one.in_force(self.now_ns) and one.means(subject)]
+
+    def on(self, asset: Asset) -> list[Suppression]:
+        """What holds any of a machine's alarms now, but for declared maintenance, which pages say by itself."""
+        found = (one for one in self._at(self.now_ns) if one.in_force(self.now_ns))
+        return [one for one in found if one.origin != suppressions.DECLARED and one.touches(asset)]
 
     def maintenance(self, subject: Subject, at_ns: int) -> Suppression | None:
         """The maintenance window in which it happened."""

@@ -1,7 +1,7 @@
 """Which alarms are kept from becoming tickets just now, and by what (ISA-18.2, 11: suppression by design, shelving).
 
-Four kinds: a person shelves an alarm, maintenance is planned or declared, an alarm above explains those below it, an
-alarm is out of service. Each has an owner and a reason; what holds an alarm is always the one that ends last.
+Three kinds: a person shelves an alarm, maintenance is planned or declared, an alarm above explains those below it. (What
+is out of service is a state of the alarm itself: `ticketing.alarms`.) Each has an owner and a reason; what holds an alarm is always the one that ends last.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from andon.events import HOUR_NS, Family, Priority
+from andon.plant import Asset
 from andon.rules.suppression import Matcher, Suppressing
 
 
@@ -18,7 +19,6 @@ class SuppressionKind(StrEnum):
     SHELVE = "shelve"
     MAINTENANCE_WINDOW = "maintenance_window"
     INHIBIT = "inhibit"
-    OUT_OF_SERVICE = "out_of_service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,16 @@ class Suppression:
         if not subject.suppressible or not fits(self.matcher, subject):
             return False
         return self.kind is not SuppressionKind.INHIBIT or below(subject.path, self.matcher.under)
+
+    def touches(self, asset: Asset) -> bool:
+        """Whether it may mean an alarm of that machine."""
+        said = self.matcher
+        if self.kind is SuppressionKind.INHIBIT and not below(asset.path, said.under):
+            return False
+        named = (said.asset, asset.id), (said.asset_class, asset.asset_class)
+        if any(wanted and _plain(wanted) != _plain(given) for wanted, given in named):
+            return False
+        return not said.under or _within(asset.path, said.under)
 
 
 def judge_suppressed(subject: Subject, now_ns: int, active: Iterable[Suppression]) -> Suppression | None:

@@ -84,7 +84,7 @@ suppressed = Table(
     Column("outcome", String(8)),
     Column("outcome_ns", BigInteger),
 )
-"""What was held, and by what; `outcome` is None while it is, then "folded" or "over"."""
+"""What was held, and by what; `outcome` is None while it is, then "folded" or "over", or "passed" to its alarm's being out of service."""
 Index("suppressed_by_suppression", suppressed.c.suppression, suppressed.c.outcome)
 Index("suppressed_by_asset", suppressed.c.asset, suppressed.c.outcome)
 

@@ -30,6 +30,7 @@ from api.web.wording import asset_name, person_name
 from api.web.zones import limits_of_point, zone_at
 from ingest.freshness import Freshness, Place, State
 from ticketing import store
+from ticketing.suppressing import InForce
 from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
 
@@ -174,6 +175,7 @@ def asset(
     with reading(visit.context.database) as conn:
         tickets = store.tickets(conn, store.Filter(asset=asset_id), sort=store.Sort.NEWEST, limit=6).tickets
         maintenance = declarations.maintained(conn, asset_id).get(asset_id)
+        held = InForce(conn, visit.plant, visit.context.now()).on(found)
         declared = declarations.recent(conn, DECLARED, asset_id)
     state, running = _state(channels, visit)
     points = points_of(visit.context)
@@ -195,6 +197,7 @@ def asset(
         windows=[{"hours": one, "name": visit.time.span(one * 3600)} for one in WINDOWS_H],
         tickets=[row_of(ticket, visit) for ticket in tickets],
         bearings=bearings_of(found),
+        held=held,
         maintenance=maintenance,
         labels=labels_of(visit.context, asset_id)[:DECLARED],
         declared=[(entry, person_name(entry.by, visit.plant)) for entry in declared],

@@ -30,6 +30,7 @@ from ticketing import dispatch, findings, offers, reports, sla, store
 from ticketing.clocks import readings
 from ticketing.photos import MIME
 from ticketing.states import OUTCOMES
+from ticketing.suppressing import InForce
 from ticketing.ticket import SubState, TicketState
 
 router = APIRouter()
@@ -86,6 +87,8 @@ def ticket(
         reported = reports.told(conn, ticket_id)
         decided, offered = dispatch.decisions(conn, ticket_id), offers.of(conn, ticket_id)
         began = declarations.maintained(conn, detail.ticket.asset).get(detail.ticket.asset)
+        machine = visit.plant.asset(detail.ticket.asset)
+        held = InForce(conn, visit.plant, visit.context.now()).on(machine) if machine else []
     found, words = detail.ticket, visit.words
     steps = what_next(detail, visit)
     reader = Reader.of(visit)
@@ -127,6 +130,7 @@ def ticket(
         outcomes=OUTCOMES,
         proposal=detail.proposal,
         maintenance=began,
+        held=held,
         work=work_of(detail, visit),
         **about(found, reported, visit),
     )

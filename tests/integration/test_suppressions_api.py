@@ -8,7 +8,7 @@ import pytest
 from andon.database import writing
 from andon.events import HOUR_NS, MINUTE_NS, rfc3339
 from tests.scenario.story import stop
-from tests.shop_floor import NOW_NS, ShopFloor
+from tests.shop_floor import NOW_NS, OURS, ShopFloor
 from ticketing.clockwork import turn
 
 SHELF = {"matcher": {"asset": "L1-SPN-01"}, "reason": "part on order"}
@@ -70,3 +70,18 @@ async def test_one_that_there_is_not(client: httpx.AsyncClient) -> None:
         await client.delete("/api/v1/suppressions/7?reason=x"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "suppression_not_found")
+
+
+async def test_the_pages_of_a_machine_and_its_ticket_say_that_its_alarms_are_held_back(
+    floor: ShopFloor, browser: httpx.AsyncClient
+) -> None:
+    asset = floor.plant.assets[0].id
+    assert hears(floor, asset, NOW_NS - MINUTE_NS) == 1
+    pages = (f"/assets/{asset}", "/tickets/1")
+    headers = {"Accept-Language": "en"}
+    for page in pages:
+        assert "Alarms shelved" not in (await browser.get(page, headers=headers)).text
+    made = await browser.post("/api/v1/suppressions", json=SHELF | {"matcher": {"asset": asset}}, headers=OURS)
+    assert made.status_code == 201
+    for page in pages:
+        assert "Alarms shelved until" in (await browser.get(page, headers=headers)).text

@@ -40,6 +40,7 @@ from ticketing.raci import Role
 from ticketing.requisitions import RequisitionState
 from ticketing.states import Step
 from ticketing.store import Sort
+from ticketing.suppression import SuppressionKind
 from ticketing.ticket import Closure, FoldRule, Outcome, SubState, TicketState
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +174,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "alarms.": ("chattering", "fleeting", "stale"),
     "alarms.which_": alarm_pages.STATES,
     "fold.": FoldRule,
+    "held_back.": SuppressionKind,
     "forecast.": sources.REASONS.values(),
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
@@ -232,6 +234,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "value",
             "absent",
             "unknown",
+            "reserved",
             "retired",
             "closed",
             "one_of",

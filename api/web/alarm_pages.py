@@ -130,7 +130,8 @@ def _done(book: Book, visit: Visit, alarm_id: str, step: AlarmStep, form: Mappin
             return alarm_desk.return_to_service(book, visit.plant, alarm_id, **by)
         case AlarmStep.SHELVE:
             return _shelved(book, visit, alarm_id, str(form.get("hours", "")), by["reason"])
-    raise DeedRefused("no_alarm_step", f"{step} is not for people")
+        case _:
+            raise DeedRefused("no_alarm_step", f"{step} is not for people")
 
 
 def _shelved(book: Book, visit: Visit, alarm_id: str, hours: str, reason: str) -> Named:

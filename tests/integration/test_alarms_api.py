@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.shop_floor import ShopFloor
+from tests.shop_floor import BASE, ShopFloor
 
 
 async def the_alarm(floor: ShopFloor, client: httpx.AsyncClient) -> str:
@@ -62,3 +62,20 @@ async def test_bad_actors_are_counted(floor: ShopFloor, client: httpx.AsyncClien
 )
 async def test_what_makes_no_sense_is_refused(client: httpx.AsyncClient, path: str, code: str) -> None:
     assert (await client.get(path)).json()["code"] == code
+
+
+async def test_the_page_says_what_stands_and_takes_steps(floor: ShopFloor, client: httpx.AsyncClient) -> None:
+    name = await the_alarm(floor, client)
+    page = {"Accept": "text/html", "Accept-Language": "en"}
+    seen = (await client.get("/alarms", headers=page)).text
+    assert "Unacknowledged" in seen
+    assert f"/alarms/{name}/acknowledge" in seen
+    own = {**page, "Origin": BASE}
+    assert (await client.post(f"/alarms/{name}/acknowledge", headers=own)).status_code == 303
+    assert (await client.get(f"/api/v1/alarms/{name}")).json()["state"] == "acked"
+    shelf = {"reason": "new tool", "hours": "2"}
+    assert (await client.post(f"/alarms/{name}/shelve", headers=own, data=shelf)).status_code == 303
+    (made,) = (await client.get("/api/v1/suppressions")).json()["items"]
+    assert (made["kind"], made["matcher"]["asset"], made["reason"]) == ("shelve", "L1-SPN-01", "new tool")
+    again = await client.post(f"/alarms/{name}/acknowledge", headers=own, follow_redirects=True)
+    assert "was not changed" in again.text

@@ -6,6 +6,7 @@ Rules decide on values; the book keeps the values of this transaction and writes
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, select, update
 
@@ -235,7 +236,7 @@ class Book:
             which = [{"_ticket": i, "open": o} for i, o in self._opened.items() if o is is_open]
             _execute(self.conn, _SET_OPEN, which)
         index(self.conn, [(row["id"], self._found_by.get(row["id"]), row["search"]) for row in rows])
-        for table in metadata.sorted_tables:
+        for table in _in_order(len(metadata.tables)):
             _execute(self.conn, insert(table), self._rows.get(table.name, []))
             columns, last = self._upserts.get(table.name, ((), {}))
             upsert(self.conn, table, [last[key] for key in sorted(last)], columns)
@@ -246,6 +247,12 @@ class Book:
         values = [{"_name": name, "value": value} for name, value in sorted(self._numbers.items())]
         _execute(self.conn, _SET_COUNTER, values)
         count(self.conn, self.counts)
+
+
+@cache
+def _in_order(_count: int) -> Sequence[Table]:
+    """All tables, each after those that it refers to; sorted anew when there are more, for a sort costs 0.3 ms."""
+    return metadata.sorted_tables
 
 
 def _execute(conn: Connection, statement: Update | Insert, rows: Sequence[Row]) -> None:

@@ -236,11 +236,14 @@ class TestWhatCounts:
         assert (problem.review, len(problem.links)) == ("false_alarm", 2)
         assert plant.ticket(1).outcome == "false_alarm"
 
-    def test_a_repair_recoded_as_a_false_alarm_is_repeated_by_nothing(self, tmp_path):
+    @pytest.mark.parametrize("signed", [True, False])
+    def test_a_repair_that_found_a_false_alarm_is_repeated_by_nothing(self, tmp_path, signed):
         story = Story.begins(tmp_path)
         story.at("Mon 10:00").stops("M7", "E1")
-        story.at("Mon 11:00").runs("M7").repairs(1, cause="6.2").signs(1)
-        story.at("Tue 10:00").stops("M7", "E1").expects(tickets=2, problems=0)
+        repaired = story.at("Mon 11:00").runs("M7").repairs(1, cause="6.2")
+        if signed:
+            repaired.signs(1)
+        story.at("Tue 10:00").stops("M7", "E2").expects(tickets=2, problems=0)
 
 
 def test_two_failures_at_once_in_two_transactions_open_one_rca(plant):

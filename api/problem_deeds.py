@@ -171,7 +171,13 @@ DEEDS: Mapping[ProblemStep, type[ProblemDeed]] = {
 
 
 def do(
-    visit: Visit, problem_id: int, step: ProblemStep, given: ProblemGiven, *, version: int, channel: Literal["api", "console"]
+    visit: Visit,
+    problem_id: int,
+    step: ProblemStep,
+    given: ProblemGiven,
+    *,
+    version: int,
+    channel: Literal["api", "console"],
 ) -> Problem:
     """One call of the service; gives the problem as it then is."""
     by = ProblemBy(actor=visit.actor, now_ns=visit.context.now(), expected_version=version, channel=channel)

@@ -63,6 +63,15 @@ def answer(was: reports.Intake) -> Response:
     return JSONResponse(shown(was), 201, headers={"Location": f"/api/v1/tickets/{was.ticket}"})
 
 
+@router.get("/reports/types")
+def types(visit: VisitOf) -> Response:
+    """What can be reported, with the fields that each type asks for, and the pick list of faults."""
+    plant = visit.plant
+    kinds = [one.model_dump(mode="json") for one in plant.ticket_types if not one.retired]
+    faults = [one.model_dump(mode="json") for one in plant.fault_types if not one.retired]
+    return JSONResponse({"ticket_types": kinds, "fault_types": faults})
+
+
 @router.get("/reports")
 def all_reports(
     context: ContextOf, ticket: int | None = None, lost: bool = False, limit: Limit = 200

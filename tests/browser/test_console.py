@@ -315,12 +315,33 @@ async def test_no_page_scrolls_sideways(chromium: Browser, seen: Served, width: 
             "/assets",
             "/assets/L1-SPN-01",
             "/pipeline",
+            "/report?type=spare_part_requisition&channel=phone",
         ):
             await page.goto(seen.address + path)
             over = await page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             assert over <= 0, path
+
+
+async def test_on_a_phone_a_person_reports_is_told_what_is_wrong_and_ends_on_the_ticket(
+    chromium: Browser, served: Served
+) -> None:
+    async with visiting(chromium, served, locale="zh-CN", viewport={"width": 390, "height": 844}) as visitor:
+        page = visitor.page
+        await page.goto(f"{served.address}/report?asset=L1-SPN-01")
+        await page.get_by_role("button", name="备件申领").click()
+        await page.fill("#description", "密封圈用完了，\n再要三个")
+        await page.get_by_label("备件编码").fill("S-6311")
+        await page.get_by_label("数量").fill("三")
+        await page.keyboard.press("Enter")
+        assert await page.locator("#fields-quantity-wrong").inner_text() == "请填写数字。"
+        assert await page.input_value("#description") == "密封圈用完了，\n再要三个"
+        visitor.complaints.clear()  # the browser notes the refusal
+        await page.get_by_label("数量").fill("3")
+        await page.locator("#report > .button.main").click()
+        await page.wait_for_url("**/tickets/*")
+        assert await page.locator("blockquote.said").inner_text() == "密封圈用完了，\n再要三个"
 
 
 async def test_filters_stand_in_the_address_and_in_the_list(chromium: Browser, seen: Served) -> None:

@@ -26,6 +26,13 @@ async def test_a_report_becomes_a_ticket_and_the_next_one_joins_it(client: httpx
     assert (await client.get("/api/v1/reports/9")).status_code == 404
 
 
+async def test_a_program_can_ask_what_can_be_reported(client: httpx.AsyncClient) -> None:
+    found = (await client.get("/api/v1/reports/types")).json()
+    asked = {one["code"]: [field["name"] for field in one["fields"]] for one in found["ticket_types"]}
+    assert asked["spare_part_requisition"] == ["part", "quantity"]
+    assert {"hydraulic_leak", "line_stop"} <= {one["code"] for one in found["fault_types"]}
+
+
 async def test_a_refused_report_is_kept_and_each_field_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/api/v1/reports", json={"type": "configuration_enquiry", "fault_type": "gremlins"}

@@ -1,12 +1,15 @@
 """Root-cause tasks from outside: over REST step by step, and by the forms of their page."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import httpx
 import pytest
 
 from andon.events import HOUR_NS, Action, rfc3339
 from tests.shop_floor import NOW_NS, OURS, ShopFloor
+from ticketing.problem import Counted, Problem, ProblemKind, ProblemState
+from ticketing.problem_store import record
+from ticketing.problem_tables import problem_counted
 
 LEADER, OWNER, CHECKER = "wu.gang", "li.na", "zhang.wei"
 
@@ -101,3 +104,35 @@ async def test_a_form_of_the_page_takes_a_step_and_says_what_is_missing(
     refused = "需要一条已验证的根本原因" if language == "zh" else "a root cause that was verified"
     assert refused in (await fills("decide")).partition('id="toast"')[2].partition("</div>")[0]
     assert (await client.get("/api/v1/problems/1")).json()["state"] == "analysing"
+
+
+@pytest.mark.parametrize(
+    ("language", "cause"), [("zh", "传感器/接线接触不良"), ("en", "Sensor or wiring contact fault")]
+)
+async def test_an_improvement_task_says_its_cause_and_its_tickets(
+    floor: ShopFloor, client: httpx.AsyncClient, language: str, cause: str
+) -> None:
+    floor.hears(floor.finding("L1-SPN-01", "zone_d"))
+    with floor.tickets.transaction(NOW_NS) as book:
+        task = Problem(
+            id=1,
+            number="IMP-1",
+            kind=ProblemKind.IMPROVEMENT,
+            scope="6.1/V8000",
+            asset="",
+            state=ProblemState.OPEN,
+            opened_ns=NOW_NS,
+            due_ns=NOW_NS,
+            period="2026-03",
+            review="below",
+        )
+        record(book, task, before=None, action="opened", actor="rule/three_a_month")
+        book.upsert(problem_counted, asdict(Counted(1, 1, NOW_NS, NOW_NS)), ("left_ns",))
+    client.cookies.set("andon_language", language)
+    client.headers["Accept"] = "text/html"
+    for path in ("/problems", "/problems/1"):
+        page = await client.get(path)
+        assert page.status_code == 200
+        assert cause in page.text
+        assert "V8000" in page.text
+    assert "A-1" in page.text

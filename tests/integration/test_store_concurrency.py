@@ -27,6 +27,7 @@ from ticketing.repeats import Scoping
 from ticketing.service import Tickets
 from ticketing.tables import dedup_key, master, metadata, occurrence, problem
 from ticketing.tables import ticket as tickets
+from ticketing.ticket import UNRESOLVED
 
 START = time_of("10:00")
 PROCESSES, TOGETHER = 6, 10
@@ -155,6 +156,44 @@ def test_the_same_findings_replayed_three_times_change_nothing(stores):
         assert set(story.hears(batch, START)) == {"findings", "duplicates"}
     assert everything(story) == before
     assert everything(told(stores, batches)) == before
+
+
+def test_a_day_told_three_times_in_an_order_of_its_own_gives_one_set_of_tickets(stores):
+    """Each time every finding comes up to ten minutes later than it could, and in other batches."""
+    words = sorted(day(4)[:100], key=lambda word: (word.at_ns, word.id))
+    random = Random(4)  # noqa: S311 - an order, not a secret
+    in_order = told(stores, [words]).partition()
+    story = told(stores, [])
+    for _ in range(3):
+        arrives = {word.id: word.at_ns + random.randrange(10 * 60) * SECOND_NS for word in words}
+        shuffled = sorted(words, key=lambda word: arrives[word.id])
+        heard = [replace(w, origin=replace(w.origin, received_ns=arrives[w.id])) for w in shuffled]
+        for first in range(0, len(heard), 25):
+            story.hears(heard[first : first + 25], START)
+        assert story.partition() == in_order
+    invariants_hold(story)
+
+
+def test_100_shuffled_sequences_at_once_keep_both_invariants(stores):
+    """One key each, told together: on time, late by minutes or hours or more than a day, before and after repairs."""
+    random = Random(5)  # noqa: S311 - an order, not a secret
+    story, now_ns = told(stores, []), START
+    for turn in range(10):
+        now_ns += random.randrange(2, 20) * MINUTE_NS
+        words = []
+        for n in range(100):
+            late_ns = random.choice((0, 0, 1, 5, 14, 15, 16, 60, 300, 2000)) * MINUTE_NS
+            word = stop(f"M{n % 20 + 1}", f"E{n}", now_ns - late_ns)
+            words.append(replace(word, id=f"{turn}/{n}", origin=replace(word.origin, received_ns=now_ns)))
+        random.shuffle(words)
+        story.hears(words, now_ns)
+        still_open = [ticket.id for ticket in story.page().tickets if ticket.state in UNRESOLVED]
+        for number in random.sample(still_open, 2):
+            moment = replace(story.at("0:00"), at_ns=now_ns).repairs(number)
+            if random.random() < 0.5:
+                moment.signs(number)
+        invariants_hold(story)
+    assert len(story.anchors()) >= 100
 
 
 def test_however_the_findings_are_cut_into_batches_the_tickets_are_the_same(stores):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -47,6 +47,7 @@ _KEYS: Mapping[Sort, Callable[[Any], tuple[int, ...]]] = {
     Sort.LAST_EVENT: lambda row: (-row.last_event_ns, -row.id),
     Sort.NEWEST: lambda row: (-row.id,),
     Sort.OLDEST: lambda row: (row.id,),
+    Sort.DUE: lambda row: (2**62 if row.next_due_ns is None else row.next_due_ns, row.id),
 }
 """The same orders for rows that were read."""
 
@@ -86,7 +87,9 @@ def tickets(
     limit: int = 50,
     offset: int = 0,
 ) -> Page:
-    """One page of the tickets wanted, and how many there are in each state."""
+    """One page of the tickets wanted, and how many there are in each state. Only what is open is due."""
+    if sort is Sort.DUE and not wanted.states:
+        wanted = replace(wanted, states=tuple(state for state in TicketState if state is not _CLOSED))
     if wanted.text.strip():
         return _searched(conn, wanted, sort, slice(offset, offset + limit))
     wheres = _wheres(wanted)
@@ -105,7 +108,7 @@ def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Pag
     """The same by words: all that are open are looked through, of the closed those that the index names."""
     c, words = t.ticket.c, words_of(wanted.text)
     holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
-    chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
+    chosen = select(c.id, c.state, c.priority, c.last_event_ns, _NEXT_DUE.label("next_due_ns")).where(*holds)
     found = [*conn.execute(chosen.where(c.state != _CLOSED))]
     index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
     named = [] if index is None else conn.execute(index).scalars().all()

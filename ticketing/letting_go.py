@@ -14,7 +14,7 @@ from ticketing.alarm_rows import alarm_id, recall_named
 from ticketing.book import Book
 from ticketing.suppression import Suppression
 from ticketing.suppressions import suppressed
-from ticketing.tables import occurrence
+from ticketing.tables import occurrence, to_json
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import SUPPRESSED, UNRESOLVED, FoldRule, Occurrence, Ticket
 from ticketing.timers import Timer, set_timer
@@ -79,7 +79,7 @@ def _in_service(book: Book, waiting: Sequence[Occurrence]) -> list[Occurrence]:
     aside = [one.finding for one in waiting if alarm_id(one.key, one.detector) in out]
     _settle(book, aside, "passed")
     rule = update(occurrence).where(occurrence.c.finding.in_(aside))
-    book.conn.execute(rule.values(rule=str(FoldRule.SUPPRESSED_OOSRV)))
+    book.conn.execute(rule.values(rule=str(FoldRule.SUPPRESSED_OOSRV), fold=to_json({})))
     return [one for one in waiting if one.finding not in aside]
 
 

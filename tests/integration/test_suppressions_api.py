@@ -81,7 +81,9 @@ async def test_the_pages_of_a_machine_and_its_ticket_say_that_its_alarms_are_hel
     headers = {"Accept-Language": "en"}
     for page in pages:
         assert "Alarms shelved" not in (await browser.get(page, headers=headers)).text
-    made = await browser.post("/api/v1/suppressions", json=SHELF | {"matcher": {"asset": asset}}, headers=OURS)
+    made = await browser.post(
+        "/api/v1/suppressions", json=SHELF | {"matcher": {"asset": asset}}, headers=OURS
+    )
     assert made.status_code == 201
     for page in pages:
         assert "Alarms shelved until" in (await browser.get(page, headers=headers)).text

@@ -15,7 +15,8 @@ from andon.rules.suppression import Matcher
 from andon.rules.windows import MaintenanceWindow
 from tests.scenario.story import PLANT, Story, cleared, stop, time_of
 from tests.stores import Stores
-from ticketing import maintenance, suppressions
+from ticketing import alarm_desk, maintenance, suppressions
+from ticketing.alarm_rows import alarm_state
 from ticketing.clockwork import turn
 from ticketing.errors import DeedRefused
 from ticketing.service import Tickets
@@ -218,6 +219,21 @@ class TestShelves:
         passes(plant, "12:00")
         assert plant.ticket(1).occurrence_count == 2
         assert messages(plant).count("ticket.opened") == 1
+
+    def test_taken_out_of_service_meanwhile_it_stays_quiet_when_the_shelf_ends(self, either: Story) -> None:
+        plant = either
+        asks(plant, "10:00", "12:00", asset="M1")
+        plant.at("10:30").stops("M1", "E1")
+        with plant.tickets.transaction(time_of("11:00")) as book:
+            (one,) = book.conn.execute(select(alarm_state.c.id)).scalars()
+            by = {"actor": "chen", "channel": "api", "reason": "the sensor is changed"}
+            alarm_desk.remove_from_service(book, plant.plant, one, **by)
+        passes(plant, "12:00")
+        plant.at("12:00").expects(tickets=0)
+        with plant.tickets.transaction(time_of("13:00")) as book:
+            alarm_desk.return_to_service(book, plant.plant, one, **by)
+        passes(plant, "13:00")
+        plant.at("13:00").expects(tickets=1)
 
     @pytest.mark.parametrize(
         ("code", "said"),

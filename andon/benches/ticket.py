@@ -35,6 +35,7 @@ from andon.clock import wall
 from andon.database import open_database, reading, writing
 from andon.events import MINUTE_NS, SECOND_NS, Action, Family, Finding, Number, Origin
 from andon.plant import Asset, Person, Plant
+from andon.rules.suppression import Flood, Suppressing
 from ticketing import store
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
@@ -70,6 +71,9 @@ PLANT = Plant(
         Person(id=f"p{n}", name=f"P {n}", role="technician", tags=("mechanics",)) for n in range(20)
     ),
     skills={"stop": "mechanics"},
+    suppression=Suppressing(
+        flood=Flood(on=False)
+    ),  # all that is folded here is one: it would be a ticket more
 )
 
 

@@ -131,7 +131,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "counted.": (
         *(action for action in Action),
         *("values", "findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "failures"),
-        *("problems_opened", "problems_joined"),
+        *("problems_opened", "problems_joined", "held", "suppressed"),
     ),
     "demand.": (
         *(demand for demand in Demand),

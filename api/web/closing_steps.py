@@ -98,7 +98,7 @@ def add_signature(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     return _done(
         visit,
         ticket_id,
-        "sign.kept",
+        "sign.drawn",
         lambda: visit.context.tickets.add_photo(
             ticket_id, body=body, stage=SIGNATURE, actor=visit.actor, now_ns=visit.context.now()
         ),

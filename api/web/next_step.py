@@ -97,6 +97,7 @@ def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit)
     checklist = [
         Item(demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words), demand not in unmet)
         for demand in demands
+        if demand is not Demand.SCENE_TAG or not ticket.is_open  # asked for early, needed at the end
     ]
     asks = step in NEED_APPROVAL and Demand.APPROVER in unmet
     return Way(step, demands, checklist, _someone_else(ticket, unmet, visit), asks)

@@ -121,7 +121,8 @@ def written(message: Message, sender: str, now_ns: int) -> EmailMessage:
     names = [f"{name}.{n}" for n in range(len(message.pictures))]
     parts += [f'<p><img src="cid:{one}" alt="" width="640"></p>' for one in names]
     mail.add_alternative(f'<!doctype html><meta charset="utf-8">{"<hr>".join(parts)}', subtype="html")
-    page = mail.get_payload()[-1]
+    page = mail.get_body(("html",))
+    assert page is not None, "it was just added"  # noqa: S101
     for picture, one in zip(message.pictures, names, strict=True):
         page.add_related(picture, "image", "jpeg", cid=f"<{one}>", filename=f"{one}.jpg", disposition="inline")
     return mail

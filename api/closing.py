@@ -12,8 +12,8 @@ from api.visit import ContextOf, Visit, VisitOf
 from ticketing import deeds
 from ticketing.approvals import ApprovalState
 from ticketing.approvals import in_state as approvals_in
-from ticketing.closing import scene_tags_of, top_scene_tags
 from ticketing.causes import causes_of
+from ticketing.closing import scene_tags_of, top_scene_tags
 from ticketing.obligations import Owed, open_obligations
 from ticketing.requisitions import RequisitionState
 from ticketing.requisitions import in_state as requisitions_in

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from andon.plant import Plant
-from ticketing.service import By, Tickets
-from ticketing.states import Step
 from ticketing import fieldwork
 from ticketing.demands import Hold, SignedBy, Ticks
+from ticketing.service import By, Tickets
+from ticketing.states import Step
 from ticketing.ticket import Outcome, SubState, Ticket
 
 

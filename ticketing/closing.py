@@ -1,7 +1,7 @@
 """What follows from resolving and closing: what is owed then, closing by time where the site wants it, scene tags."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 

@@ -1,11 +1,10 @@
 """What happened to a ticket, in words: what was folded and why, who did what, who is responsible."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from andon.events import Json
-from api.catalogue import Words
 from api.visit import Visit
 from api.web.formats import MISSING
 from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name
@@ -124,14 +123,8 @@ def actor_name(actor: str, visit: Visit) -> str:
 def _value(name: str, value: Json, visit: Visit) -> str:
     if value is None or value == "":
         return MISSING
-    if name in _PEOPLE:
-        return person_name(str(value), visit.plant)
-    if name == "condition":
-        return condition_name(str(value), visit.words)
-    if name == "cause":
-        return cause_label(str(value), visit)
-    if name == "scene_tag":
-        return scene_label(str(value), visit)
+    if name in _TOLD:
+        return _TOLD[name](str(value), visit)
     if name.endswith("_ns") and isinstance(value, int):
         return visit.time.at(value)
     if isinstance(value, bool):
@@ -149,6 +142,15 @@ def scene_label(code: str, visit: Visit) -> str:
     """A scene tag in the visitor's language; a code that is gone stays readable."""
     tag = scene_tags_of(visit.plant).get(code)
     return code if tag is None else tag.zh if visit.words.language == "zh" else tag.en
+
+
+_TOLD: Mapping[str, Callable[[str, Visit], str]] = {
+    **dict.fromkeys(_PEOPLE, lambda who, visit: person_name(who, visit.plant)),
+    "condition": lambda name, visit: condition_name(name, visit.words),
+    "cause": cause_label,
+    "scene_tag": scene_label,
+}
+"""Fields whose values are told by something of their own."""
 
 
 def chain(detail: store.TicketDetail, visit: Visit) -> list[Fact]:

@@ -20,8 +20,8 @@ from ticketing.intake import Intake
 from ticketing.key_versions import known_rules
 from ticketing.recall import lock, recall
 from ticketing.rows import occurrence_of
-from ticketing.suppressing import RULES, Suppressing
 from ticketing.standing import scoping
+from ticketing.suppressing import RULES, Suppressing
 from ticketing.tables import chunks, dedup_key, master, occurrence, to_json
 from ticketing.ticket import HELD, SUPPRESSED, FoldRule, Occurrence
 from ticketing.timers import Timer, set_timer

@@ -23,7 +23,7 @@ demo: setup ## a simulated plant at work, from its machines to tickets in the br
 	@$(BIN)/andon demo $(ARGS)
 
 test: $(MADE)/test ## every test, and what was left out (COVER=1 adds a coverage report)
-	@$(PYTHON) -m pytest $(if $(COVER),--cov --cov-report=term:skip-covered) $(ARGS)
+	@$(PYTHON) -m tests.lanes $(if $(COVER),--cov --cov-report=term:skip-covered) $(ARGS)
 
 check: $(MADE)/test ## format, lint, types and who imports whom
 	@wrong=""; for tool in "ruff format --check --output-format concise" "ruff check" mypy "lint-imports --no-logo"; do \

@@ -10,7 +10,7 @@ from andon.database import reading
 from andon.plant import Plant
 from andon.rules.suppression import Flood, Suppressing
 from tests.scenario.story import PLANT, Story
-from tests.scenario.test_suppression import asks, messages, passes
+from tests.scenario.test_suppressed import asks, messages, passes
 from tests.stores import Stores
 from ticketing.floods import CONDITION
 from ticketing.suppression import SuppressionKind

@@ -1,0 +1,52 @@
+"""Every test, in two lanes side by side: rules and stories in one, whole installations and browsers in the other.
+
+What waits for processes leaves a core idle that the other lane uses. Each line says which lane it is of; the run fails
+if one of them does. With any argument it is one plain run of pytest.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+INSTALLED = ("tests/integration", "tests/browser")
+LANES = {
+    "rules": [f"--ignore={folder}" for folder in INSTALLED],
+    "installed": list(INSTALLED),
+}
+PYTEST = [sys.executable, "-m", "pytest"]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what was asked for; gives the exit status."""
+    if arguments:
+        return subprocess.run([*PYTEST, *arguments], check=False).returncode
+    began_s = time.monotonic()
+    runs = {
+        name: subprocess.Popen(
+            [*PYTEST, *chosen], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for name, chosen in LANES.items()
+    }
+    readers = [threading.Thread(target=_tell, args=(name, run)) for name, run in runs.items()]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    failed = [name for name, run in runs.items() if run.wait() != 0]
+    print(
+        f"{time.monotonic() - began_s:.0f} s; " + (f"failed: {', '.join(failed)}" if failed else "all passed")
+    )
+    return 1 if failed else 0
+
+
+def _tell(name: str, run: "subprocess.Popen[str]") -> None:
+    assert run.stdout is not None
+    for line in run.stdout:
+        sys.stdout.write(f"{name:>9} | {line}")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

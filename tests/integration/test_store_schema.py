@@ -34,7 +34,8 @@ CURE = "a table has changed: write its migration with `make migration NAME='what
 
 def differences(conn: Connection) -> list[object]:
     """What the store's tables, columns, types, defaults and indexes have that the code's have not, or the other way."""
-    return list(compare_metadata(MigrationContext.configure(conn), list(METADATA)))
+    context = MigrationContext.configure(conn, opts={"include_object": schema.compared})
+    return list(compare_metadata(context, list(METADATA)))
 
 
 def triggers(conn: Connection) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ new hears what is said from then on.
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Engine, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, insert, select, update
 
 from andon.database import reading, writing
 from andon.events import Json
@@ -32,7 +32,16 @@ def fan_out(
             conn.execute(insert(outbox), rows)
         if taken:
             conn.execute(_TAKEN, [{"_id": one["id"], "sent_ns": now_ns} for one in taken])
+        forget(conn, taken)
     return len(taken)
+
+
+def forget(conn: Connection, messages: Sequence[RowMapping]) -> None:
+    """Take the code off those that hold one and have gone on or are given up: nobody is to read it in the store later."""
+    for one in messages:
+        if OF_KIND[one["kind"]].secret:
+            content = msgspec.json.decode(one["content"], type=dict) | {"code": ""}
+            conn.execute(update(outbox).where(outbox.c.id == one["id"]).values(content=to_json(content)))
 
 
 def _rows(

@@ -19,6 +19,7 @@ from andon.events import SECOND_NS
 from andon.ports import Message, Notifier, NotifyError, Said
 from ticketing.breaker import Breaker, Circuit
 from ticketing.cloud_events import cloud_event
+from ticketing.fan_out import forget
 from ticketing.parcels import MINUTE_NS, Waiting, parcels
 from ticketing.subscriptions import Audience, Subscription
 from ticketing.tables import delivery, outbox
@@ -231,6 +232,8 @@ def _note(
     with writing(engine) as conn:
         ids = [row["id"] for row in rows]
         conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(values))
+        if values.get("state") in {"sent", "dead"}:
+            forget(conn, rows)
         if call is not None:
             conn.execute(insert(delivery).values(call))
 

@@ -13,15 +13,18 @@ from andon.calendars import Calendar
 from andon.database import reading, writing
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
 from andon.plant import Plant
+from andon.ports import Message, NotifyError
 from tests.scenario.story import ALL_TICKED, PLANT, Story, photo, time_of
 from ticketing import audit, clockwork, deeds, deliveries, fieldwork, obligations
 from ticketing.approvals import ApprovalState, in_state, pending_of
+from ticketing.breaker import Breaker
 from ticketing.closing import top_scene_tags
 from ticketing.deeds import Doer
 from ticketing.demands import Hold, SignedBy, Ticks
 from ticketing.errors import DeedRefused, NoEdge, PhotoRefused, StaleVersion, StepRefused, TicketingError
 from ticketing.fan_out import fan_out
 from ticketing.obligations import Owed
+from ticketing.outbox import Channel, deliver
 from ticketing.requisitions import RequisitionState
 from ticketing.signing import sign_code
 from ticketing.states import Step
@@ -345,6 +348,33 @@ class TestSignature:
             deeds.send_code(replace(floor.doer("li"), now_ns=row["sent_ns"] + 59 * SECOND_NS), 1)
         assert refused.value.code == "code_too_soon"
 
+    def test_once_it_has_arrived_or_was_given_up_the_store_holds_it_no_more(self, floor):
+        heard: list[str] = []
+
+        class Pager:
+            def send(self, message: Message, *_: object) -> str:
+                heard.append(str(message.content["code"]))
+                return "taken"
+
+        class Wall:
+            def send(self, *_: object) -> str:
+                raise NotifyError("no such number", permanent=True)
+
+        floor.worked_on().phoned().resolves()
+        deeds.send_code(floor.doer("li"), 1)
+        code, engine = floor.code(), floor.story.engine
+        types = types_of("andon.ticket.sign-code.v1")
+        ways = [
+            Channel(Subscription(name, types=types), one(), Breaker())
+            for name, one in (("sms", Pager), ("wall", Wall))
+        ]
+        while fan_out(engine, [way.subscription for way in ways], floor.story.plant, floor.now_ns):
+            pass
+        assert {one["code"] for one in floor.told("ticket.sign_code")} == {"", code}
+        assert [dict(deliver(engine, way, floor.now_ns)) for way in ways] == [{"sent": 1}, {"dead": 1}]
+        assert heard == [code]
+        assert {one["code"] for one in floor.told("ticket.sign_code")} == {""}
+
     def test_without_a_phone_or_before_the_work_is_done_no_code_is_sent(self, floor):
         with pytest.raises(NoEdge):
             deeds.send_code(floor.doer("li"), 1)
@@ -559,6 +589,7 @@ class TestCodeOnTheBus:
     def test_it_goes_at_once_to_the_number_by_the_channel_that_names_its_topic_and_is_not_shown(self, floor):
         floor.worked_on().phoned().resolves()
         deeds.send_code(floor.doer("zhang"), 1)
+        code = floor.code()
         night = Calendar(week={"sun": ("03:00-03:01",)})
         sms = Subscription(
             "sms",
@@ -579,5 +610,5 @@ class TestCodeOnTheBus:
         assert sms.addresses(row["recipient"], ()) == (PHONE,)
         assert PHONE not in row["key"]
         assert shown is not None
-        assert floor.code() not in str(shown)
+        assert code not in str(shown)
         assert PHONE not in str(shown)

@@ -52,8 +52,8 @@ class Describe(ProblemDeed):
     failure_mode: Word | None = None
     failure_mechanism: Word | None = None
     failure_cause: Word | None = None
-    downtime_min: Annotated[float | None, Empty, Field(ge=0, le=1e7)] = None
-    cost: Annotated[float | None, Empty, Field(ge=0, le=1e12)] = None
+    downtime_min: Annotated[Annotated[float, Field(ge=0, le=1e7)] | None, Empty] = None
+    cost: Annotated[Annotated[float, Field(ge=0, le=1e12)] | None, Empty] = None
     safety: Text | None = None
 
     def given(self) -> ProblemGiven:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -141,6 +142,13 @@ def install(app: FastAPI) -> None:
             return refusal_page(request, Refusal(404, "not_found"))
         wrong = [{"at": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()]
         return problem(422, "invalid_request", errors=wrong)
+
+    @app.exception_handler(OverflowError)  # SQLite's driver
+    @app.exception_handler(DataError)  # PostgreSQL
+    def _out_of_range(request: Request, _error: Exception) -> Response:
+        if wants_page(request):
+            return refusal_page(request, Refusal(404, "not_found"))
+        return problem(422, "out_of_range", "a number or a time is larger than any that can be stored")
 
     @app.exception_handler(Exception)
     def _broken(request: Request, _error: Exception) -> Response:

@@ -68,7 +68,12 @@ def tickets(context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
         page = store.tickets(
             conn, filter_of(wanted), sort=wanted.sort, limit=wanted.limit, offset=wanted.offset
         )
-    found = {"items": plain(page.tickets), "total": page.total, "counts": plain(page.counts), "capped": page.capped}
+    found = {
+        "items": plain(page.tickets),
+        "total": page.total,
+        "counts": plain(page.counts),
+        "capped": page.capped,
+    }
     return JSONResponse({**found, "limit": wanted.limit, "offset": wanted.offset})
 
 

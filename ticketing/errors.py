@@ -51,9 +51,7 @@ class StaleVersion(TicketingError):
 
     code = "stale_version"
 
-    def __init__(
-        self, ticket: int, *, expected: int, actual: int, since: Sequence[TicketEvent] = ()
-    ) -> None:
+    def __init__(self, ticket: int, *, expected: int, actual: int, since: Sequence[TicketEvent] = ()) -> None:
         super().__init__(f"ticket {ticket} is at version {actual}, not {expected}: look again")
         self.ticket = ticket
         self.expected = expected
@@ -104,7 +102,9 @@ class ScopeTaken(TicketingError):
     code = "scope_has_open_problem"
 
     def __init__(self, problem: int, other: int) -> None:
-        super().__init__(f"problem {problem} cannot be reopened: problem {other} is open for the same scope; work there")
+        super().__init__(
+            f"problem {problem} cannot be reopened: problem {other} is open for the same scope; work there"
+        )
         self.problem = problem
         self.other = other
 

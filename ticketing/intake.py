@@ -228,7 +228,9 @@ class Intake:
         """The open ticket of the machine's that a person speaks of, or the person's that the machine speaks of."""
         fault = best_fitting(self._plant.fault_types, finding)
         said = Speaks(
-            finding.family, finding.condition, finding.text.get("fault_type") or (fault.code if fault else None)
+            finding.family,
+            finding.condition,
+            finding.text.get("fault_type") or (fault.code if fault else None),
         )
         begun: dict[int, list[int]] = defaultdict(list)
         for one in self._known.activations[finding.asset]:
@@ -411,7 +413,9 @@ class Intake:
         self._last[key.hash] = ticket
         exclusive = self._rules[key.rule_version].mode == "attach_while_active"
         row: Row = {"key": key.hash, "ticket": ticket, "anchor_ns": anchor_ns}
-        self._book.add(master, row | {"open": exclusive, "exclusive": exclusive})
+        self._book.upsert(
+            master, row | {"open": exclusive, "exclusive": exclusive}, ()
+        )  # it may hold it already
 
     def _keep(
         self, finding: Finding, key: Key, *, ticket: Ticket | None, fold: Fold, at_ns: int, clock: Clock

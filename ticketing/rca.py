@@ -43,9 +43,7 @@ def take(
         A closed problem cannot be reopened beside an open one of its scope.
     """
     people = frozenset(person.id for person in plant.people)
-    given = replace(
-        given, actor=by.actor, now_ns=by.now_ns, known_people=people, codes=causes_of(plant)
-    )
+    given = replace(given, actor=by.actor, now_ns=by.now_ns, known_people=people, codes=causes_of(plant))
     with tickets.transaction(by.now_ns) as book:
         before = look(book.conn, problem_id)
         if before.version != by.expected_version:

@@ -169,7 +169,13 @@ class Tickets:
         )
 
     def substate(
-        self, ticket_id: int, *, sub_state: SubState, reason: str, evidence: Sequence[str] = (), **by: Unpack[By]
+        self,
+        ticket_id: int,
+        *,
+        sub_state: SubState,
+        reason: str,
+        evidence: Sequence[str] = (),
+        **by: Unpack[By],
     ) -> Ticket:
         """Say what the work is at now; waiting for parts shows its requisitions as evidence by itself."""
         given = Given(sub_state=sub_state, reason=reason, evidence=tuple(evidence))

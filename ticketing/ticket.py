@@ -57,7 +57,9 @@ class Clock(StrEnum):
     """Which clock an occurrence's time was taken from."""
 
     SOURCE = "source"
-    UNCHECKED = "unchecked"  # the source's, more than 5 min before it was received: buffered, or a clock that is slow
+    UNCHECKED = (
+        "unchecked"  # the source's, more than 5 min before it was received: buffered, or a clock that is slow
+    )
     RECEIVED = "received"  # the source said a time in the future
 
 

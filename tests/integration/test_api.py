@@ -203,6 +203,12 @@ async def test_what_is_not_there_is_a_problem_with_status_404(client: httpx.Asyn
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["tickets/{}", "tickets?offset={}", "reports?ticket={}", "outbox/{}"])
+async def test_a_number_that_no_store_can_hold_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get("/api/v1/" + path.format(2**63))
+    assert (answer.status_code, answer.json()["code"]) == (422, "out_of_range")
+
+
 @pytest.mark.parametrize("path", ["/tickets/99", "/problems/99", "/assets/none", "/none"])
 async def test_a_page_that_is_not_there_says_so_in_words(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers={"Accept": "text/html"})

@@ -79,6 +79,8 @@ async def test_what_cannot_be_done_is_refused_with_a_stable_code(
     assert (await post(client, "recur")).status_code in {404, 405}
     naive = {"kind": "corrective", "text": "x", "owner": OWNER, "due_at": "2026-05-01T00:00:00"}
     assert (await post(client, "add_action", **naive)).status_code == 422
+    unknown = await post(client, "describe", downtime_min=None, cost=-1)
+    assert [wrong["at"] for wrong in unknown.json()["errors"]] == ["body.cost"]
     recode = await client.post("/api/v1/tickets/1/recode", json={"cause": "3.4", "reason": "x", "version": 1})
     assert (recode.status_code, recode.json()["code"]) == (409, "no_edge")
 

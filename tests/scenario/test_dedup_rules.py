@@ -48,6 +48,12 @@ class TestExplicitKeys:
         plant.at("10:01").stops("M7", "E1").expects(tickets=2)
 
 
+def test_a_consequence_comes_back_to_its_cause_after_the_window_where_windows_alone_count(plant):
+    ruled(plant, mode="window_only").at("10:00").shows("M7", "zone_d").stops("M7", "E1").expects(tickets=1)
+    plant.at("10:20").stops("M7", "E1").expects(tickets=1)
+    assert plant.ticket(1).occurrence_count == 3
+
+
 class TestChangedRules:
     def test_a_cause_that_has_a_ticket_stays_on_it_and_a_new_one_goes_by_the_new_rule(self, plant):
         plant.at("10:00").stops("M7", "E1")

@@ -60,7 +60,15 @@ CONDITIONS = (
         "detector_failed",
     ),
     *("imbalance", "misalignment", "looseness", "electrical"),
-    *("stop_rate", "minor_stops", "longer_stops", "chattering", "fleeting_alarm", "standing_alarm", "alarm_flood"),
+    *(
+        "stop_rate",
+        "minor_stops",
+        "longer_stops",
+        "chattering",
+        "fleeting_alarm",
+        "standing_alarm",
+        "alarm_flood",
+    ),
     *("sensor_jitter", "sensor_bursts", "sensor_lost_rows", "sensor_stamp_twice", "sensor_period_changed"),
     *("clock_ahead", "clock_behind", "clock_zone", "clock_future"),
     *(
@@ -80,7 +88,14 @@ CONDITIONS = (
         "baseline_forgotten",
     ),
     *("id_conflict", "identity_overflow"),
-    *("channel_down", "messages_undelivered", "canary_failed", "timer_failed", "messages_backlog", "records_backlog"),
+    *(
+        "channel_down",
+        "messages_undelivered",
+        "canary_failed",
+        "timer_failed",
+        "messages_backlog",
+        "records_backlog",
+    ),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
     *("reported_failure", "reported_fault", "reported_request"),
 )

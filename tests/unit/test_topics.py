@@ -22,14 +22,25 @@ def rows(pattern: str) -> list[str]:
 
 def test_every_step_of_a_ticket_is_a_topic():
     told = {f"ticket.{step}" for step in Step if step is not Step.FAIL_AGAIN}
-    others = {"ticket.opened", "ticket.escalated", "ticket.reopened", "ticket.split", "ticket.unmerged", "problem.opened"}
-    others |= {f"ticket.{deed}" for deed in ("routed", "offered", "offer_withdrawn", "unclaimed", "collaborator")}
+    others = {
+        "ticket.opened",
+        "ticket.escalated",
+        "ticket.reopened",
+        "ticket.split",
+        "ticket.unmerged",
+        "problem.opened",
+    }
+    others |= {
+        f"ticket.{deed}" for deed in ("routed", "offered", "offer_withdrawn", "unclaimed", "collaborator")
+    }
     others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "sign_code", "rating")}
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
     others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
     others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}
     others |= {"ticket.edited", "ticket.flood", "ticket.shelf_ends"}
-    others |= {f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")}
+    others |= {
+        f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")
+    }
     others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown"}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}
 

@@ -124,7 +124,9 @@ def written(message: Message, sender: str, now_ns: int) -> EmailMessage:
     page = mail.get_body(("html",))
     assert page is not None, "it was just added"  # noqa: S101
     for picture, one in zip(message.pictures, names, strict=True):
-        page.add_related(picture, "image", "jpeg", cid=f"<{one}>", filename=f"{one}.jpg", disposition="inline")
+        page.add_related(
+            picture, "image", "jpeg", cid=f"<{one}>", filename=f"{one}.jpg", disposition="inline"
+        )
     return mail
 
 

@@ -1,7 +1,7 @@
 """How an alarm lies in its table, what people did to it in another that only grows; and how they are read and written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import (
@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from andon.database import append_only
 from andon.events import Action, Family, Finding, Priority
+from andon.frozen import changed
 from ticketing.alarms import Alarm, AlarmState, Word
 from ticketing.dedup import Key
 from ticketing.tables import Row, chunks, metadata, to_json
@@ -92,11 +93,12 @@ _PLAIN = (
     *("active_since_ns", "last_change_ns", "activations", "fleeting", "chatters"),
     *("chattering_since_ns", "chattering_until_ns", "told_ns"),
 )
+_NOTHING_HEARD = Alarm()
 _WORDS = msgspec.json.Decoder(tuple[tuple[int, bool, str], ...])
 _NAMES = msgspec.json.Decoder(frozenset[str])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: changed by every word, see `andon.frozen`
 class Named:
     """An alarm with what it is about; `definition` is the code of the one that fitted its last word."""
 
@@ -110,7 +112,7 @@ class Named:
     condition: str
     definition: str
     priority: Priority
-    alarm: Alarm = field(default_factory=Alarm)
+    alarm: Alarm = _NOTHING_HEARD
     audit_seq: int = 0
     audit_hash: str = ""
 
@@ -121,15 +123,15 @@ class Named:
 
     def with_alarm(self, alarm: Alarm) -> "Named":
         """The same, moved on."""
-        return replace(self, alarm=alarm)
+        return changed(self, alarm=alarm)
 
     def told(self, told_ns: int) -> "Named":
         """The same, after people were told at that event time."""
-        return replace(self, alarm=replace(self.alarm, told_ns=told_ns))
+        return changed(self, alarm=changed(self.alarm, told_ns=told_ns))
 
     def audited(self, alarm: Alarm, *, seq: int, last_hash: str) -> "Named":
         """The same after a deed, with the head of its chain."""
-        return replace(self, alarm=alarm, audit_seq=seq, audit_hash=last_hash)
+        return changed(self, alarm=alarm, audit_seq=seq, audit_hash=last_hash)
 
     @property
     def last_words(self) -> tuple[str, ...]:
@@ -162,7 +164,7 @@ def retold(old: Named, new: Named, finding: Finding) -> Named:
     """The alarm as it was, named by its latest word; the end of a condition names nothing."""
     if finding.action is Action.CLEAR or old.last_words == new.last_words:
         return old
-    return replace(new, alarm=old.alarm, audit_seq=old.audit_seq, audit_hash=old.audit_hash)
+    return changed(new, alarm=old.alarm, audit_seq=old.audit_seq, audit_hash=old.audit_hash)
 
 
 def row_of(one: Named) -> Row:

@@ -7,11 +7,12 @@ same activations. What people do counts from the moment that it is done.
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from andon.events import MINUTE_NS, SECOND_NS
+from andon.frozen import changed
 from andon.rules.alarms import Chattering
 
 USUAL = Chattering()
@@ -128,7 +129,7 @@ class Span(NamedTuple):
     to_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: changed by every word, see `andon.frozen`
 class Alarm:
     """All that is known of one alarm.
 
@@ -198,13 +199,13 @@ def heard(alarm: Alarm, word: Word, *, stands: bool, severity: int = 0, rule: Ch
     known = alarm.standing
     standing = known | {word.episode} if stands else known - {word.episode}
     if standing == known and alarm.words and _says_again(alarm.words[-1], word):
-        return _graver(replace(alarm, words=_kept((*alarm.words, word))), word, severity)
+        return _graver(changed(alarm, words=_kept((*alarm.words, word))), word, severity)
     words = _with(alarm.words, word)
     transitions = _transitions(words, standing)
     began = sum(one.active for one in transitions) - sum(one.active for one in alarm.transitions())
     new = began > 0 or bool(standing and not known)
     last = transitions[-1] if transitions else Transition(word.at_ns, active=bool(standing))
-    changed = replace(
+    moved = changed(
         alarm,
         standing=standing,
         words=_kept(words),
@@ -214,7 +215,7 @@ def heard(alarm: Alarm, word: Word, *, stands: bool, severity: int = 0, rule: Ch
         last_change_ns=last.at_ns if (began or standing != known) else alarm.last_change_ns,
         activations=alarm.activations + max(began, 0),
     )
-    return _graver(_judged(changed, transitions, rule), word, severity)
+    return _graver(_judged(moved, transitions, rule), word, severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +229,14 @@ class Given:
 
 
 _CHANGES: Mapping[AlarmStep, Callable[[Alarm, Given], Alarm]] = {
-    _T.ACKNOWLEDGE: lambda a, g: replace(a, acknowledged=True, acked_ns=g.now_ns, acked_by=g.by),
-    _T.UNACKNOWLEDGE: lambda a, _: replace(a, acknowledged=False, acked_ns=None, acked_by=None),
-    _T.SHELVE: lambda a, g: replace(a, shelved_until_ns=g.until_ns or g.now_ns),
-    _T.UNSHELVE: lambda a, _: replace(a, shelved_until_ns=None),
-    _T.SUPPRESS: lambda a, g: replace(a, suppressed_by=a.suppressed_by | {g.reason}),
-    _T.UNSUPPRESS: lambda a, g: replace(a, suppressed_by=a.suppressed_by - {g.reason}),
-    _T.REMOVE_FROM_SERVICE: lambda a, g: replace(a, out_of_service=g.reason),
-    _T.RETURN_TO_SERVICE: lambda a, _: replace(a, out_of_service=None),
+    _T.ACKNOWLEDGE: lambda a, g: changed(a, acknowledged=True, acked_ns=g.now_ns, acked_by=g.by),
+    _T.UNACKNOWLEDGE: lambda a, _: changed(a, acknowledged=False, acked_ns=None, acked_by=None),
+    _T.SHELVE: lambda a, g: changed(a, shelved_until_ns=g.until_ns or g.now_ns),
+    _T.UNSHELVE: lambda a, _: changed(a, shelved_until_ns=None),
+    _T.SUPPRESS: lambda a, g: changed(a, suppressed_by=a.suppressed_by | {g.reason}),
+    _T.UNSUPPRESS: lambda a, g: changed(a, suppressed_by=a.suppressed_by - {g.reason}),
+    _T.REMOVE_FROM_SERVICE: lambda a, g: changed(a, out_of_service=g.reason),
+    _T.RETURN_TO_SERVICE: lambda a, _: changed(a, out_of_service=None),
 }
 
 
@@ -249,8 +250,8 @@ def do(alarm: Alarm, step: AlarmStep, given: Given) -> Alarm:
         raise NoSuchStep(alarm.state, step)
     after = change(alarm, given)
     if alarm.state in HELD_BACK and after.state not in HELD_BACK:
-        after = replace(after, acknowledged=not after.active)
-    return replace(after, last_change_ns=given.now_ns)
+        after = changed(after, acknowledged=not after.active)
+    return changed(after, last_change_ns=given.now_ns)
 
 
 def set_aside(
@@ -299,7 +300,7 @@ def _judged(alarm: Alarm, transitions: Sequence[Transition], rule: Chattering) -
         return alarm
     again = alarm.chattering_until_ns is None or found[0] >= alarm.chattering_until_ns
     since_ns = found[0] if again or alarm.chattering_since_ns is None else alarm.chattering_since_ns
-    return replace(
+    return changed(
         alarm,
         chatters=alarm.chatters + again,
         chattering_since_ns=min(since_ns, found[0]),
@@ -312,7 +313,7 @@ def _graver(alarm: Alarm, word: Word, severity: int) -> Alarm:
     if word.over or severity <= alarm.severity:
         return alarm
     again = alarm.active and alarm.severity > 0
-    return replace(alarm, severity=severity, acknowledged=alarm.acknowledged and not again)
+    return changed(alarm, severity=severity, acknowledged=alarm.acknowledged and not again)
 
 
 def _since(transitions: Sequence[Transition], alarm: Alarm, word: Word) -> int:

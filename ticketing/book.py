@@ -5,12 +5,12 @@ Rules decide on values; the book keeps the values of this transaction and writes
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, select, update
 
 from andon.events import Json
+from andon.frozen import changed
 from ticketing.audit import changes_between, line, raises_version
 from ticketing.errors import TicketNotFound
 from ticketing.raci import told
@@ -135,7 +135,7 @@ class Book:
         changes = changes_between(before, ticket)
         if opened or action == "comment" or not _SAID.isdisjoint(changes):
             texts = (getattr(ticket, name) for name in SEARCHED)
-            ticket = replace(
+            ticket = changed(
                 ticket, search=more(ticket.search, *texts, reason if action == "comment" else None)
             )
         row = line(
@@ -161,7 +161,7 @@ class Book:
             or not _NO_CLOCK.issuperset(changes)
         ):
             self.upsert(timers, review_row(ticket.id, self.now_ns, self.now_ns), REVIEWED)
-        after = replace(
+        after = changed(
             ticket, audit_seq=row["seq"], audit_hash=row["hash"], version=version, change=self.change
         )
         self._tickets[ticket.id] = after

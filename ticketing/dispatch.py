@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, String, Table, Text, select
 
 from andon.events import HOUR_NS, Json
+from andon.frozen import changed
 from andon.plant import Plant
 from ticketing import offers
 from ticketing.book import Book
@@ -187,7 +188,7 @@ class Dispatch:
         row = {name: getattr(decided, name) for name in _AS_THEY_ARE}
         row |= {name: to_json(getattr(decided, name)) for name in ("need", "candidates", "offer_to")}
         self._book.add(routing_decision, {**row, "ticket": ticket.id, "seq": ticket.audit_seq})
-        return replace(ticket, suggestion=replace(chosen, candidates=chosen.candidates[:SHOWN]))
+        return changed(ticket, suggestion=replace(chosen, candidates=chosen.candidates[:SHOWN]))
 
     def _record(self, ticket: Ticket, why: str) -> Ticket:
         chosen = ticket.suggestion

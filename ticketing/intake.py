@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, update
 
 from andon.events import Action, Family, Finding
+from andon.frozen import changed
 from andon.plant import Plant
 from andon.rules.types import best_fitting
 from ticketing.alarm_layer import AlarmLayer, Definitions
@@ -286,7 +286,7 @@ class Intake:
         self._alarms.is_told(finding, key, at_ns)
         flood = self._floods.parent(self._definitions.path(finding.asset))
         quiet = flood is not None and ticket.priority != "critical"
-        ticket = self._opening.announce(replace(ticket, parent=flood), finding, decision, quiet=quiet)
+        ticket = self._opening.announce(changed(ticket, parent=flood), finding, decision, quiet=quiet)
         if finding.condition != OPERATING_CHANGE:
             return ticket
         return self._absorb(ticket, self._parts_before(finding), FoldRule.OPERATING_CHANGE)
@@ -345,7 +345,7 @@ class Intake:
         held = ticket.priority_held is not None and finding.severity <= ticket.priority_held
         ticket = joins(ticket, finding)
         priority = self._definitions.priority(finding)
-        return replace(
+        return changed(
             ticket,
             headline=ticket.headline if part else graver(ticket.headline, headline_of(finding, at_ns)),
             priority=ticket.priority if held else higher(ticket.priority, priority),
@@ -404,8 +404,12 @@ class Intake:
         active = self._known.alarm_active(number)
         if active == before.alarm_active:
             return before, Fold(FoldRule.CLEARED)
-        changed = replace(before, alarm_active=active)
-        ticket = self._book.record(changed, action="returned", actor=said_by(finding), evidence=(finding.id,))
+        ticket = self._book.record(
+            changed(before, alarm_active=active),
+            action="returned",
+            actor=said_by(finding),
+            evidence=(finding.id,),
+        )
         return ticket, Fold(FoldRule.CLEARED)
 
     def _hold(self, key: Key, ticket: int, anchor_ns: int) -> None:
@@ -453,4 +457,6 @@ def _movement(ticket: Ticket) -> Moved:
 
 def _is_part_of(finding: Finding, ticket: Ticket) -> bool:
     """Whether the finding is part of the operating change that the ticket is about."""
+    if ticket.headline.condition != OPERATING_CHANGE:
+        return False
     return is_part(moved(finding.condition, finding.onset_ns, finding.numbers), _movement(ticket))

@@ -159,7 +159,7 @@ class Suggestion:
     offer_to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: changed for every finding that joins, see `andon.frozen`
 class Ticket:
     """The one piece of work of one cause.
 

@@ -14,7 +14,7 @@ from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.formats import whole
 from api.web.ticket_steps import Form
-from api.web.wording import asset_name, condition_name, person_name
+from api.web.wording import asset_name, component_name, condition_name, person_name
 from ticketing import alarm_desk, suppressions
 from ticketing.alarm_desk import STALE_NS, Wanted
 from ticketing.alarm_rows import Named
@@ -174,7 +174,7 @@ def _row(one: Named, visit: Visit) -> AlarmRow:
 
 
 def _what(one: Named, visit: Visit) -> str:
-    return f"{condition_name(one.condition, visit.words)} · {one.component}"
+    return f"{condition_name(one.condition, visit.words)} · {component_name(one.component, visit.words)}"
 
 
 def _held(one: Named, visit: Visit) -> str:

@@ -26,7 +26,7 @@ from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
 from api.web.rows import row_of
 from api.web.ticket_steps import Form
-from api.web.wording import asset_name, person_name
+from api.web.wording import asset_name, component_name, person_name
 from api.web.zones import limits_of_point, zone_at
 from ingest.freshness import Freshness, Place, State
 from ticketing import store
@@ -201,7 +201,7 @@ def asset(
         maintenance=maintenance,
         labels=labels_of(visit.context, asset_id)[:DECLARED],
         declared=[(entry, person_name(entry.by, visit.plant)) for entry in declared],
-        components=list(dict.fromkeys(point.component for point in found.points)),
+        components={point.component: component_name(point.component, visit.words) for point in found.points},
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from andon.events import SECOND_NS
 from api.visit import Visit
+from api.web.wording import rule_name
 from ticketing.clocks import KEPT, ClockReading, ClockState
 
 
@@ -28,7 +29,10 @@ def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
         stands=_stands(clock, visit),
         due_ns=clock.due_ns if clock.ended_ns is None else None,
         rule=words(
-            "sla.rule", policy=clock.policy, limit=limit, calendar=clock.calendar or words("sla.wall")
+            "sla.rule",
+            policy=rule_name(clock.policy, visit.plant, words),
+            limit=limit,
+            calendar=clock.calendar or words("sla.wall"),
         ),
         late=clock.late or clock.state is ClockState.BREACHED,
     )

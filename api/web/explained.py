@@ -20,7 +20,7 @@ from api.web.parameters import choice_name, kind_name, said
 from api.web.reader import Reader
 from api.web.sources import forecast_of, limit_source
 from api.web.surroundings import Moment, around
-from api.web.wording import asset_name, condition_name, person_name, score_text, verdict
+from api.web.wording import asset_name, component_name, condition_name, person_name, score_text, verdict
 from detectors import detector_class, kinds, settings_of
 from detectors.episode import parameters_hash
 from ticketing import findings, store
@@ -90,7 +90,7 @@ def explain(conn: Connection, one: Occurrence, reader: Reader) -> Explanation:
         what=condition_name(one.condition, words),
         verdict=verdict(headline_of(one), words, time),
         asset_name=asset_name(asset, one.asset, words),
-        place=one.text.get("point") or one.component,
+        place=one.text.get("point") or component_name(one.component, words),
         confidence=score_text(one.confidence),
         forecast=forecast_of(evidence, words, time),
         numbers=[number_row(value, words, time) for value in one.numbers],

@@ -7,7 +7,8 @@ from itertools import groupby
 from andon.events import Json
 from api.visit import Visit
 from api.web.formats import MISSING
-from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name
+from api.web.parameters import kind_name
+from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name, rule_name
 from ticketing import store
 from ticketing.causes import causes_of
 from ticketing.closing import scene_tags_of
@@ -17,6 +18,8 @@ Fact = tuple[str, str]
 _PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
 _CODED = frozenset({"priority", "sub_state", "closure", "outcome", "hold", "signed_by"})
 _FOLD_RULES = frozenset(str(rule) for rule in FoldRule)
+_ROUTED = "routing/"
+"""What a reason begins with that routing gave for the person it suggested."""
 _NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
 
 
@@ -106,6 +109,8 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
         return visit.words("list.and").join(visit.words(f"drift.why_{one}") for one in event.reason.split())
     if event.action == "routed":
         return visit.words(f"routing.why_{event.reason}")
+    if event.reason.startswith(_ROUTED):
+        return visit.words(f"routing.rule_{event.reason.removeprefix(_ROUTED)}")
     return event.reason
 
 
@@ -114,9 +119,9 @@ def actor_name(actor: str, visit: Visit) -> str:
     kind, _, name = actor.partition("/")
     if kind == "detector":
         name, _, version = name.partition("@")
-        return visit.words("actor.detector", name=name, version=version)
+        return visit.words("actor.detector", name=kind_name(name, visit.words), version=version)
     if kind == "rule":
-        return visit.words("actor.rule", name=name)
+        return visit.words("actor.rule", name=rule_name(name, visit.plant, visit.words))
     return person_name(actor, visit.plant)
 
 

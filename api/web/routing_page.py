@@ -8,12 +8,13 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.responses import RedirectResponse, Response
 
 from andon.events import Priority
+from api.catalogue import Words
 from api.dispatch import Hypothetical, tried
 from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.ticket_steps import ticket_of, why_not
 from api.web.weighed import PARTS, why
-from api.web.wording import asset_name, person_name
+from api.web.wording import asset_name, condition_name, person_name
 from ticketing import taking
 from ticketing.errors import TicketingError
 from ticketing.urgency import ORDER
@@ -54,9 +55,14 @@ def routing(request: Request, visit: VisitOf, asked: Annotated[Asked, Query()]) 
         assets=[(one.id, asset_name(one, one.id, words)) for one in plant.assets],
         types=[(one.code, getattr(one, words.language)) for one in types],
         faults=[(one.code, getattr(one, words.language)) for one in plant.fault_types if not one.retired],
-        kinds=sorted(plant.skills),
+        kinds=[(one, _kind_name(one, words)) for one in sorted(plant.skills)],
         priorities=ORDER[::-1],
     )
+
+
+def _kind_name(kind: str, words: Words) -> str:
+    """What machines report, a family or a condition, in words; a category as the machines say it."""
+    return words(f"family.{kind}") if f"family.{kind}" in words else condition_name(kind, words)
 
 
 @router.post("/tickets/{ticket_id}/taken/{how}")

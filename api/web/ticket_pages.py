@@ -24,7 +24,7 @@ from api.web.rows import row_of
 from api.web.sources import forecast_of
 from api.web.surroundings import around, moment_of
 from api.web.weighed import why_of
-from api.web.wording import asset_name, condition_name, limit_sources, score_text, verdict
+from api.web.wording import asset_name, component_name, condition_name, limit_sources, score_text, verdict
 from api.web.work import work_of
 from ticketing import dispatch, findings, offers, reports, sla, store
 from ticketing.clocks import readings
@@ -129,6 +129,7 @@ def ticket(
         sub_states=list(SubState),
         outcomes=OUTCOMES,
         proposal=detail.proposal,
+        component=component_name(found.headline.component, words),
         maintenance=began,
         held=held,
         work=work_of(detail, visit),

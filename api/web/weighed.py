@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from andon.events import Json
 from api.visit import Visit
 from api.web.formats import MISSING, number
-from api.web.wording import person_name, skills_text
+from api.web.wording import person_name, rule_name, skills_text
 from ticketing.dispatch import Decision, case_of
 from ticketing.offers import Offer, OfferState
 from ticketing.routing import lacks, need_of
@@ -63,7 +63,7 @@ def why(decision: Decision, visit: Visit) -> Why:
         at_ns=decision.at_ns,
         what_for=words(f"routing.why_{decision.why}"),
         rule=words(f"routing.rule_{decision.rule}"),
-        routing=decision.routing,
+        routing=rule_name(decision.routing, visit.plant, words),
         skills=skills_text(decision.need["skills"]) or words("routing.no_skill"),
         person=person_name(decision.person, visit.plant),
         backup=person_name(decision.backup, visit.plant),

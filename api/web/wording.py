@@ -45,7 +45,7 @@ def condition_name(condition: str, words: Words) -> str:
 def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     """What is wrong, in one sentence with the numbers that crossed."""
     arguments = finding_arguments(headline.numbers, headline.text, time)
-    arguments.setdefault("point", headline.component)
+    arguments.setdefault("point", component_name(headline.component, words))
     for name in _CHANNELS & arguments.keys():
         named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
         arguments[name] = words("list.channels").join(named)
@@ -124,6 +124,20 @@ def demand_sentence(missing: Missing, words: Words) -> str:
     """What a step still needs, or what is wrong with what was given."""
     particular = f"demand.{missing.demand}_{missing.why}"
     return words(particular if particular in words else f"demand.{missing.demand}")
+
+
+def rule_name(name: str, plant: Plant, words: Words) -> str:
+    """A rule, policy or routing as people call it: ours in words, one of the plant's as the plant wrote it."""
+    if f"rule.{name}" in words:
+        return words(f"rule.{name}")
+    entry = plant.ticket_type(name) or plant.fault_type(name)
+    return getattr(entry, words.language) if entry else name.replace("_", " ")
+
+
+def component_name(component: str, words: Words) -> str:
+    """A component as people call it; the plant's own name where the catalogue does not know it."""
+    key = f"component.{component}"
+    return words(key) if key in words else component.replace("_", " ")
 
 
 def asset_name(asset: Asset | None, asset_id: str, words: Words) -> str:

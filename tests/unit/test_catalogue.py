@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from andon.events import Action, Declared, GapCause, PackMLState, Priority
+from andon.events import Action, Declared, Family, GapCause, PackMLState, Priority
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
@@ -142,6 +142,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "chart.trend_": ("limit", "baseline"),
     "choice.": {choice for kind in kinds() for one in settings_of(kind, {}) for choice in one.choices},
     "closure.": Closure,
+    "component.": ("bearing_de", "bearing_nde", "motor"),
     "declaration.": Declared,
     "counted.": (
         *(action for action in Action),
@@ -188,6 +189,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "alarm_step.": alarm_pages.STEPS,
     "alarms.": ("chattering", "fleeting", "stale"),
     "alarms.which_": alarm_pages.STATES,
+    "family.": Family,
     "fold.": FoldRule,
     "held_back.": SuppressionKind,
     "forecast.": sources.REASONS.values(),
@@ -278,6 +280,10 @@ FAMILIES: dict[str, Iterable[str]] = {
         *routing.AGAINST,
     ),
     "routing.why_": dispatch.WHY,
+    "rule.": (
+        *("usual", "critical", "line_stop", "three_a_month", "repeat", "repeat_72h", "recurrence", "due"),
+        *("drift", "ground", "backup", "flood", "close_unsigned", *Owed, "cause", "operating_change"),
+    ),
     "solution.": (
         "summary",
         "cause",

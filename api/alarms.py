@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from andon.database import reading
@@ -12,6 +12,7 @@ from andon.events import Json, rfc3339
 from andon.plant import Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from api.answers import plain
+from api.steps import Text
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import alarm_desk
 from ticketing.alarm_desk import Wanted
@@ -27,7 +28,7 @@ class Why(BaseModel):
     """What a person says to it; to take an alarm out of service needs a reason."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: str = Field(default="", max_length=4000)
+    reason: Text = ""
 
 
 @router.get("/alarms")

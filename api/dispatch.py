@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from andon.events import SECOND_NS, Json, Priority
 from andon.positions import Position
 from api.answers import plain
+from api.steps import Name, Text
 from api.tickets import CHANNEL
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import collaborators, dispatch, offers, standing_in, store, taking
@@ -23,8 +24,6 @@ from ticketing.standing_in import Reason
 from ticketing.ticket import SubState, Ticket
 
 router = APIRouter(tags=["dispatch"])
-Text = Annotated[str, Field(max_length=4000)]
-Code = Annotated[str, Field(max_length=64)]
 
 
 class _Body(BaseModel):
@@ -49,7 +48,7 @@ class Why(_Body):
 class Collaborator(Why):
     """A person and what they are to the ticket (RACI)."""
 
-    person: Code
+    person: Name
     role: Role
 
 
@@ -64,16 +63,16 @@ class Whereabouts(_Body):
 class Hypothetical(_Body):
     """A ticket that might be, and when it comes (RFC 3339; left out: now)."""
 
-    type: Code = "equipment_repair"
-    asset: Code = ""
+    type: Name = "equipment_repair"
+    asset: Name = ""
     priority: Priority = "medium"
-    fault_type: Code | None = None
+    fault_type: Name | None = None
     urgent: bool = False
-    kinds: Annotated[list[Code], Field(max_length=5)] = Field(
+    kinds: Annotated[list[Name], Field(max_length=5)] = Field(
         default=[], description="category of the stop, condition, family: the nearest first"
     )
-    line: Code = ""
-    region: Code = ""
+    line: Name = ""
+    region: Name = ""
     at: AwareDatetime | None = None
 
 

@@ -1,9 +1,9 @@
 """Over REST: a cause split off a ticket, a merge taken back, and what tickets are to each other."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from andon.database import reading
@@ -22,7 +22,7 @@ router = APIRouter(tags=["tickets"])
 class Split(Deed):
     """One cause (`key`, of the ticket's `keys`) becomes a ticket of its own, and why."""
 
-    key: Annotated[str, Field(max_length=64)]
+    key: Name
     reason: Text = ""
 
     def _to(self, on: Target) -> Ticket:

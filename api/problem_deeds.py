@@ -13,7 +13,7 @@ from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.rca import ProblemBy, take
 
 Id = Annotated[int, Field(ge=1, le=10_000)]
-Word = Annotated[str, Field(max_length=200)]
+Word = Annotated[Text, Field(max_length=200)]
 Empty = BeforeValidator(lambda value: None if value == "" else value)
 
 

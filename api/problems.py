@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -112,50 +112,62 @@ def refuse(request: HTTPConnection, refusal: Refusal) -> Response:
 
 def install(app: FastAPI) -> None:
     """Have the app answer its errors in these words."""
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
 
-    @app.exception_handler(TicketingError)
-    def _ticketing(request: Request, error: Exception) -> Response:
-        assert isinstance(error, TicketingError)  # noqa: S101 - registered for nothing else
-        if wants_page(request):
-            return refusal_page(request, Refusal(STATUS.get(error.code, 422), "not_found"))
-        return of_ticketing(error)
 
-    @app.exception_handler(DeclarationRefused)
-    def _declaration(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, DeclarationRefused)  # noqa: S101 - registered for nothing else
-        return problem(STATUS[error.code], error.code, str(error))
+def _ticketing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TicketingError)  # noqa: S101 - registered for nothing else
+    if wants_page(request):
+        return refusal_page(request, Refusal(STATUS.get(error.code, 422), "not_found"))
+    return of_ticketing(error)
 
-    @app.exception_handler(HTTPException)
-    def _http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-        code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else _code(error.status_code)
-        if wants_page(request):
-            return refusal_page(request, Refusal(error.status_code, code))
-        answer = problem(error.status_code, code, error.detail if error.detail != "Not Found" else "")
-        answer.headers.update(error.headers or {})
-        return answer
 
-    @app.exception_handler(RequestValidationError)
-    def _invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
-        if wants_page(request):
-            return refusal_page(request, Refusal(404, "not_found"))
-        wrong = [{"at": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()]
-        return problem(422, "invalid_request", errors=wrong)
+def _declaration(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, DeclarationRefused)  # noqa: S101 - registered for nothing else
+    return problem(STATUS[error.code], error.code, str(error))
 
-    @app.exception_handler(OverflowError)  # SQLite's driver
-    @app.exception_handler(DataError)  # PostgreSQL
-    def _out_of_range(request: Request, _error: Exception) -> Response:
-        if wants_page(request):
-            return refusal_page(request, Refusal(404, "not_found"))
-        return problem(422, "out_of_range", "a number or a time is larger than any that can be stored")
 
-    @app.exception_handler(Exception)
-    def _broken(request: Request, _error: Exception) -> Response:
-        page = wants_page(request)
-        answer = refusal_page(request, Refusal(500, "broken")) if page else problem(500, "broken")
-        answer.headers.update(HEADERS)  # this answer is given outside the middleware that adds them
-        return answer
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else _code(error.status_code)
+    if wants_page(request):
+        return refusal_page(request, Refusal(error.status_code, code))
+    answer = problem(error.status_code, code, error.detail if error.detail != "Not Found" else "")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    if wants_page(request):
+        return refusal_page(request, Refusal(404, "not_found"))
+    wrong = [{"at": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()]
+    return problem(422, "invalid_request", errors=wrong)
+
+
+def _out_of_range(request: Request, _error: Exception) -> Response:
+    if wants_page(request):
+        return refusal_page(request, Refusal(404, "not_found"))
+    return problem(422, "out_of_range", "a number or a time is larger than any that can be stored")
+
+
+def _broken(request: Request, _error: Exception) -> Response:
+    page = wants_page(request)
+    answer = refusal_page(request, Refusal(500, "broken")) if page else problem(500, "broken")
+    answer.headers.update(HEADERS)  # this answer is given outside the middleware that adds them
+    return answer
+
+
+_ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
+    TicketingError: _ticketing,
+    DeclarationRefused: _declaration,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    OverflowError: _out_of_range,  # SQLite's driver
+    DataError: _out_of_range,  # PostgreSQL
+    Exception: _broken,
+}
 
 
 def _code(status: int) -> str:

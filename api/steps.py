@@ -19,8 +19,9 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Name = Annotated[str, Field(max_length=64)]
-Text = Annotated[str, Field(max_length=4000)]
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL
+Name = Annotated[str, Field(max_length=64, pattern=_NO_NUL)]
+Text = Annotated[str, Field(max_length=4000, pattern=_NO_NUL)]
 Evidence = Annotated[list[Text], BeforeValidator(_one_or_many), Field(max_length=20)]
 
 

@@ -11,6 +11,7 @@ from andon.database import reading
 from andon.events import SECOND_NS, Json, nanoseconds
 from andon.rules.suppression import Matcher
 from api.answers import plain
+from api.steps import Text
 from api.visit import ContextOf, VisitOf
 from ticketing import suppressions
 from ticketing.suppression import Suppression, SuppressionKind
@@ -26,7 +27,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["shelve", "maintenance_window"] = "shelve"
     matcher: Matcher
-    reason: str = Field(max_length=4000)
+    reason: Text
     starts_at: str | None = Field(default=None, max_length=40)
     ends_at: str | None = Field(default=None, max_length=40)
     for_s: float | None = Field(default=None, gt=0, le=366 * 86_400)

@@ -272,7 +272,7 @@ def keep_baseline(on: On, deed: steps.KeepBaseline) -> Response:
 class Remark(BaseModel):
     """Words for the record."""
 
-    text: str = Field(min_length=1, max_length=4000)
+    text: steps.Text = Field(min_length=1)
 
 
 @router.post("/tickets/{ticket_id}/comments", status_code=201)

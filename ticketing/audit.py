@@ -113,7 +113,7 @@ def line(
         "from_state": from_state and str(from_state),
         "to_state": str(head.state),
         "changes": to_json(changes),
-        "reason": reason,
+        "reason": reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # PostgreSQL's text has no NUL
         "numbers": to_json(numbers),
         "evidence": to_json(list(evidence)),
         "prev_hash": head.audit_hash or GENESIS,

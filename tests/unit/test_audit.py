@@ -53,6 +53,14 @@ def test_an_untouched_audit_is_whole(written):
         assert audit.verify(conn) == []
 
 
+def test_an_audit_with_a_nul_in_a_reason_is_whole_on_either_database(tmp_path, stores):
+    story = Story.begins(tmp_path, stores.open())
+    story.at("10:00").stops("M7", "E1")
+    story.tickets.comment(1, text="worn\0out", actor="chen", now_ns=time_of("10:01"))
+    with reading(story.engine) as conn:
+        assert audit.verify(conn) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -66,7 +66,7 @@ class NoEdge(TicketingError):
 
     def __init__(self, state: str, wanted: str, allowed: Sequence[str]) -> None:
         super().__init__(
-            f"{wanted!r} is not possible in state {state!r}; possible: {', '.join(allowed) or 'nothing'}"
+            f"{wanted!s} is not possible in state {state!s}; possible: {', '.join(allowed) or 'nothing'}"
         )
         self.state = state
         self.wanted = wanted
@@ -80,7 +80,7 @@ class StepRefused(TicketingError):
 
     def __init__(self, step: str, state: str, missing: Sequence[Missing]) -> None:
         said = ", ".join(f"{m.demand} ({m.why})" for m in missing)
-        super().__init__(f"{step!r} from {state!r} is refused; missing: {said}")
+        super().__init__(f"{step!s} from {state!s} is refused; missing: {said}")
         self.step = step
         self.state = state
         self.missing = tuple(missing)

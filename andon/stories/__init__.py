@@ -1,0 +1,1 @@
+"""Stories of a plant as files: told step by step to the real line on a virtual clock, and checked over REST."""

@@ -3,7 +3,9 @@
 The document is what `andon plant export|import` reads and writes and what `ConfigChanged` carries.
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -264,7 +266,7 @@ class Plant(_Frozen):
 
     def asset(self, asset_id: str) -> Asset | None:
         """The asset of that id, if there is one."""
-        return next((asset for asset in self.assets if asset.id == asset_id), None)
+        return _by_id(self).get(asset_id)
 
     def ticket_type(self, code: str) -> TicketType | None:
         """The type of that code, retired or not; None if the document has it no more."""
@@ -288,6 +290,29 @@ class Plant(_Frozen):
     def takes_defaults(self, asset: Asset) -> bool:
         """Whether neither its class nor the asset itself names detectors."""
         return asset.asset_class not in self.classes and not asset.detectors
+
+
+Made = TypeVar("Made")
+
+
+def once_per_plant(make: Callable[[Plant], Made]) -> Callable[[Plant], Made]:
+    """Keep what is made of the last plant document: a document never changes, and a new one is another object."""
+    last: tuple[Plant, Made] | None = None
+
+    @wraps(make)
+    def of(plant: Plant) -> Made:
+        nonlocal last
+        known = last
+        if known is None or known[0] is not plant:
+            known = last = plant, make(plant)
+        return known[1]
+
+    return of
+
+
+@once_per_plant
+def _by_id(plant: Plant) -> Mapping[str, Asset]:
+    return {asset.id: asset for asset in plant.assets}
 
 
 def _with_geometry(document: Json, own: dict[str, Json]) -> Json:

@@ -1,9 +1,7 @@
 """The alarms of a batch, between what is heard and its tickets: their states move here, and what is not told stops here."""
 
-from collections.abc import Mapping
-
 from andon.events import Action, Family, Finding, Priority
-from andon.plant import Asset, Plant
+from andon.plant import Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from ticketing.alarm_rows import MUTABLE, Named, alarm_id, alarm_state, named, retold, row_of
 from ticketing.alarms import Word, heard, set_aside
@@ -22,15 +20,14 @@ class Definitions:
     """Which definition of the master alarm database fits what is found, and how urgent that is."""
 
     def __init__(self, plant: Plant) -> None:
+        self._plant = plant
         self._definitions = plant.alarms
-        self._priorities = plant.priorities
-        self._assets: Mapping[str, Asset] = {asset.id: asset for asset in plant.assets}
 
     def of(self, finding: Finding) -> AlarmDefinition:
         """The first definition that fits, else the product's own."""
         if not self._definitions:
             return PRODUCTS_OWN
-        asset = self._assets.get(finding.asset)
+        asset = self._plant.asset(finding.asset)
         asset_class = asset.asset_class if asset else None
         fitting = (one for one in self._definitions if one.fits(finding, asset_class))
         return next(fitting, PRODUCTS_OWN)
@@ -38,12 +35,12 @@ class Definitions:
     def priority(self, finding: Finding) -> Priority:
         """That of the definition, else what the plant or the severity says."""
         return self.of(finding).priority or priority_of(
-            finding, self._assets.get(finding.asset), self._priorities
+            finding, self._plant.asset(finding.asset), self._plant.priorities
         )
 
     def subject(self, finding: Finding) -> Subject:
         """The finding's alarm as suppressions look at it."""
-        asset = self._assets.get(finding.asset)
+        asset = self._plant.asset(finding.asset)
         return Subject(
             asset=finding.asset,
             path=asset.path if asset else "",
@@ -57,7 +54,7 @@ class Definitions:
 
     def subject_named(self, one: Named) -> Subject:
         """An alarm that is known as suppressions look at it."""
-        asset = self._assets.get(one.asset)
+        asset = self._plant.asset(one.asset)
         return Subject(
             asset=one.asset,
             path=asset.path if asset else "",
@@ -71,12 +68,12 @@ class Definitions:
 
     def path(self, asset: str) -> str:
         """Where a machine stands, by ISA-95."""
-        found = self._assets.get(asset)
+        found = self._plant.asset(asset)
         return found.path if found else ""
 
     def line(self, asset: str) -> str:
         """The line that a machine stands in."""
-        found = self._assets.get(asset)
+        found = self._plant.asset(asset)
         return found.line if found else ""
 
 

@@ -66,8 +66,7 @@ class Book:
         self.counts: Counter[str] = Counter()
         self._channels = tuple(channels)
         self._tickets: dict[int, Ticket] = {}
-        self._found_by: dict[int, str] = {}
-        self._new: set[int] = set()
+        self._stored: dict[int, Ticket] = {}
         self._touched: dict[int, None] = {}
         self._opened: dict[int, bool] = {}
         self._rows: dict[str, list[Row]] = {}
@@ -79,8 +78,7 @@ class Book:
         """Take in tickets as they are stored."""
         for ticket in known:
             if ticket.id not in self._tickets:
-                self._tickets[ticket.id] = ticket
-                self._found_by[ticket.id] = ticket.search
+                self._tickets[ticket.id] = self._stored[ticket.id] = ticket
 
     def holds(self, ticket_id: int) -> bool:
         """Whether the ticket has been taken in, so that asking for it reads nothing."""
@@ -116,7 +114,6 @@ class Book:
     def open(self, ticket: Ticket) -> None:
         """Take in a ticket that is not stored yet; `record` its opening next."""
         self._tickets[ticket.id] = ticket
-        self._new.add(ticket.id)
 
     def record(
         self,
@@ -131,7 +128,7 @@ class Book:
     ) -> Ticket:
         """Put the changed ticket in place and its audit line behind the last; gives the ticket as it now is."""
         before = self._tickets[ticket.id]
-        opened = ticket.id in self._new and before.audit_seq == 0
+        opened = ticket.id not in self._stored and before.audit_seq == 0
         changes = changes_between(before, ticket)
         if opened or action == "comment" or not _SAID.isdisjoint(changes):
             texts = (getattr(ticket, name) for name in SEARCHED)
@@ -227,21 +224,33 @@ class Book:
     def save(self) -> None:
         """Write it all: numbers, tickets, keys, then everything that refers to them."""
         self._write_counters()
-        rows = [ticket_row(self._tickets[ticket]) for ticket in self._touched]
-        new = [row for row in rows if row["id"] in self._new]
-        old = [{"_id": row["id"], **row} for row in rows if row["id"] not in self._new]
-        _execute(self.conn, insert(tickets), new)
-        _execute(self.conn, _UPDATE_TICKET, old)
+        self._write_tickets()
         for is_open in (False, True):  # closings first: a key must not have two open masters in between
             which = [{"_ticket": i, "open": o} for i, o in self._opened.items() if o is is_open]
             _execute(self.conn, _SET_OPEN, which)
-        index(self.conn, [(row["id"], self._found_by.get(row["id"]), row["search"]) for row in rows])
         for table in _in_order(len(metadata.tables)):
             _execute(self.conn, insert(table), self._rows.get(table.name, []))
             columns, last = self._upserts.get(table.name, ((), {}))
             upsert(self.conn, table, [last[key] for key in sorted(last)], columns)
         for statement, values in self._later.values():
             _execute(self.conn, statement, values)
+
+    def _write_tickets(self) -> None:
+        opened: list[Row] = []
+        moved: dict[Sequence[str], list[Row]] = {}
+        words: list[tuple[int, str | None, str]] = []
+        for number in self._touched:
+            ticket, stored = self._tickets[number], self._stored.get(number)
+            row = ticket_row(ticket, stored)
+            if stored is None:
+                opened.append(row)
+            else:
+                moved.setdefault(tuple(row), []).append({"_id": number, **row})
+            words.append((number, stored.search if stored else None, ticket.search))
+        _execute(self.conn, insert(tickets), opened)
+        for rows in moved.values():
+            _execute(self.conn, _UPDATE_TICKET, rows)
+        index(self.conn, words)
 
     def _write_counters(self) -> None:
         values = [{"_name": name, "value": value} for name, value in sorted(self._numbers.items())]

@@ -75,21 +75,25 @@ def apply(
     """
     if not findings:
         return {}
-    in_force(conn, plant.dedup, now_ns)
+    rules = in_force(conn, plant.dedup, now_ns)
     book = Book(conn, now_ns, channels)
-    fold(book, findings, plant)
+    fold(book, findings, plant, rules=rules)
     book.save()
     return book.counts
 
 
 def fold(
-    book: Book, findings: Sequence[Finding], plant: Plant, same: Mapping[str, Related] | None = None
+    book: Book,
+    findings: Sequence[Finding],
+    plant: Plant,
+    same: Mapping[str, Related] | None = None,
+    rules: Sequence[Rules] | None = None,
 ) -> None:
     """The same inside the book's transaction, which saves it: for reports, each of which is a deed with more to it.
 
-    `same`: finding -> the open ticket that it is about, by what only its teller knows.
+    `same`: finding -> the open ticket that it is about, by what only its teller knows. `rules`: if they have been read.
     """
-    rules = known_rules(book.conn)
+    rules = rules or known_rules(book.conn)
     chosen = choose(book.conn, findings, plant, rules)
     lock(book.conn, findings, chosen.keys)
     known, tickets = recall(book.conn, findings, chosen.keys, rules, scoping(plant))

@@ -86,16 +86,19 @@ def changed(conn: Connection, told: Dedup) -> bool:
     return known_rules(conn)[0].told != told
 
 
-def in_force(conn: Connection, told: Dedup, now_ns: int) -> None:
-    """Bring what the plant document tells into force, if it is not.
+def in_force(conn: Connection, told: Dedup, now_ns: int) -> list[Rules]:
+    """Bring what the plant document tells into force, if it is not; gives every version, the newest first.
 
     For the engine alone, which takes documents in their order: any other process may look at an older one.
     """
-    if changed(conn, told):
-        version = known_rules(conn)[0].version + 1
-        conn.execute(
-            insert(dedup_rule).values(version=version, rules=told.model_dump_json(), since_ns=now_ns)
-        )
+    known = known_rules(conn)
+    if known[0].told == told:
+        return known
+    new = Rules(known[0].version + 1, told)
+    conn.execute(
+        insert(dedup_rule).values(version=new.version, rules=told.model_dump_json(), since_ns=now_ns)
+    )
+    return [new, *known]
 
 
 @lru_cache(maxsize=256)
@@ -113,8 +116,7 @@ class Chosen:
 
 def choose(conn: Connection, findings: Sequence[Finding], plant: Plant, known: Sequence[Rules]) -> Chosen:
     """The key of each finding; `known` are the versions of the rules, newest first."""
-    places = {asset.id: asset.path for asset in plant.assets}
-    ways = [_ways(finding, places.get(finding.asset, ""), known) for finding in findings]
+    ways = [_ways(finding, plant, known) for finding in findings]
     if len(known) == 1:
         return Chosen([keys[0] for keys in ways])
     lives = _Lives(conn, findings, ways, known)
@@ -128,9 +130,10 @@ def choose(conn: Connection, findings: Sequence[Finding], plant: Plant, known: S
     return Chosen(chosen, before)
 
 
-def _ways(finding: Finding, path: str, known: Sequence[Rules]) -> list[Key]:
+def _ways(finding: Finding, plant: Plant, known: Sequence[Rules]) -> list[Key]:
     """The finding's key by each version."""
-    tenant, site = (*path.split("/"), "", "")[:2]
+    asset = plant.asset(finding.asset)
+    tenant, site = (*(asset.path if asset else "").split("/"), "", "")[:2]
     return [key_of(finding, tenant=tenant, site=site, rules=rules) for rules in known]
 
 

@@ -19,7 +19,7 @@ class Opening:
     def __init__(self, book: Book, plant: Plant) -> None:
         self._book = book
         self._plant = plant
-        self._assets = {asset.id: asset for asset in plant.assets}
+        self._definitions = Definitions(plant)
         self.dispatch = Dispatch(book, plant)
 
     def ticket(
@@ -33,7 +33,7 @@ class Opening:
         alarm_active: bool,
     ) -> Ticket:
         """The ticket that this finding opens, pending dispatch."""
-        asset = self._assets.get(finding.asset)
+        asset = self._plant.asset(finding.asset)
         ticket = Ticket(
             id=number,
             number=f"A-{number}",
@@ -42,7 +42,7 @@ class Opening:
             asset=finding.asset,
             line=asset.line if asset else "",
             headline=headline_of(finding, at_ns),
-            priority=Definitions(self._plant).priority(finding),
+            priority=self._definitions.priority(finding),
             state=TicketState.PENDING_DISPATCH,
             key=key,
             anchor_ns=at_ns,
@@ -84,7 +84,7 @@ class Opening:
 
     def search_words(self, finding: Finding, so_far: str = "") -> str:
         """The words a ticket is found by, in lower case, each once."""
-        asset = self._assets.get(finding.asset)
+        asset = self._plant.asset(finding.asset)
         named = (asset.name, asset.name_zh, asset.serial, asset.model, asset.line) if asset else ()
         return more(
             so_far, finding.asset, *named, finding.component, finding.condition, *finding.text.values()

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from sqlalchemy import bindparam, select
 
 from andon.events import Action, Family, Finding
-from andon.plant import Plant
+from andon.plant import Plant, once_per_plant
 from andon.rules.types import best_fitting
 from ticketing.book import Book
 from ticketing.problem import Problem, ProblemKind, ProblemLink, ProblemState
@@ -48,6 +48,7 @@ def _is(one: Activation, at_ns: int, over_ns: int | None) -> bool:
     return over_ns is None or not at_ns <= over_ns < one.at_ns
 
 
+@once_per_plant
 def scoping(plant: Plant) -> Scoping:
     """What the failures of the plant's machines count for."""
     return scoping_of(plant.repeats, {asset.id: asset.path for asset in plant.assets})

@@ -1,12 +1,11 @@
 """What of a batch is held back: asked for each finding, and begun and ended by the alarms that hold back others."""
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
 
 from sqlalchemy import Connection
 
 from andon.events import SECOND_NS, Finding
-from andon.plant import Asset, Plant
+from andon.plant import Asset, Plant, once_per_plant
 from ticketing import suppressions
 from ticketing.book import Book
 from ticketing.suppression import (
@@ -105,13 +104,8 @@ class Suppressing:
     def raised(self, subject: Subject, at_ns: int, name: str) -> None:
         """An alarm stands; it may hold back those below it, also where it is held back itself."""
         for wanted in inhibited(subject, self._plant.suppression, at_ns=at_ns, name=name):
-            if subject.path in self._above:
+            if subject.path in _above(self._plant):
                 self._in_force.written.append(suppressions.begin(self._book, wanted))
-
-    @cached_property
-    def _above(self) -> frozenset[str]:
-        """Every place that an asset of the plant lies below: looked up for each alarm that is raised."""
-        return frozenset(place for asset in self._plant.assets for place in above(asset.path))
 
     def cleared(self, subject: Subject, name: str) -> None:
         """An alarm is over: what it held back is looked at soon, and it is shelved no more if that was for once."""
@@ -136,3 +130,9 @@ class Suppressing:
         )
         written = self._in_force.written
         written[written.index(one)] = ended
+
+
+@once_per_plant
+def _above(plant: Plant) -> frozenset[str]:
+    """Every place that an asset of the plant lies below: looked up for each alarm that is raised."""
+    return frozenset(place for asset in plant.assets for place in above(asset.path))

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from andon.events import Json
+from andon.events import Family, Json, nanoseconds
 from andon.plant import Plant
 from andon.ports import Message, Said
 from api.catalogue import Language, Words, words_of
@@ -17,6 +17,8 @@ from ticketing.topics import DIGEST, OF_KIND
 
 SHOWN = 20
 """Tickets that a digest names with their trouble; the rest by number."""
+SAID = 40
+"""Characters of a reporter's words that stand in a title."""
 
 
 def say(
@@ -36,11 +38,11 @@ def _in(words: Words, message: Message, plant: Plant, now_ns: int, link: str) ->
         priority=words(f"priority.{content['priority']}"),
         ticket=message.ticket,
         machine=where,
-        what=condition_name(content["condition"], words),
+        what=_what(words, content),
     )
     time = PlantTime(_zone(plant.time_zone), now_ns, words)
     lines = [
-        words(f"told.{_deed(message.kind)}", code=content.get("code", "")),
+        _news(words, message, plant, time),
         words("told.node", state=words(f"state.{content['state']}"), time=time.at(message.at_ns)),
         verdict(_headline(content), words, time).striptags(),
         words("told.where", machine=where, line=content["line"]),
@@ -54,6 +56,32 @@ def _in(words: Words, message: Message, plant: Plant, now_ns: int, link: str) ->
     if link:
         lines.append(f"{link}/tickets/{message.ticket.partition('-')[2]}")
     return Said(words.language, title, tuple(lines))
+
+
+def _news(words: Words, message: Message, plant: Plant, time: PlantTime) -> str:
+    """What happened, in one sentence that stands alone: on a phone it may be all that is seen."""
+    content = message.content
+    key = _deed(message.kind)
+    clock = content.get("clock")
+    if key == "escalated" and clock:
+        key = "limit_over" if content["taken_s"] >= content["limit_s"] else "limit_near"
+    return words(
+        f"told.{key}",
+        code=content.get("code", ""),
+        person=person_name(content["assignee"], plant),
+        backup=person_name(content["backup"], plant),
+        clock=words(f"sla.clock_{clock}") if clock else "",
+        due=time.short(nanoseconds(content["due"])) if content.get("due") else "",
+        owed=words(f"owed.{content['reason']}") if key.startswith("obligation") else "",
+    )
+
+
+def _what(words: Words, content: Mapping[str, Json]) -> str:
+    """What is wrong: what a machine says has a name, what a person says is best said in their own words."""
+    said = content["text"].get("message", "") if content["family"] == Family.REPORT else ""
+    if not said:
+        return condition_name(content["condition"], words)
+    return said if len(said) <= SAID else f"{said[: SAID - 1]}…"
 
 
 def _problem(words: Words, content: Mapping[str, Json], time: PlantTime) -> Sequence[str]:
@@ -77,7 +105,7 @@ def _digest(words: Words, message: Message, link: str) -> Said:
             priority=words(f"priority.{said['priority']}"),
             ticket=number,
             machine=_machine(words, said),
-            what=condition_name(said["condition"], words),
+            what=_what(words, said),
         )
         for number, said in [*last.items()][:SHOWN]
     ]

@@ -121,7 +121,10 @@ def numbers_said() -> set[str]:
 
 FAMILIES: dict[str, Iterable[str]] = {
     "channels.is_": ("closed", "open", "half_open", "unknown"),
-    "told.": (*TOLD, "of_problem", "of_action", "title", "digest", "more", "where", "who", "reason"),
+    "told.": (
+        *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action"),
+        *("title", "digest", "more", "where", "who", "reason"),
+    ),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
     "actor.": ("detector", "rule"),

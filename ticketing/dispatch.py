@@ -15,6 +15,7 @@ from andon.frozen import changed
 from andon.plant import Plant
 from ticketing import offers
 from ticketing.book import Book
+from ticketing.candidates import packed, unpacked
 from ticketing.duty import Roster
 from ticketing.presence import recall_presence
 from ticketing.recall import recall_done, recall_loads
@@ -50,7 +51,6 @@ routing_decision = Table(
 
 _NEED = msgspec.json.Decoder(dict[str, Json])
 _NAMES = msgspec.json.Decoder(tuple[str, ...])
-_CANDIDATES = msgspec.json.Decoder(tuple[Candidate, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,8 @@ class Dispatch:
         self._give(chosen.person, 1)
         decided = _decision(need, chosen, self._plant, self._book.now_ns, why)
         row = {name: getattr(decided, name) for name in _AS_THEY_ARE}
-        row |= {name: to_json(getattr(decided, name)) for name in ("need", "candidates", "offer_to")}
+        row |= {name: to_json(getattr(decided, name)) for name in ("need", "offer_to")}
+        row["candidates"] = packed(decided.candidates)
         self._book.add(routing_decision, {**row, "ticket": ticket.id, "seq": ticket.audit_seq})
         return changed(ticket, suggestion=replace(chosen, candidates=chosen.candidates[:SHOWN]))
 
@@ -231,7 +232,7 @@ def decisions(conn: Connection, ticket_id: int) -> Sequence[Decision]:
     return [
         Decision(
             need=_NEED.decode(row["need"]),
-            candidates=_CANDIDATES.decode(row["candidates"]),
+            candidates=unpacked(row["candidates"]),
             offer_to=_NAMES.decode(row["offer_to"]),
             **{name: row[name] for name in _AS_THEY_ARE},
         )

@@ -46,6 +46,7 @@ from api.web import (
     problem_pages,
     report_page,
     routing_page,
+    ticket_fields,
     ticket_pages,
     ticket_steps,
 )
@@ -111,6 +112,7 @@ def create_app(context: Context) -> FastAPI:
         alarm_pages,
         report_page,
         ticket_pages,
+        ticket_fields,
         closing_steps,
         ticket_steps,
         problem_pages,

@@ -76,8 +76,10 @@ def _script_json(value: Json) -> Markup:
     return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
 
 
-def render(request: Request, visit: Visit, template: str, place: str, **values: Any) -> HTMLResponse:
-    """A page of the console. `place` is the entry of the navigation that it belongs to."""
+def render(
+    request: Request, visit: Visit, template: str, place: str, *, here: str | None = None, **values: Any
+) -> HTMLResponse:
+    """A page of the console. `place` is the entry of the navigation that it belongs to, `here` its address if not asked."""
     with reading(visit.context.database) as conn:
         waiting = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=0).total
         changed = change_number(conn)
@@ -95,7 +97,7 @@ def render(request: Request, visit: Visit, template: str, place: str, **values: 
             actor=visit.actor,
             place=place,
             places=PLACES,
-            here=_here(request),
+            here=here or _here(request),
             waiting=waiting,
             changed=changed,
             other_language="en" if words.language == "zh" else "zh",

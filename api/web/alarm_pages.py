@@ -13,7 +13,7 @@ from andon.rules.suppression import Matcher
 from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.formats import whole
-from api.web.ticket_steps import Form
+from api.web.forms import Form
 from api.web.wording import asset_name, component_name, condition_name, person_name
 from ticketing import alarm_desk, suppressions
 from ticketing.alarm_desk import STALE_NS, Wanted

@@ -24,8 +24,8 @@ from api.visit import Visit, VisitOf
 from api.web.bearings import bearings_of
 from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
+from api.web.forms import Form
 from api.web.rows import row_of
-from api.web.ticket_steps import Form
 from api.web.wording import asset_name, component_name, person_name
 from api.web.zones import limits_of_point, zone_at
 from ingest.freshness import Freshness, Place, State

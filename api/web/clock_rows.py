@@ -18,6 +18,7 @@ class ClockRow:
     due_ns: int | None
     rule: str
     late: bool
+    ended: bool
 
 
 def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
@@ -35,6 +36,7 @@ def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
             calendar=clock.calendar or words("sla.wall"),
         ),
         late=clock.late or clock.state is ClockState.BREACHED,
+        ended=clock.ended_ns is not None,
     )
 
 

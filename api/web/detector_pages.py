@@ -24,8 +24,8 @@ from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.backtest_charts import sweep_chart, tickets_chart
 from api.web.formats import number, quantity
+from api.web.forms import Form
 from api.web.parameters import choice_name, kind_name, said
-from api.web.ticket_steps import Form
 from api.web.wording import asset_name, person_name
 from detectors import Setting, settings_of
 from ticketing.labels import LabelRefused

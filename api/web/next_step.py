@@ -35,6 +35,7 @@ _NOT_SHOWN = frozenset(
 class Item:
     """One line of the checklist."""
 
+    demand: Demand
     text: str
     met: bool
 
@@ -95,7 +96,11 @@ def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit)
     demands = _demands(ticket, step)
     unmet = {Demand(one.demand): one for one in missing}
     checklist = [
-        Item(demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words), demand not in unmet)
+        Item(
+            demand,
+            demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words),
+            demand not in unmet,
+        )
         for demand in demands
         if demand is not Demand.SCENE_TAG or not ticket.is_open  # asked for early, needed at the end
     ]

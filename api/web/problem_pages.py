@@ -15,10 +15,10 @@ from andon.events import SECOND_NS
 from api.pages import render, say
 from api.problem_deeds import DEEDS, do
 from api.visit import Visit, VisitOf, zone_named
+from api.web.forms import Form
 from api.web.history import actor_name
 from api.web.problem_forms import forms, sentence, shown
 from api.web.rows import row_of
-from api.web.ticket_steps import Form
 from api.web.wording import asset_name, person_name
 from ticketing import store
 from ticketing.causes import causes_of

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from andon.events import Json
@@ -15,13 +14,11 @@ from andon.rules.types import CustomField, FaultType, TicketType
 from api.catalogue import Words
 from api.pages import render, say
 from api.visit import Visit, VisitOf
-from api.web.ticket_steps import Form
+from api.web.forms import Form, texts_of
 from api.web.wording import asset_name, person_name
-from ticketing import editing, reports, store
-from ticketing.errors import FieldsRefused, Missing, StaleVersion
-from ticketing.service import By
+from ticketing import reports
+from ticketing.errors import Missing
 from ticketing.ticket import Occurrence, Ticket
-from ticketing.urgency import ORDER
 
 router = APIRouter()
 OWN = "fields."
@@ -58,13 +55,13 @@ def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
 @router.post("/report/type")
 def with_type(request: Request, visit: VisitOf, form: Form) -> Response:
     """The form of another type, with what was written so far."""
-    return _page(request, visit, _texts(form))
+    return _page(request, visit, texts_of(form))
 
 
 @router.post("/report")
 def report(request: Request, visit: VisitOf, form: Form) -> Response:
     """The same entry as for programs; a second click is the same report."""
-    texts, context = _texts(form), visit.context
+    texts, context = texts_of(form), visit.context
     came = reports.receive(
         context.tickets,
         _body(texts, visit.plant),
@@ -81,10 +78,6 @@ def report(request: Request, visit: VisitOf, form: Form) -> Response:
     done = RedirectResponse(f"/tickets/{was.ticket}", 303)
     say(done, "report.taken", number=f"A-{was.ticket}")
     return done
-
-
-def _texts(form: FormData) -> dict[str, str]:
-    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _body(texts: Mapping[str, str], plant: Plant) -> bytes:
@@ -202,19 +195,29 @@ def told(reported: Iterable[Occurrence], visit: Visit) -> list[Said]:
     ]
 
 
-def about(ticket: Ticket, reported: Iterable[Occurrence], visit: Visit) -> dict[str, Json]:
-    """What the page of a ticket shows of its reports, its type and its fields, and what its form for them offers."""
+def about(
+    ticket: Ticket, reported: Iterable[Occurrence], visit: Visit, given: Mapping[str, str] | None = None
+) -> dict[str, Json]:
+    """What the page of a ticket shows of its reports, its type and its fields, and its form for them as it is `given`."""
     plant, words = visit.plant, visit.words
     kind = plant.ticket_type(ticket.type)
     types = [one for one in plant.ticket_types if not one.retired or one == kind]
+    chosen = plant.ticket_type(given.get("type", "")) if given else None
     return {
         "said": told(reported, visit),
         "fields": facts_of(ticket, visit),
         "type_choices": [(one.code, label(one, words)) for one in types] or [(ticket.type, ticket.type)],
         "fault_choices": fault_choices(plant, words),
-        "own": asked(kind, "resolving", words),
-        "wrong": {},
+        "own": asked(chosen or kind, "resolving", words),
+        "edited": _written(ticket) if given is None else given,
     }
+
+
+def _written(ticket: Ticket) -> dict[str, Json]:
+    """The fields of the form as the ticket has them."""
+    named = ("type", "fault_type", "priority", "grade", "region", "urgent")
+    own = {f"{OWN}{name}": value for name, value in ticket.fields.items()}
+    return {name: getattr(ticket, name) or "" for name in named} | own
 
 
 def facts_of(ticket: Ticket, visit: Visit) -> list[tuple[str, str]]:
@@ -245,56 +248,3 @@ def _own(name: str, value: Json, kind: TicketType | None, words: Words) -> tuple
 def channel_name(channel: str, words: Words) -> str:
     """How it came in; the name itself where it is not one of ours."""
     return words(f"channel.{channel}") if channel in KNOWN else channel
-
-
-@router.post("/tickets/{ticket_id}/fields")
-def edit(visit: VisitOf, ticket_id: int, form: Form) -> Response:
-    """Change fields of an open ticket; what is refused is named in the corner of its page."""
-    texts, here = _texts(form), RedirectResponse(f"/tickets/{ticket_id}", 303)
-    with visit.context.tickets.looking() as conn:
-        before = store.ticket(conn, ticket_id, limit=1).ticket
-    kind = visit.plant.ticket_type(texts.get("type", before.type))
-    values = values_of(texts, kind)
-    shown = [f.name for f in (kind.fields if kind else ()) if OWN + f.name in texts]
-    wanted = editing.Edit(
-        type=texts.get("type", before.type),
-        fault_type=texts.get("fault_type") or None,
-        urgent=bool(texts.get("urgent")),
-        grade=texts.get("grade") or None,
-        region=texts.get("region", ""),
-        fields={name: values.get(name) for name in shown},
-    )
-    priority = next((word for word in ORDER if word == texts.get("priority")), before.priority)
-    if priority != before.priority:
-        wanted["priority"] = priority
-    version = int(texts["version"]) if texts.get("version", "").isdecimal() else 0
-    by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=version)
-    try:
-        after = editing.edit(
-            visit.context.tickets,
-            ticket_id,
-            wanted,
-            reason=texts.get("reason", "")[:4000],
-            plant=visit.plant,
-            **by,
-        )
-    except StaleVersion:
-        say(here, "flash.stale", number=before.number, why="")
-    except FieldsRefused as error:
-        said = (
-            f"{_named(one.demand, kind, visit.words)}: {why}"
-            for one in error.missing
-            for why in wrongs([one], visit.words).values()
-        )
-        say(here, "flash.refused", number=before.number, why=visit.words("list.and").join(said))
-    else:
-        say(here, "report.edited", number=after.number)
-    return here
-
-
-def _named(name: str, kind: TicketType | None, words: Words) -> str:
-    """The label of a field that was refused."""
-    own = kind.field(name.removeprefix(OWN)) if kind and name.startswith(OWN) else None
-    if own is not None:
-        return label(own, words)
-    return words(f"report.{name}") if f"report.{name}" in words else name

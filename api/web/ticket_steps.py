@@ -1,11 +1,10 @@
 """What the forms of the pages do: one step each, then back to the page, which says how it went."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Annotated
+from collections.abc import Mapping
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -14,6 +13,9 @@ from api.catalogue import Words
 from api.pages import say
 from api.steps import DEEDS, Target
 from api.visit import Visit, VisitOf
+from api.web.forms import Form, texts_of
+from api.web.refused import refusal
+from api.web.ticket_view import show
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
 from ticketing.errors import PhotoRefused, StaleVersion, StepRefused, TicketingError
@@ -24,27 +26,22 @@ from ticketing.ticket import Ticket
 router = APIRouter()
 
 
-async def _form(request: Request) -> AsyncIterator[FormData]:
-    async with request.form(max_files=1, max_fields=40) as form:
-        yield form
-
-
-Form = Annotated[FormData, Depends(_form)]
 _NOT_OF_THE_STEP = frozenset({"next"})
-MOST = 1_000_000
-"""Characters of one field that are looked at."""
-_DIGITS = 16
 
 
 @router.post("/inbox/{ticket_id}/{step}")
 def from_inbox(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
     """A step from the inbox; the next ticket comes up by itself."""
     following = str(form.get("next", ""))
-    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    fields = texts_of(form)
     if step is Step.FALSE_ALARM:
         fields["approver"] = visit.actor
-    done = f"/?ticket={following}" if following.isdecimal() else "/"
-    return _take(visit, ticket_id, step, fields, done=done, failed=f"/?ticket={ticket_id}")
+    before = ticket_of(visit, ticket_id)
+    try:
+        after = _taken(visit, ticket_id, step, fields)
+    except (ValidationError, TicketingError) as error:
+        return _not_done(visit, before, f"/?ticket={ticket_id}", error)
+    return _done(visit, after, step, f"/?ticket={following}" if following.isdecimal() else "/")
 
 
 @router.post("/tickets/{ticket_id}/photos")
@@ -84,50 +81,43 @@ def comment(visit: VisitOf, ticket_id: int, form: Form) -> Response:
 
 
 @router.post("/tickets/{ticket_id}/{step}")
-def fromticket_of(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
-    """A step from the ticket's own page."""
-    fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    here = f"/tickets/{ticket_id}"
-    return _take(visit, ticket_id, step, fields, done=here, failed=here)
-
-
-def _take(
-    visit: Visit, ticket_id: int, step: Step, fields: Mapping[str, str], *, done: str, failed: str
-) -> Response:
-    """One step: checked, done, and said in the corner of the next page."""
+def from_ticket(request: Request, visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
+    """A step from the ticket's own page; what is missing is said there, beside its field."""
+    fields, here = texts_of(form), f"/tickets/{ticket_id}"
     before = ticket_of(visit, ticket_id)
+    try:
+        after = _taken(visit, ticket_id, step, fields)
+    except (ValidationError, StepRefused) as error:
+        return show(request, visit, ticket_id, refused=refusal(step, fields, error, visit.words))
+    except TicketingError as error:
+        return _not_done(visit, before, here, error)
+    return _done(visit, after, step, here)
+
+
+def _taken(visit: Visit, ticket_id: int, step: Step, fields: Mapping[str, str]) -> Ticket:
     if step not in DEEDS:
         raise HTTPException(404)
-    try:
-        given = {
-            name: value for name, value in fields.items() if name not in _NOT_OF_THE_STEP and value != ""
-        }
-        deed = DEEDS[step].model_validate(_with_master(visit, given))
-        by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=deed.version or 0)
-        after = deed.to(Target(visit.context.tickets, ticket_id, visit.plant, by))
-    except (ValidationError, TicketingError) as error:
-        answer = RedirectResponse(failed, 303)
-        key = "flash.stale" if isinstance(error, StaleVersion) else "flash.refused"
-        say(answer, key, number=before.number, why=why_not(error, visit.words))
-        return answer
-    answer = RedirectResponse(done, 303)
-    link = "" if done == f"/tickets/{ticket_id}" else f"/tickets/{ticket_id}"
+    given = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_STEP and value != ""}
+    deed = DEEDS[step].model_validate(with_master(visit, given))
+    by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=deed.version or 0)
+    return deed.to(Target(visit.context.tickets, ticket_id, visit.plant, by))
+
+
+def _done(visit: Visit, after: Ticket, step: Step, following: str) -> Response:
+    """The page that follows says in its corner what was done."""
+    answer, own = RedirectResponse(following, 303), f"/tickets/{after.id}"
+    link = "" if following == own else own
     key = f"flash.{step}" if step in {Step.ASSIGN, Step.FALSE_ALARM} else "flash.done"
     name = person_name(after.assignee, visit.plant)
     say(answer, key, link, number=after.number, name=name, step=visit.words(f"step.{step}"))
     return answer
 
 
-def field_of(form: FormData, name: str) -> str:
-    """A field of a form as text; empty where there is none. A drawn signature is the longest."""
-    value = form.get(name, "")
-    return value[:MOST] if isinstance(value, str) else ""
-
-
-def whole_number_of(form: FormData, name: str) -> int | None:
-    """A field of a form as a whole number, None if it is none."""
-    value = field_of(form, name).strip()
-    return int(value) if value.isdecimal() and len(value) < _DIGITS else None
+def _not_done(visit: Visit, before: Ticket, where: str, error: Exception) -> Response:
+    answer = RedirectResponse(where, 303)
+    key = "flash.stale" if isinstance(error, StaleVersion) else "flash.refused"
+    say(answer, key, number=before.number, why=why_not(error, visit.words))
+    return answer
 
 
 def ticket_of(visit: Visit, ticket_id: int) -> Ticket:
@@ -136,7 +126,7 @@ def ticket_of(visit: Visit, ticket_id: int) -> Ticket:
         return store.ticket(conn, ticket_id, limit=1).ticket
 
 
-def _with_master(visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
+def with_master(visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
     """The other ticket is named by its number on the page, by its id to the service."""
     number = fields.get("master", "")
     if not number or number.isdecimal():

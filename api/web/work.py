@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from api.visit import Visit
 from api.web.wording import person_name
 from ticketing import store
-from ticketing.causes import causes_of
-from ticketing.closing import scene_tags_of
-from ticketing.demands import Hold, SignedBy
 from ticketing.nodes import Node
 from ticketing.requisitions import Requisition
 from ticketing.stepping import entitled
 from ticketing.ticket import UNRESOLVED, Closure
 
-Choice = Mapping[str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The cards and choices of the page, in the visitor's language."""
+    """The cards of the page, in the visitor's language."""
 
     nodes: Sequence[Node]
     parts: Sequence[Requisition]
@@ -32,10 +27,6 @@ class Work:
     owed: Sequence[Mapping[str, str]]
     phone: str
     drawn: bool
-    causes: Sequence[Choice]
-    scene_tags: Sequence[Choice]
-    holds: Sequence[Hold] = tuple(Hold)
-    signed_by: Sequence[SignedBy] = tuple(SignedBy)
 
 
 def work_of(detail: store.TicketDetail, visit: Visit) -> Work:
@@ -74,20 +65,4 @@ def work_of(detail: store.TicketDetail, visit: Visit) -> Work:
         ],
         phone=ticket.phone[-4:].rjust(len(ticket.phone), "•") if ticket.phone else "",
         drawn=detail.given.signatures > 0,
-        causes=_chosen_from(
-            {cause.code: (cause.zh, cause.en, cause.retired) for cause in causes_of(plant).values()}, visit
-        ),
-        scene_tags=_chosen_from(
-            {code: (tag.zh, tag.en, tag.retired) for code, tag in scene_tags_of(plant).items()}, visit
-        ),
     )
-
-
-def _chosen_from(labels: Mapping[str, tuple[str, str, bool]], visit: Visit) -> list[Choice]:
-    """What can be chosen, in the visitor's language."""
-    chinese = visit.words.language == "zh"
-    return [
-        {"code": code, "label": zh if chinese else en}
-        for code, (zh, en, retired) in labels.items()
-        if not retired
-    ]

@@ -35,8 +35,14 @@ async def test_a_form_on_an_old_version_says_so_and_changes_nothing(
 async def test_a_form_that_lacks_something_names_it(floor: ShopFloor, browser: httpx.AsyncClient) -> None:
     floor.hears(floor.finding("L1-SPN-01", "zone_d"))
     form = {"version": "1", "person": "wang.lei", "backup": "wang.lei", "reason": "knows it"}
-    await browser.post("/tickets/1/assign", data=form, headers=OURS)
-    assert "A backup who is not the same person" in (await browser.get("/tickets/1")).text
+    refused = await browser.post("/tickets/1/assign", data=form, headers=OURS)
+    assert (refused.status_code, refused.headers["HX-Replace-Url"]) == (422, "/tickets/1")
+    wrong = '<p class="wrong" id="assign-backup-wrong">A backup who is not the same person</p>'
+    assert refused.text.count(wrong) == 1
+    assert 'aria-describedby="assign-backup-wrong"' in refused.text
+    assert 'name="reason" value="knows it"' in refused.text
+    assert 'hx-get="/tickets/1"' in refused.text
+    assert "Pending dispatch" in (await browser.get("/tickets/1")).text
 
 
 async def test_a_duplicate_is_named_by_its_number(floor: ShopFloor, browser: httpx.AsyncClient) -> None:

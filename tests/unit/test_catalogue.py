@@ -160,6 +160,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("scene_tag_unknown", "scene_tag_retired", "approver_no_role", "approver_to_be_asked"),
         *(f"signature_code_{why}" for why in ("absent", "wrong", "expired", "used", "spent")),
         *("reason_vague", "summary_vague", "summary_unsolved"),
+        *("part", "quantity", "stars"),
     ),
     "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
     "hold.": Hold,

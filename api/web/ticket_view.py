@@ -1,0 +1,166 @@
+"""The page of one ticket, as it is looked at and as it comes back when a form on it was refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from andon import declarations
+from andon.database import reading
+from andon.declarations import Entry
+from andon.events import Json
+from api.pages import render
+from api.visit import Visit
+from api.web import history
+from api.web.charts import charts_of
+from api.web.choices import choices_of
+from api.web.clock_rows import shown
+from api.web.evidence import evidence_of
+from api.web.explained import grounds, number_row
+from api.web.next_step import suggested_of, what_next
+from api.web.reader import Reader
+from api.web.refused import FIELDS, Refused
+from api.web.report_page import about
+from api.web.sources import forecast_of
+from api.web.surroundings import around, moment_of
+from api.web.weighed import why_of
+from api.web.wording import asset_name, component_name, condition_name, limit_sources, score_text, verdict
+from api.web.work import work_of
+from ticketing import dispatch, findings, offers, reports, store
+from ticketing.clocks import readings
+from ticketing.dispatch import Decision
+from ticketing.offers import Offer
+from ticketing.states import OUTCOMES
+from ticketing.suppressing import InForce
+from ticketing.suppression import Suppression
+from ticketing.ticket import Occurrence, TicketState
+
+SHOWN = 6  # occurrences on a page at first
+MOST = 2000
+DEEDS = 10
+"""Lines of the activity on a page at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Everything that the page is made of, read in one snapshot."""
+
+    detail: store.TicketDetail
+    evidence: Mapping[str, Json]
+    head: Occurrence | None
+    own: Mapping[str, Json]
+    reported: Sequence[Occurrence]
+    decided: Sequence[Decision]
+    offered: Sequence[Offer]
+    began: Entry | None
+    held: Sequence[Suppression]
+
+
+def show(
+    request: Request,
+    visit: Visit,
+    ticket_id: int,
+    *,
+    everything: bool = False,
+    refused: Refused | None = None,
+) -> Response:
+    """The page; what was `refused` stands in its form again, with what is wrong beside its field."""
+    here = f"/tickets/{ticket_id}"
+    with reading(visit.context.database) as conn:
+        found = _look(conn, visit, ticket_id, MOST if everything else SHOWN)
+    values = _at_the_top(found, visit) | _grounds(found, visit) | _course(found, visit)
+    values |= _forms(found, visit, refused)
+    answer = render(request, visit, "ticket.html", "tickets", here=here if refused else None, **values)
+    if refused:
+        answer.status_code = 422
+        answer.headers["HX-Replace-Url"] = here
+    return answer
+
+
+def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
+    detail = store.ticket(conn, ticket_id, limit=most)
+    ticket = detail.ticket
+    machine = visit.plant.asset(ticket.asset)
+    return _Found(
+        detail=detail,
+        evidence=evidence_of(conn, detail),
+        head=findings.finding(conn, ticket.headline.finding),
+        own=store.evidence(conn, ticket.headline.finding) or {},
+        reported=reports.told(conn, ticket_id),
+        decided=dispatch.decisions(conn, ticket_id),
+        offered=offers.of(conn, ticket_id),
+        began=declarations.maintained(conn, ticket.asset).get(ticket.asset),
+        held=InForce(conn, visit.plant, visit.context.now()).on(machine) if machine else [],
+    )
+
+
+def _at_the_top(found: _Found, visit: Visit) -> dict[str, Json]:
+    """The headline, the state, and who is responsible."""
+    ticket, words = found.detail.ticket, visit.words
+    return {
+        "ticket": ticket,
+        "what": condition_name(ticket.headline.condition, words),
+        "asset_name": asset_name(visit.plant.asset(ticket.asset), ticket.asset, words),
+        "component": component_name(ticket.headline.component, words),
+        "verdict": verdict(ticket.headline, words, visit.time),
+        "confidence": score_text(ticket.headline.confidence),
+        "sources": limit_sources(ticket.headline.numbers, words),
+        "states": list(TicketState),
+        "reached": list(TicketState).index(ticket.state),
+        "maintenance": found.began,
+        "held": found.held,
+        "chain": history.chain(found.detail, visit),
+    }
+
+
+def _grounds(found: _Found, visit: Visit) -> dict[str, Json]:
+    """What the machine showed, and why that is a finding."""
+    ticket, head, words, reader = found.detail.ticket, found.head, visit.words, Reader.of(visit)
+    rows = [number_row(one, words, visit.time) for one in ticket.headline.numbers]
+    onset_ns = head.onset_ns if head else None
+    return {
+        "head": head,
+        "forecast": forecast_of(found.evidence, words, visit.time),
+        "limits": [row for row in rows if row.limit],
+        "grounds": grounds(head, found.own, reader) if head else [],
+        "charts": charts_of(found.evidence, ticket.headline.condition, words, visit.time, onset_ns)
+        or around(moment_of(ticket), reader),
+    }
+
+
+def _course(found: _Found, visit: Visit) -> dict[str, Json]:
+    """What happened to it: occurrences, people, deeds, what solved it."""
+    detail = found.detail
+    ticket = detail.ticket
+    deeds = history.activity(detail.events, visit)
+    return {
+        "occurrences": [history.folded(one, visit) for one in detail.occurrences],
+        "occurrences_left": max(0, ticket.occurrence_count - len(detail.occurrences)),
+        "clocks": shown(readings(ticket, detail.events, visit.plant, visit.context.now()), visit),
+        "activity": deeds[:DEEDS],
+        "earlier": deeds[DEEDS:],
+        "solution": history.solution(ticket, visit),
+        "photos": [history.picture(photo, visit) for photo in detail.photos],
+        "related": history.related(detail, visit),
+        **why_of(ticket, found.decided, found.offered, visit),
+    }
+
+
+def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Json]:
+    """What can be done next, and what its forms offer."""
+    steps = what_next(found.detail, visit)
+    edited = refused if refused and refused.step == FIELDS else None
+    return {
+        "main": steps.main,
+        "others": steps.others,
+        "suggested": suggested_of(found.detail.ticket),
+        "outcomes": OUTCOMES,
+        "proposal": found.detail.proposal,
+        "choices": choices_of(found.detail, visit),
+        "work": work_of(found.detail, visit),
+        "refused": refused,
+        "wrong": edited.wrong if edited else {},
+        **about(found.detail.ticket, found.reported, visit, edited.given if edited else None),
+    }

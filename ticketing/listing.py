@@ -1,5 +1,6 @@
 """Lists of tickets: by filters and words, in an order, a page at a time, with how many there are in each state."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,15 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from andon.events import Priority
 from ticketing import tables as t
+from ticketing.report import telephone
 from ticketing.rows import ticket_of
 from ticketing.search import MOST, newest, words_of
 from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
 
 _CLOSED = TicketState.CLOSED
+_TELEPHONE = re.compile(r"[\d\s()+./-]{7,}")
+"""What may be a telephone number, however it is written; tickets hold it as digits."""
 
 
 class Sort(StrEnum):
@@ -91,7 +95,11 @@ def tickets(
     if sort is Sort.DUE and not wanted.states:
         wanted = replace(wanted, states=tuple(state for state in TicketState if state is not _CLOSED))
     if wanted.text.strip():
-        return _searched(conn, wanted, sort, slice(offset, offset + limit))
+        shown = slice(offset, offset + limit)
+        page = _searched(conn, wanted, sort, shown)
+        if page.total or _TELEPHONE.fullmatch(wanted.text) is None:
+            return page
+        return _searched(conn, replace(wanted, text=telephone(wanted.text)), sort, shown)
     wheres = _wheres(wanted)
     counted = counts(conn, wheres)
     rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)

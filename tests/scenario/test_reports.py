@@ -87,6 +87,14 @@ def test_without_a_reporter_the_machines_owner_signs(plant: Story) -> None:
     assert plant.ticket(said.ticket or 0).asset == "M7"
 
 
+@pytest.mark.parametrize("written", ["13800138000", "138-0013-8000", "+86 138 0013 8000", "(138) 0013 8000"])
+def test_a_ticket_is_found_by_the_telephone_however_it_is_written(plant: Story, written: str) -> None:
+    reports_to(plant, "10:00", phone="+86 138-0013-8000")
+    reports_to(plant, "10:01", asset="M8", phone="0572-886601", order_number="4711-0022-33")
+    assert [ticket.id for ticket in plant.page(text=written).tickets] == [1]
+    assert [ticket.id for ticket in plant.page(text="4711-0022-33").tickets] == [2]
+
+
 def test_a_refusal_without_an_event_id_says_which_would_do(plant: Story) -> None:
     was = reports_to(plant, "10:00", asset="", type="configuration_enquiry")
     assert was.missing == (Missing("event_id", "one_of:serial,order_number,phone"),)

@@ -47,6 +47,8 @@ SEARCHED = ("description", "summary", "closure_note", "event_id", "phone", "repo
 """What people say and are called, by which a ticket is found beside its machine's words (rule 6a)."""
 _SAID = frozenset(SEARCHED)
 
+_TICKET = select(tickets).where(tickets.c.id == bindparam("id"))
+_COUNTED = select(counter.c.value).where(counter.c.name == bindparam("name"))
 _UPDATE_TICKET = update(tickets).where(tickets.c.id == bindparam("_id"))
 _SET_OPEN = update(master).where(master.c.ticket == bindparam("_ticket"), master.c.exclusive.is_(True))
 _SET_COUNTER = update(counter).where(counter.c.name == bindparam("_name"))
@@ -91,7 +93,7 @@ class Book:
     def ticket(self, ticket_id: int) -> Ticket:
         """The ticket as it is in this transaction; TicketNotFound if there is none."""
         if ticket_id not in self._tickets:
-            row = self.conn.execute(select(tickets).where(tickets.c.id == ticket_id)).mappings().first()
+            row = self.conn.execute(_TICKET, {"id": ticket_id}).mappings().first()
             if row is None:
                 raise TicketNotFound(ticket_id)
             self.keep([ticket_of(row)])
@@ -101,8 +103,7 @@ class Book:
         """The next number of that name, from a counter row that this transaction holds from now on."""
         if name not in self._numbers:
             upsert(self.conn, counter, [{"name": name, "value": 0}], update=("name",))
-            found = self.conn.execute(select(counter.c.value).where(counter.c.name == name)).scalar_one()
-            self._numbers[name] = found
+            self._numbers[name] = self.conn.execute(_COUNTED, {"name": name}).scalar_one()
         self._numbers[name] += 1
         return self._numbers[name]
 

@@ -7,7 +7,7 @@ every clock anew, takes what is due once, and sets the ticket's timer. So no ste
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from andon.plant import Plant
 from ticketing.book import Book
@@ -24,6 +24,12 @@ KIND, TERMS = REVIEW, "sla_terms"
 
 _COLUMNS = tuple(column.name for column in clock.columns if not column.primary_key)
 _JOINED = ("joined", "joined_many", "returned")
+_CLOCKS = select(clock).where(clock.c.ticket == bindparam("ticket"))
+_LINES = (
+    select(ticket_event)
+    .where(ticket_event.c.ticket == bindparam("ticket"), ticket_event.c.action.not_in(_JOINED))
+    .order_by(ticket_event.c.seq)
+)
 
 
 def review(book: Book, plant: Plant, timer: Timer) -> None:
@@ -113,15 +119,13 @@ def of_row(row: Row) -> ClockReading:
 
 
 def _stored(conn: Connection, ticket_id: int) -> Mapping[tuple[str, int], Row]:
-    rows = conn.execute(select(clock).where(clock.c.ticket == ticket_id)).mappings()
+    rows = conn.execute(_CLOCKS, {"ticket": ticket_id}).mappings()
     return {(row["kind"], row["from_ns"]): dict(row) for row in rows}
 
 
 def lines_of(conn: Connection, ticket_id: int) -> Sequence[TicketEvent]:
     """The ticket's audit without what only joined it: that moves no clock, and may be thousands of lines."""
-    c = ticket_event.c
-    wanted = select(ticket_event).where(c.ticket == ticket_id, c.action.not_in(_JOINED)).order_by(c.seq)
-    return [event_of(row) for row in conn.execute(wanted).mappings()]
+    return [event_of(row) for row in conn.execute(_LINES, {"ticket": ticket_id}).mappings()]
 
 
 def clocks_of(conn: Connection, ticket_ids: Iterable[int]) -> Mapping[int, Sequence[ClockReading]]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, select
 from sqlalchemy import update as sql_update
 
 from andon.events import SECOND_NS, Json
 from ticketing.book import Book
-from ticketing.tables import timer, to_json, upsert
+from ticketing.tables import Row, timer, to_json, upsert
 
 _BODY = msgspec.json.Decoder(dict[str, Json])
 _SET = ("due_ns", "try_ns", "state", "body", "set_ns", "done_ns", "attempts", "error")
@@ -95,8 +95,7 @@ def cancel(book: Book, kind: str, subject: str) -> None:
 
 def one(conn: Connection, kind: str, subject: str, step: int = 0, cycle: int = 0) -> Timer | None:
     """That timer as it is stored; None if it was never set."""
-    wanted = select(timer).where(_is(Timer(kind, subject, 0, step, cycle)))
-    row = conn.execute(wanted).mappings().first()
+    row = conn.execute(_ONE, _named(Timer(kind, subject, 0, step, cycle))).mappings().first()
     return None if row is None else timer_of(row)
 
 
@@ -109,19 +108,13 @@ def of(conn: Connection, subject: str) -> Sequence[Timer]:
 
 def due(conn: Connection, now_ns: int, limit: int) -> Sequence[Timer]:
     """The running timers whose time has come, the longest due first; one that failed comes when it is tried again."""
-    wanted = select(timer).where(timer.c.state == str(TimerState.RUN), timer.c.try_ns <= now_ns)
-    ordered = wanted.order_by(timer.c.try_ns, timer.c.kind, timer.c.subject, timer.c.step, timer.c.cycle)
-    return [timer_of(row) for row in conn.execute(ordered.limit(limit)).mappings()]
+    return [timer_of(row) for row in conn.execute(_DUE, {"_now_ns": now_ns, "limit": limit}).mappings()]
 
 
 def done(book: Book, which: Timer) -> bool:
     """Mark it as done; False if it is not to be done: no longer running, or moved to later since it was looked at."""
-    marked = book.conn.execute(
-        sql_update(timer)
-        .where(_is(which), timer.c.state == str(TimerState.RUN), timer.c.try_ns <= book.now_ns)
-        .values(state=str(TimerState.DONE), done_ns=book.now_ns)
-    )
-    return marked.rowcount == 1
+    now = {"_now_ns": book.now_ns, "done_ns": book.now_ns}
+    return book.conn.execute(_DONE, _named(which) | now).rowcount == 1
 
 
 def failed(conn: Connection, which: Timer, now_ns: int, error: str) -> Timer:
@@ -130,8 +123,7 @@ def failed(conn: Connection, which: Timer, now_ns: int, error: str) -> Timer:
     state = TimerState.FAILED if attempts >= ATTEMPTS else TimerState.RUN
     wait_ns = min(_AGAIN_NS * 4 ** (attempts - 1), _LONGEST_NS)
     values = {"attempts": attempts, "error": error[:500], "try_ns": now_ns + wait_ns, "state": str(state)}
-    running = timer.c.state == str(TimerState.RUN)
-    conn.execute(sql_update(timer).where(_is(which), running).values(**values))
+    conn.execute(sql_update(timer).where(_IS, _RUNS).values(**values), _named(which))
     found = one(conn, which.kind, which.subject, which.step, which.cycle)
     assert found is not None  # noqa: S101 - no timer is ever taken away
     return found
@@ -140,8 +132,8 @@ def failed(conn: Connection, which: Timer, now_ns: int, error: str) -> Timer:
 def again(book: Book, which: Timer) -> bool:
     """Try a step that was given up once more, at once; False if it had not been given up."""
     values = {"state": str(TimerState.RUN), "try_ns": book.now_ns, "attempts": 0}
-    stands = (_is(which), timer.c.state == str(TimerState.FAILED))
-    return book.conn.execute(sql_update(timer).where(*stands).values(**values)).rowcount == 1
+    tried = sql_update(timer).where(_IS, timer.c.state == str(TimerState.FAILED)).values(**values)
+    return book.conn.execute(tried, _named(which)).rowcount == 1
 
 
 def given_up(conn: Connection, limit: int = 200) -> Sequence[Timer]:
@@ -162,11 +154,20 @@ def timer_of(row: RowMapping) -> Timer:
     return Timer(**{**row, "body": _BODY.decode(row["body"]), "state": TimerState(row["state"])})
 
 
-def _is(which: Timer) -> ColumnElement[bool]:
-    c = timer.c
-    return and_(
-        c.kind == which.kind,
-        c.subject == which.subject,
-        c.step == which.step,
-        c.cycle == which.cycle,
-    )
+def _named(which: Timer) -> Row:
+    """What tells a timer from all others, for `_IS`."""
+    return {f"_{name}": getattr(which, name) for name in _NAMES}
+
+
+_NAMES = tuple(column.name for column in timer.primary_key)
+_IS = and_(*(timer.c[name] == bindparam(f"_{name}") for name in _NAMES))
+_RUNS = timer.c.state == str(TimerState.RUN)
+_IN_TIME = timer.c.try_ns <= bindparam("_now_ns")
+_ONE = select(timer).where(_IS)
+_DUE = (
+    select(timer)
+    .where(_RUNS, _IN_TIME)
+    .order_by(timer.c.try_ns, *(timer.c[name] for name in _NAMES))
+    .limit(bindparam("limit"))
+)
+_DONE = sql_update(timer).where(_IS, _RUNS, _IN_TIME).values(state=str(TimerState.DONE))

@@ -23,6 +23,7 @@ from api.web.problem_forms import FIELDS
 from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
+from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
 from ticketing import dispatch, routing
 from ticketing.alarms import AlarmState
 from ticketing.audit import AUDITED
@@ -162,7 +163,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("reason_vague", "summary_vague", "summary_unsolved"),
         *("part", "quantity", "stars"),
     ),
-    "error.": (*problems.STATUS.keys() - {"step_refused", "not_on_ticket"}, "no_text", "invalid_request"),
+    "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
     "node.": NodeName,
     "owed.": Owed,

@@ -39,9 +39,13 @@ from andon.rules.suppression import Flood, Suppressing
 from ticketing import store
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
+from ticketing.clocks import ClockState
+from ticketing.clockwork import turn
+from ticketing.dispatch import routing_decision
 from ticketing.search import index
 from ticketing.service import Tickets
 from ticketing.ticket import TicketState
+from ticketing.timers import TimerState
 
 GOAL_PER_S, GOAL_TIMES = 2000.0, 3.0
 BASE, OPEN = 1000, 200
@@ -56,9 +60,13 @@ _COPIED = (
     t.occurrence,
     t.alarm,
     t.activation,
+    t.failure,
     t.ticket_event,
+    t.timer,
+    t.clock,
     t.outbox,
     alarm_state,
+    routing_decision,
 )
 _AT_ONCE = 50
 PLANT = Plant(
@@ -103,14 +111,14 @@ def _rows(name: str, where: Path | str, step: Callable[[str], None], many: int, 
     at_ns = wall() - 30 * 24 * 60 * MINUTE_NS
     for first in range(0, BASE, GROUP):
         _fold(engine, [_stop(n, at_ns) for n in range(first, min(first + GROUP, BASE))], at_ns)
-    _settled(engine)
-    small, small_mb = _asked(engine, seconds), _memory_mb(where)
+    _settled(engine, at_ns)
+    small, small_mb = _asked(engine, seconds, at_ns), _memory_mb(where)
     step(f"{name}: {many:,} tickets")
     before = _size(engine)
     _copy(engine, many // BASE - 1)
     per_100k_mb = (_size(engine) - before) / (many - BASE) * 100_000 / 1e6
     step(f"{name}: board, search and attach among {many:,}")
-    large, large_mb = _asked(engine, seconds), _memory_mb(where)
+    large, large_mb = _asked(engine, seconds, at_ns), _memory_mb(where)
     step(f"{name}: findings a second")
     what = f"{name}: findings through the whole transaction"
     one, many_at_once = _rate(engine, 1, seconds), _rate(engine, GROUP, 4 * seconds)
@@ -176,16 +184,29 @@ def _fold(engine: Engine, findings: list[Finding], now_ns: int) -> None:
         Tickets(engine).apply(conn, findings, PLANT, now_ns)
 
 
-def _settled(engine: Engine) -> None:
-    """Close all but the newest, with their keys; and let the database know what it holds."""
-    ticket, master = t.ticket.c, t.master.c
+def _settled(engine: Engine, at_ns: int) -> None:
+    """Start the clocks, then close all but the newest, with their keys; and let the database know what it holds."""
+    ticket, master, timer, clock = t.ticket.c, t.master.c, t.timer.c, t.clock.c
+    while turn(Tickets(engine), PLANT, at_ns):
+        pass
     with writing(engine) as conn:
         old = ticket.id <= BASE - OPEN
         conn.execute(
             t.ticket.update().where(old).values(state=TicketState.CLOSED, closed_ns=ticket.opened_ns)
         )
         conn.execute(t.master.update().where(master.ticket <= BASE - OPEN).values(open=False))
+        done = [_subject(number) for number in range(1, BASE - OPEN + 1)]
+        conn.execute(t.timer.update().where(timer.subject.in_(done)).values(state=TimerState.DONE))
+        conn.execute(t.clock.update().where(clock.ticket <= BASE - OPEN).values(_ENDED))
         conn.execute(text("ANALYZE"))
+
+
+_ENDED = {"state": ClockState.MET, "ended_ns": t.clock.c.from_ns}
+
+
+def _subject(ticket: int | ColumnElement[str]) -> Any:
+    """What a ticket's timers are about."""
+    return "ticket/" + (str(ticket) if isinstance(ticket, int) else ticket)
 
 
 def _copy(engine: Engine, times: int) -> None:
@@ -211,6 +232,8 @@ def _original(table: Table) -> ColumnElement[bool]:
     """Of the first tickets, and no copy: a copied key is shorter."""
     if table is alarm_state:
         return func.length(table.c.key) == 64
+    if table is t.timer:
+        return table.c.subject.in_([_subject(number) for number in range(1, BASE + 1)])
     whose = next(name for name in ("ticket", "last_ticket", "id") if name in table.c)
     return table.c[whose] <= BASE
 
@@ -221,7 +244,7 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
     values: dict[str, ColumnElement[Any]] = {column.name: column for column in table.columns}
     for name in values.keys() & {"ticket", "last_ticket"}:
         values[name] += shift
-    for name in values.keys() & {"key", "finding"}:
+    for name in values.keys() & {"key", "finding", "failure"}:
         values[name] = func.substr(values[name], 1, 55) + mark
     if table is t.ticket:
         values |= {"id": t.ticket.c.id + shift, "number": "B-" + cast(t.ticket.c.id + shift, String)}
@@ -230,13 +253,19 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
         values["id"] += mark
     if table is t.master:
         values["open"] = false()
+    if table is t.timer:
+        ticket = cast(func.substr(t.timer.c.subject, len(_subject(0))), BigInteger)
+        values |= {"subject": _subject(cast(ticket + shift, String))}
+        values |= {"state": literal(TimerState.DONE, String), "done_ns": t.timer.c.due_ns}
+    if table is t.clock:
+        values |= {"state": literal(ClockState.MET, String), "ended_ns": t.clock.c.from_ns}
     if table is t.outbox:
         del values["id"]
     return values
 
 
-def _asked(engine: Engine, seconds: float) -> dict[str, float]:
-    """The p95, in ms, of what a console and the engine ask most."""
+def _asked(engine: Engine, seconds: float, before_ns: int) -> dict[str, float]:
+    """The p95, in ms, of what a console and the engine ask most; nothing is due at `before_ns`."""
     now_ns = wall()
     words = iter(range(10**9))
     unclosed = tuple(state for state in TicketState if state is not TicketState.CLOSED)
@@ -258,11 +287,15 @@ def _asked(engine: Engine, seconds: float) -> dict[str, float]:
         number = next(words)
         _fold(engine, [_stop(BASE - 1 - number % OPEN, now_ns + number)], now_ns)
 
+    def idle() -> None:
+        turn(Tickets(engine), PLANT, before_ns)
+
     return {
         "board": _p95_ms(board, seconds),
         "search among the open": _p95_ms(search, seconds),
         "search among all": _p95_ms(search_all, seconds),
         "a finding that joins": _p95_ms(attach, seconds),
+        "a second in which nothing is due": _p95_ms(idle, seconds),
     }
 
 

@@ -395,7 +395,11 @@ class Intake:
         if self._standing.cleared_before_raised(finding, key.hash):
             from_ns = at_ns - ORDER_NS  # the raise that this clear ended may still be on its way
             self._book.later(_ADOPT_CLEARS, {"_key": key.hash, "_from_ns": from_ns, "ticket": ticket})
-        return self._standing.raised(finding, key.hash, at_ns, ticket)
+        was_on = self._standing.ticket_of(finding, key.hash)
+        active = self._standing.raised(finding, key.hash, at_ns, ticket)
+        if was_on not in {None, ticket} and self._book.ticket(was_on).is_open:
+            self._note_alarm(was_on, finding)  # as under `window_only`: what stood there stands here
+        return active
 
     def _clear(self, finding: Finding, key: Key, at_ns: int) -> tuple[Ticket | None, Fold]:
         """An alarm that is over never closes its ticket; the ticket notes it."""
@@ -404,17 +408,20 @@ class Intake:
         number = self._standing.cleared(finding, key.hash, at_ns)
         if number is None:
             return None, Fold(FoldRule.CLEARED_FIRST if raised_ns is None else FoldRule.CLEARED)
+        return self._note_alarm(number, finding), Fold(FoldRule.CLEARED)
+
+    def _note_alarm(self, number: int, finding: Finding) -> Ticket:
+        """The ticket with whether an alarm on it stands; on record, if that has changed."""
         before = self._book.ticket(number)
         active = self._known.alarm_active(number)
         if active == before.alarm_active:
-            return before, Fold(FoldRule.CLEARED)
-        ticket = self._book.record(
+            return before
+        return self._book.record(
             changed(before, alarm_active=active),
             action="returned",
             actor=said_by(finding),
             evidence=(finding.id,),
         )
-        return ticket, Fold(FoldRule.CLEARED)
 
     def _hold(self, key: Key, ticket: int, anchor_ns: int) -> None:
         self._known.masters[key.hash][ticket] = anchor_ns

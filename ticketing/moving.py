@@ -7,12 +7,14 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, exists, insert, select, update
 
+from ticketing import offers
 from ticketing.book import MACHINE, Book
 from ticketing.demands import Given
 from ticketing.errors import NotOnTicket
 from ticketing.links import split_from
 from ticketing.recall import Alarm
 from ticketing.rows import headline_of_row
+from ticketing.search import more
 from ticketing.states import Step, check
 from ticketing.tables import (
     activation,
@@ -99,6 +101,7 @@ def merge(
     both = replace(both, headline=winner.headline) if as_part else both
     said = partial(book.record, actor=actor, channel=channel, reason=reason)
     closed = said(closed, action=Step.DUPLICATE, evidence=(winner.number,))
+    offers.withdraw(book, closed)
     both = said(both, action="merged", evidence=(loser.number,))
     book.tell(closed, "ticket.duplicate", (closed.assignee,), {"reason": winner.number, "actor": actor})
     return closed, both
@@ -161,6 +164,7 @@ def _of_its_own(book: Book, taken: Ticket, key: str, anchor_ns: int) -> Ticket:
         taken,
         id=number,
         number=f"A-{number}",
+        search=more(f"a-{number}", taken.search.removeprefix(taken.number.lower())),
         key=key,
         anchor_ns=anchor_ns,
         opened_ns=book.now_ns,

@@ -101,6 +101,10 @@ def make(book: Book, ticket: Ticket, chosen: Suggestion, offer_s: float) -> Tick
 def withdraw(book: Book, ticket: Ticket, state: OfferState = OfferState.WITHDRAWN) -> Sequence[str]:
     """End the open offers of a ticket; who is told that it is gone is named."""
     still = [one.person for one in of(book.conn, ticket.id) if one.state is OfferState.OPEN]
+    for row in book.rows(offer):  # made in this very transaction, and not stored yet
+        if row["ticket"] == ticket.id and row["state"] == str(OfferState.OPEN):
+            row |= {"state": str(state), "answered_ns": book.now_ns}
+            still.append(row["person"])
     if still:
         _answer(book, ticket.id, still, state)
         cancel(book, KIND, _subject(ticket.id))

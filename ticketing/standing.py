@@ -37,6 +37,7 @@ _RAISED = select(
     occurrence.c.at_ns,
     occurrence.c.onset_ns,
     occurrence.c.detector,
+    occurrence.c.ticket,
 ).where(occurrence.c.key == bindparam("key"), occurrence.c.at_ns >= bindparam("from_ns"))
 _MUTABLE = ("at_ns", "last_ns", "clear_ns", "failure", "failure_ns")
 
@@ -77,6 +78,10 @@ class Standing:
     def raised_ns(self, finding: Finding, key: str) -> int | None:
         """When the alarm was last said to stand; None if never."""
         return self._known.alarms.get((key, source_of(finding)), Alarm()).raise_ns
+
+    def ticket_of(self, finding: Finding, key: str) -> int | None:
+        """The ticket that the alarm was on last."""
+        return self._known.alarms.get((key, source_of(finding)), Alarm()).ticket
 
     def held(self, finding: Finding, key: str, at_ns: int) -> None:
         """Note that the alarm was said to stand at `at_ns`, though no ticket is to know of it yet."""
@@ -137,18 +142,19 @@ class Standing:
             self._replace(one, replace(one, clear_ns=at_ns))
             return
         raised = self._raised_since(one, cleared)
-        last_ns = max((ns for ns, _ in raised if ns <= at_ns), default=one.at_ns)
+        last_ns = max((ns for ns, *_ in raised if ns <= at_ns), default=one.at_ns)
         self._replace(one, replace(one, clear_ns=at_ns, last_ns=last_ns))
-        again_ns, name = min((ns, name) for ns, name in raised if ns > at_ns)
-        self._known.activations[one.asset].append(replace(one, finding=name, at_ns=again_ns))
-        self._book.upsert(activation, activation_row(replace(one, finding=name, at_ns=again_ns)), _MUTABLE)
+        again_ns, name, ticket = min((word for word in raised if word[0] > at_ns), key=lambda word: word[:2])
+        another = replace(one, finding=name, at_ns=again_ns, ticket=ticket or one.ticket)
+        self._known.activations[one.asset].append(another)
+        self._book.upsert(activation, activation_row(another), _MUTABLE)
 
-    def _raised_since(self, one: Activation, like: Finding) -> list[tuple[int, str]]:
-        """When the alarm was raised since it stands, and by which findings: stored ones and those of this batch."""
+    def _raised_since(self, one: Activation, like: Finding) -> list[tuple[int, str, int | None]]:
+        """When the alarm was raised since it stands, by which findings, on which tickets: stored and of this batch."""
         stored = self._book.conn.execute(_RAISED, {"key": one.key, "from_ns": one.at_ns}).mappings()
         rows = [*stored, *(row for row in self._book.rows(occurrence) if row["key"] == one.key)]
         return [
-            (row["at_ns"], row["finding"])
+            (row["at_ns"], row["finding"], row["ticket"])
             for row in rows
             if row["action"] == Action.RAISE
             and row["at_ns"] >= one.at_ns

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.visit import Visit
+from api.web.refused import Refused
 from ticketing.causes import causes_of
-from ticketing.errors import Missing
+from ticketing.errors import Missing, StepRefused
 from ticketing.problem import ActionKind, ActionState, Category, Problem
 from ticketing.problem_states import ProblemDemand, ProblemGiven, ProblemStep, lacks, owners, possible
 
@@ -98,6 +99,27 @@ def sentence(missing: Missing, visit: Visit) -> str:
     """What a step still needs, in words."""
     particular = f"problem_demand.{missing.demand}_{missing.why}"
     return visit.words(particular if particular in visit.words else f"problem_demand.{missing.demand}")
+
+
+_FIELD_OF: Mapping[str, str] = {
+    ProblemDemand.CAUSE_TEXT: "text",
+    ProblemDemand.ACTION_TEXT: "text",
+    ProblemDemand.ACTION_KIND: "kind",
+    ProblemDemand.VERDICT: "verified",
+    ProblemDemand.DUE: "due_at",
+}
+"""Demands whose field has another name."""
+
+
+def refusal(step: ProblemStep, given: Mapping[str, str], error: StepRefused, visit: Visit) -> Refused:
+    """What the form of a step shows after it was refused."""
+    said = {_FIELD_OF.get(one.demand, one.demand): sentence(one, visit) for one in error.missing}
+    return Refused(
+        step=step,
+        given=given,
+        wrong={name: text for name, text in said.items() if name in FIELDS[step]},
+        others=[text for name, text in said.items() if name not in FIELDS[step]],
+    )
 
 
 def _rank(step: ProblemStep) -> tuple[bool, int]:

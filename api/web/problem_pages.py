@@ -15,9 +15,10 @@ from andon.events import SECOND_NS
 from api.pages import render, say
 from api.problem_deeds import DEEDS, do
 from api.visit import Visit, VisitOf, zone_named
-from api.web.forms import Form
+from api.web.forms import Form, texts_of
 from api.web.history import actor_name
-from api.web.problem_forms import forms, sentence, shown
+from api.web.problem_forms import forms, refusal, shown
+from api.web.refused import Refused
 from api.web.rows import row_of
 from api.web.wording import asset_name, person_name
 from ticketing import store
@@ -75,16 +76,24 @@ def problems(request: Request, visit: VisitOf) -> Response:
 @router.get("/problems/{problem_id}")
 def problem(request: Request, visit: VisitOf, problem_id: int) -> Response:
     """One task with all that belongs to it."""
+    return _show(request, visit, problem_id)
+
+
+def _show(request: Request, visit: Visit, problem_id: int, refused: Refused | None = None) -> Response:
+    """The page; what was `refused` stands in its form again, with what is wrong beside its field."""
+    here = f"/problems/{problem_id}"
     with reading(visit.context.database) as conn:
         found = look(conn, problem_id)
         rests_on = [*_links(conn, found, visit), *_counted(conn, found, visit)]
         done = events(conn, problem_id)
     labels = {one.code: getattr(one, visit.words.language) for one in causes_of(visit.plant).values()}
-    return render(
+    answer = render(
         request,
         visit,
         "problem.html",
         "problems",
+        here=here if refused else None,
+        refused=refused,
         task=_task(found, visit),
         problem=found,
         links=rests_on,
@@ -99,11 +108,15 @@ def problem(request: Request, visit: VisitOf, problem_id: int) -> Response:
         ],
         done=[_line(one, visit) for one in reversed(done)],
     )
+    if refused:
+        answer.status_code = 422
+        answer.headers["HX-Replace-Url"] = here
+    return answer
 
 
 @router.post("/problems/{problem_id}/{step}")
-def take(visit: VisitOf, problem_id: int, step: ProblemStep, form: Form) -> Response:
-    """A step from the page; back to it, with how it went in the corner."""
+def take(request: Request, visit: VisitOf, problem_id: int, step: ProblemStep, form: Form) -> Response:
+    """A step from the page; back to it, with how it went in the corner, or beside the field that lacks something."""
     if step not in DEEDS:
         raise HTTPException(404)
     answer = RedirectResponse(f"/problems/{problem_id}", 303)
@@ -112,6 +125,8 @@ def take(visit: VisitOf, problem_id: int, step: ProblemStep, form: Form) -> Resp
     try:
         deed = DEEDS[step].model_validate(_given(form, visit))
         do(visit, problem_id, step, deed.given(), version=deed.version or 0, channel="console")
+    except StepRefused as error:
+        return _show(request, visit, problem_id, refusal(step, texts_of(form), error, visit))
     except (ValidationError, TicketingError) as error:
         key = "flash.stale" if isinstance(error, StaleVersion) else "flash.refused"
         say(answer, key, number=number, why=_why(error, visit))
@@ -135,8 +150,6 @@ def _given(form: Mapping[str, object], visit: Visit) -> dict[str, str]:
 
 def _why(error: Exception, visit: Visit) -> str:
     words = visit.words
-    if isinstance(error, StepRefused):
-        return words("list.and").join(sentence(missing, visit) for missing in error.missing)
     key = f"error.{getattr(error, 'code', 'invalid_request')}"
     return words(key) if key in words else words("error.invalid_request")
 

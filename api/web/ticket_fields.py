@@ -36,8 +36,9 @@ def edit(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Respon
     except StaleVersion:
         say(answer, "flash.stale", number=before.number)
     except FieldsRefused as error:
-        refused = Refused(FIELDS, texts, wrongs(error.missing, visit.words), [])
-        return show(request, visit, ticket_id, refused=refused)
+        wrong = wrongs(error.missing, visit.words)
+        others = [said for name, said in wrong.items() if name not in texts]
+        return show(request, visit, ticket_id, refused=Refused(FIELDS, texts, wrong, others))
     else:
         say(answer, "report.edited", number=before.number)
     return answer

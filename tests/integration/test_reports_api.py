@@ -106,8 +106,11 @@ async def test_what_is_wrong_is_said_beside_its_field_and_what_was_written_stays
     assert "&lt;b&gt;we need seals&lt;/b&gt;" in page
     assert "Quantity" in page
     change = {"version": "1", "type": "spare_part_requisition", "fields.part": "S-1", "fields.quantity": "0"}
-    await browser.post("/tickets/1/fields", data=change, headers=OURS)
-    assert "Quantity: The number is too small." in (await browser.get("/tickets/1")).text
+    refused = await browser.post("/tickets/1/fields", data=change, headers=OURS)
+    assert refused.status_code == 422
+    beside = dict(re.findall(r'id="([\w-]+)-wrong">([^<]+)<', refused.text))
+    assert beside == {"fields-quantity": "The number is too small."}
+    assert 'name="fields.quantity" value="0"' in refused.text
     await browser.post("/tickets/1/fields", data=change | {"fields.quantity": "5"}, headers=OURS)
     assert "A-1: the change is on record." in (await browser.get("/tickets/1")).text
 

@@ -24,7 +24,7 @@ from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.demands import Demand, Given
 from ticketing.errors import DeedRefused, Missing, StepRefused
-from ticketing.states import NEED_APPROVAL, OUTCOMES, Step, lacks
+from ticketing.states import NEED_APPROVAL, OUTCOMES, Step, lacks, next_steps
 from ticketing.stepping import as_duplicate, entitled, give_up
 from ticketing.tables import Row, metadata
 from ticketing.ticket import Outcome, Ticket
@@ -57,11 +57,12 @@ Index("approval_by_state", approval.c.state, approval.c.id)
 
 
 class ApprovalState(StrEnum):
-    """PENDING until another person has decided."""
+    """PENDING until another person has decided, or the ticket has moved on and nobody has to."""
 
     PENDING = "pending"
     GRANTED = "granted"
     REFUSED = "refused"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,14 @@ def refuse(book: Book, asked: Approval, plant: Plant, *, note: str, actor: str, 
     told = {"reason": note.strip(), "actor": actor}
     book.tell(ticket, "ticket.approval_refused", (asked.asked_by,), told)
     return numbered(book.conn, asked.id)
+
+
+def lapse(book: Book, ticket: Ticket) -> None:
+    """What was asked for and cannot be done any more, for the ticket has moved on, waits for nobody."""
+    asked = pending_of(book.conn, ticket.id)
+    if asked is not None and asked.step not in next_steps(ticket, Given()):
+        lapsed = {"state": str(ApprovalState.LAPSED), "decided_ns": book.now_ns}
+        book.conn.execute(update(approval).where(approval.c.id == asked.id).values(lapsed))
 
 
 def numbered(conn: Connection, approval_id: int) -> Approval:

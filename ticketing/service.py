@@ -12,6 +12,7 @@ from andon.database import reading, writing
 from andon.events import Finding
 from andon.plant import Plant
 from ticketing import intake, moving
+from ticketing.approvals import lapse
 from ticketing.book import BUS, Book
 from ticketing.causes import causes_of
 from ticketing.closing import after_closing, after_resolving, scene_tags_of
@@ -297,7 +298,9 @@ class Tickets:
         """Merge it into another ticket that is worked on, which takes over its keys and occurrences; gives the closed one."""
         with self.transaction(why["now_ns"]) as book:
             ticket = look(book, why["expected_version"], ticket_id, of)
-            return as_duplicate(book, ticket, of, _giving_up(why), channel=why.get("channel", CONSOLE))
+            closed = as_duplicate(book, ticket, of, _giving_up(why), channel=why.get("channel", CONSOLE))
+            lapse(book, closed)
+        return closed
 
     def split(self, ticket_id: int, *, key: str, plant: Plant, reason: str, **by: Unpack[By]) -> Ticket:
         """Take one cause off a ticket for good, into a ticket of its own; gives the new one."""
@@ -394,6 +397,7 @@ class Tickets:
             outcome = why.get("outcome", OUTCOMES[step][0]) if step in OUTCOMES else None
             channel = why.get("channel", CONSOLE)
             closed = give_up(book, ticket, step, _giving_up(why), outcome, channel=channel)
+            lapse(book, closed)
             after_closing(book, closed, why["plant"])
         return closed
 
@@ -414,6 +418,7 @@ class Tickets:
             before = look(book, by["expected_version"], ticket_id)
             given = replace(given, actor=by["actor"], codes=codes(before))
             after = take(book, before, step, given, change, channel=by.get("channel", CONSOLE), tell=tell)
+            lapse(book, after)
             then(book, after)
         return after
 

@@ -267,13 +267,17 @@ class TestApproval:
             self.asks(floor, step=Step.FALSE_ALARM)
         assert refused.value.code == "approval_pending"
 
-    def test_what_is_granted_too_late_closes_nothing_and_stays_undecided(self, floor):
+    def test_what_the_ticket_has_moved_past_lapses_and_closes_nothing(self, floor):
         asked = self.asks(floor.worked_on())
         floor.resolves()
-        with pytest.raises(NoEdge):
+        with pytest.raises(DeedRefused) as late:
             deeds.grant(floor.doer("chen"), asked.id, PLANT)
+        assert late.value.code == "approval_decided"
+        assert floor.ticket.state is TicketState.RESOLVED
         with floor.story.tickets.looking() as conn:
-            assert [one.id for one in in_state(conn, ApprovalState.PENDING)] == [1]
+            assert in_state(conn, ApprovalState.PENDING) == ()
+            assert [one.id for one in in_state(conn, ApprovalState.LAPSED)] == [1]
+        assert self.asks(floor, step=Step.CLOSE_UNSIGNED).id == 2
 
     def test_a_duplicate_can_be_asked_for_too(self, floor):
         floor.story.at("10:00").stops("M7", "E2")

@@ -125,6 +125,22 @@ class TestOffers:
             taking.accept_offer(line.tickets, number, line.plant, taker("qian", "10:02"))
         assert other.value.code == "not_offered"
 
+    def test_of_a_ticket_that_turns_out_to_be_a_duplicate_nobody_is_asked_any_more(self, line):
+        number = urgent_stop(line)
+        line.at("10:01").stops("M9", "E9")
+        line.tickets.duplicate(
+            number,
+            of=number + 1,
+            reason="the same belt",
+            approver="chen",
+            actor="chen",
+            plant=line.plant,
+            now_ns=time_of("10:02"),
+            expected_version=line.ticket(number).version,
+        )
+        assert set(offered(line, number).values()) == {"withdrawn"}
+        assert told(line, "ticket.offer_withdrawn") == [["li", "zhao", "zhang"]]
+
     def test_accepting_twice_changes_nothing_and_nothing_is_left_to_expire(self, line):
         number = urgent_stop(line)
         first = taking.accept_offer(line.tickets, number, line.plant, taker("li", "10:01"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from andon import declarations, manifest, plants
-from andon.database import open_database, writing
+from andon import manifest
+from andon.database import writing
 from andon.events import (
     HOUR_NS,
     MINUTE_NS,
@@ -28,10 +28,10 @@ from andon.ports import DeadLetter
 from api.app import Context
 from detectors.bearing import fault_orders
 from detectors.zone_tables import limits_of
-from ingest import deadletters, freshness, gaps
+from ingest import deadletters, gaps
 from ingest.series import SeriesStore
 from simulators.machines import plant_document
-from ticketing import store
+from tests.stores import opened
 from ticketing.service import Tickets
 
 NOW_NS = 1_773_300_000_000_000_000  # 2026-03-12T07:20:00Z, 15:20 in the plant
@@ -59,9 +59,7 @@ class ShopFloor:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.plant: Plant = plant_document()
-        self.database = open_database(folder / "andon.sqlite")
-        for metadata in (manifest, plants, declarations, deadletters, gaps, freshness, store):
-            metadata.metadata.create_all(self.database)
+        self.database = opened(folder / "andon.sqlite")
         self.tickets = Tickets(self.database, photos=folder / "photos")
         self.series = SeriesStore(folder / "series.sqlite")
         self.degraded: list[str] = []

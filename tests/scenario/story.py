@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from sqlite3 import Connection
 
 from PIL import Image
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
-from andon.database import open_database, reading, writing
+from andon.database import reading, writing
 from andon.events import SECOND_NS, Action, Family, Finding, Number, Origin
 from andon.plant import Asset, Person, Plant
+from tests.stores import opened
 from ticketing import store
-from ticketing.service import Tickets
 from ticketing.demands import Ticks
-from ticketing.tables import activation, master, metadata
+from ticketing.service import Tickets
+from ticketing.tables import activation, master
 from ticketing.ticket import SubState, Ticket
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -123,11 +123,6 @@ def condition(
     )
 
 
-def _without_fsync(connection: Connection, _record: object) -> None:
-    """A story tests rules, not power cuts."""
-    connection.execute("PRAGMA synchronous=OFF")
-
-
 @dataclass
 class Story:
     """A plant, its database and what has been said so far."""
@@ -139,10 +134,7 @@ class Story:
     @classmethod
     def begins(cls, folder: Path, engine: Engine | None = None) -> "Story":
         """In a new store, or in a new database in that folder."""
-        if engine is None:
-            engine = open_database(folder / "andon.db")
-            event.listen(engine, "connect", _without_fsync)
-            metadata.create_all(engine)
+        engine = engine or opened(folder / "andon.db")
         return cls(engine, Tickets(engine, photos=folder / "photos"))
 
     def at(self, clock: str) -> "Moment":

@@ -116,7 +116,9 @@ def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Pag
     """The same by words: all that are open are looked through, of the closed those that the index names."""
     c, words = t.ticket.c, words_of(wanted.text)
     holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
-    chosen = select(c.id, c.state, c.priority, c.last_event_ns, _NEXT_DUE.label("next_due_ns")).where(*holds)
+    chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
+    if sort is Sort.DUE:
+        chosen = chosen.add_columns(_NEXT_DUE.label("next_due_ns"))
     found = [*conn.execute(chosen.where(c.state != _CLOSED))]
     index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
     named = [] if index is None else conn.execute(index).scalars().all()

@@ -131,7 +131,7 @@ Index(
 Index("ticket_by_state", ticket.c.state, ticket.c.priority, ticket.c.last_event_ns)
 Index("ticket_by_load", ticket.c.state, ticket.c.suggested, ticket.c.assignee, ticket.c.assigned_ns)
 Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
-Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns)
+Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns, ticket.c.handler)
 Index("ticket_by_change", ticket.c.change)
 Index("ticket_by_recurrence", ticket.c.recurrence_of)
 Index("ticket_by_duplicate", ticket.c.duplicate_of)

@@ -8,7 +8,7 @@ import contextlib
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
 )
 
 from andon import schema
@@ -33,7 +34,7 @@ from andon.benches import Row
 from andon.benches.postgres import programs, server
 from andon.clock import wall
 from andon.database import open_database, reading, writing
-from andon.events import MINUTE_NS, SECOND_NS, Action, Family, Finding, Number, Origin
+from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS, Action, Family, Finding, Number, Origin
 from andon.plant import Asset, Person, Plant
 from andon.rules.suppression import Flood, Suppressing
 from ticketing import store
@@ -69,6 +70,7 @@ _COPIED = (
     routing_decision,
 )
 _AT_ONCE = 50
+_DAY_NS = 24 * HOUR_NS
 PLANT = Plant(
     name="Bench",
     assets=tuple(
@@ -190,18 +192,26 @@ def _settled(engine: Engine, at_ns: int) -> None:
     while turn(Tickets(engine), PLANT, at_ns):
         pass
     with writing(engine) as conn:
-        old = ticket.id <= BASE - OPEN
-        conn.execute(
-            t.ticket.update().where(old).values(state=TicketState.CLOSED, closed_ns=ticket.opened_ns)
-        )
+        conn.execute(t.ticket.update().where(ticket.id <= BASE - OPEN).values(_REPAIRED))
+        conn.execute(t.activation.update().where(t.activation.c.ticket <= BASE - OPEN).values(_OVER))
         conn.execute(t.master.update().where(master.ticket <= BASE - OPEN).values(open=False))
         done = [_subject(number) for number in range(1, BASE - OPEN + 1)]
-        conn.execute(t.timer.update().where(timer.subject.in_(done)).values(state=TimerState.DONE))
+        conn.execute(t.timer.update().where(timer.subject.in_(done)).values(_DONE))
         conn.execute(t.clock.update().where(clock.ticket <= BASE - OPEN).values(_ENDED))
         conn.execute(text("ANALYZE"))
 
 
-_ENDED = {"state": ClockState.MET, "ended_ns": t.clock.c.from_ns}
+_REPAIRED: Mapping[str, Any] = {
+    "state": literal(TicketState.CLOSED, String),
+    "handler": literal("p1"),
+    "resolved_ns": t.ticket.c.opened_ns,
+    "closed_ns": t.ticket.c.opened_ns,
+}
+_OVER: Mapping[str, Any] = {"clear_ns": t.activation.c.at_ns, "ended_by_repair": true()}
+_ENDED: Mapping[str, Any] = {"state": literal(ClockState.MET, String), "ended_ns": t.clock.c.from_ns}
+_DONE: Mapping[str, Any] = {"state": literal(TimerState.DONE, String), "done_ns": t.timer.c.due_ns}
+_SENT: Mapping[str, Any] = {"state": literal("sent"), "sent_ns": t.outbox.c.at_ns}
+"""What lies in their rows when the work on a ticket is done."""
 
 
 def _subject(ticket: int | ColumnElement[str]) -> Any:
@@ -210,7 +220,7 @@ def _subject(ticket: int | ColumnElement[str]) -> Any:
 
 
 def _copy(engine: Engine, times: int) -> None:
-    """Each of the first tickets again, so many times, closed."""
+    """Each of the first tickets again, so many times, closed, each time a day earlier."""
     for first in range(1, times + 1, _AT_ONCE):
         counting = select(literal(first, Integer).label("i")).cte("copies", recursive=True)
         last = min(first + _AT_ONCE - 1, times)
@@ -242,23 +252,23 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
     """The columns of a table's row as they are in its i-th copy."""
     shift, mark = cast(i, BigInteger) * BASE, "-" + cast(i, String)
     values: dict[str, ColumnElement[Any]] = {column.name: column for column in table.columns}
+    done = {t.ticket: _REPAIRED, t.activation: _OVER, t.clock: _ENDED, t.timer: _DONE, t.outbox: _SENT}
+    values |= done.get(table, {})
+    for name in {name for name in values if name.endswith("_ns")} - {"limit_ns", "taken_ns"}:
+        values[name] -= cast(i, BigInteger) * _DAY_NS
     for name in values.keys() & {"ticket", "last_ticket"}:
         values[name] += shift
     for name in values.keys() & {"key", "finding", "failure"}:
         values[name] = func.substr(values[name], 1, 55) + mark
     if table is t.ticket:
         values |= {"id": t.ticket.c.id + shift, "number": "B-" + cast(t.ticket.c.id + shift, String)}
-        values |= {"state": literal(TicketState.CLOSED, String), "closed_ns": t.ticket.c.opened_ns}
     if table in {t.alarm, alarm_state}:
         values["id"] += mark
     if table is t.master:
         values["open"] = false()
     if table is t.timer:
         ticket = cast(func.substr(t.timer.c.subject, len(_subject(0))), BigInteger)
-        values |= {"subject": _subject(cast(ticket + shift, String))}
-        values |= {"state": literal(TimerState.DONE, String), "done_ns": t.timer.c.due_ns}
-    if table is t.clock:
-        values |= {"state": literal(ClockState.MET, String), "ended_ns": t.clock.c.from_ns}
+        values["subject"] = _subject(cast(ticket + shift, String))
     if table is t.outbox:
         del values["id"]
     return values

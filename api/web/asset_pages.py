@@ -199,6 +199,7 @@ def asset(
         bearings=bearings_of(found),
         held=held,
         maintenance=maintenance,
+        names={person.id: person.name for person in visit.plant.people},
         labels=labels_of(visit.context, asset_id)[:DECLARED],
         declared=[(entry, person_name(entry.by, visit.plant)) for entry in declared],
         components={point.component: component_name(point.component, visit.words) for point in found.points},

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -23,8 +22,8 @@ from api.detectors import Mark, begun, marked, promoted, rolled_back, runner, ve
 from api.pages import render, say
 from api.visit import Visit, VisitOf
 from api.web.backtest_charts import sweep_chart, tickets_chart
-from api.web.formats import number, quantity
-from api.web.forms import Form
+from api.web.formats import MISSING, number, quantity
+from api.web.forms import Form, texts_of
 from api.web.parameters import choice_name, kind_name, said
 from api.web.wording import asset_name, person_name
 from detectors import Setting, settings_of
@@ -101,7 +100,7 @@ def page(
 @router.post(f"{PLACE}/backtests")
 def start(visit: VisitOf, form: Form) -> Response:
     """Try a change out on history."""
-    given = _texts(form)
+    given = texts_of(form)
     back = f"{PLACE}?whose={quote(given.get('whose', ''))}&kind={quote(given.get('kind', ''))}"
     try:
         change = _change_of(visit.plant, given)
@@ -144,7 +143,7 @@ def promote(visit: VisitOf, name: str, form: Form) -> Response:
     if job is None:
         raise HTTPException(404, "there is no such back-test")
     try:
-        wanted = promoted(visit, job.change, _texts(form).get("note", ""))
+        wanted = promoted(visit, job.change, texts_of(form).get("note", ""))
     except (ConfigError, plants.Outdated) as error:
         return _refused(f"{PLACE}/backtests/{name}", error, visit.words)
     return _asked(wanted)
@@ -153,7 +152,7 @@ def promote(visit: VisitOf, name: str, form: Form) -> Response:
 @router.post(f"{PLACE}/rollback")
 def rollback(visit: VisitOf, form: Form) -> Response:
     """Go back to an earlier version."""
-    given = _texts(form)
+    given = texts_of(form)
     try:
         wanted = rolled_back(visit, int(given.get("to", "0")), given.get("note", ""))
     except (ConfigError, plants.Outdated, ValueError) as error:
@@ -164,7 +163,7 @@ def rollback(visit: VisitOf, form: Form) -> Response:
 @router.post("/assets/{asset_id}/labels")
 def label(visit: VisitOf, asset_id: str, form: Form) -> Response:
     """Mark what a stretch of a machine's time was."""
-    given = _texts(form)
+    given = texts_of(form)
     answer = RedirectResponse(f"/assets/{quote(asset_id, safe='')}", 303)
     said = {name: given[name] for name in ("component", "what", "note") if given.get(name)}
     try:
@@ -212,7 +211,7 @@ def _field(one: Setting, words: Words) -> Field:
         name=one.name,
         title=one.title,
         value=_text(one.value),
-        default=choice_name(one.default, words) if one.choices else _text(one.default).removesuffix(".0"),
+        default=_default(one, words),
         changed=one.changed,
         description=one.description,
         kind=_KINDS.get(type(one.value), "text"),
@@ -238,6 +237,12 @@ def _slider(one: Setting) -> tuple[float | None, float | None]:
 
 def _text(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+
+
+def _default(one: Setting, words: Words) -> str:
+    if one.choices:
+        return choice_name(one.default, words)
+    return MISSING if one.default in (None, "") else _text(one.default).removesuffix(".0")
 
 
 def _change_of(plant: Plant, given: Mapping[str, str]) -> ChangeSet:
@@ -285,10 +290,6 @@ def _moment(visit: Visit, text: str) -> int | None:
     if not text.strip():
         return None
     return nanoseconds(visit.time.with_offset(text))
-
-
-def _texts(form: FormData) -> dict[str, str]:
-    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _refused(back: str, error: Exception | str, words: Words) -> Response:

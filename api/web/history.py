@@ -18,6 +18,8 @@ Fact = tuple[str, str]
 _PEOPLE = frozenset({"assignee", "backup", "requester", "handler", "signer", "approver"})
 _CODED = frozenset({"priority", "sub_state", "closure", "outcome", "hold", "signed_by"})
 _FOLD_RULES = frozenset(str(rule) for rule in FoldRule)
+_REPEATED = frozenset({"joined", "escalated", "reminded"})
+"""Actions of rules that come again and again."""
 _ROUTED = "routing/"
 """What a reason begins with that routing gave for the person it suggested."""
 _NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
@@ -64,18 +66,26 @@ class Deed:
 
 
 def activity(events: Sequence[TicketEvent], visit: Visit) -> list[Deed]:
-    """The audit, newest first; runs of events that only added to the count are one line."""
+    """The audit, newest first; runs of what only added to the count, or was said again, are one line each."""
     deeds: list[Deed] = []
-    for quiet, run in groupby(
-        reversed(events), key=lambda event: event.action == "joined" and not event.changes
-    ):
-        found = list(run)
-        told = [deed(event, visit) for event in found]
-        if quiet and len(found) > 1:
-            said = visit.words("activity.joined_many", n=len(found))
-            told = [replace(told[0], did=said, reason="")]
+    for run_of, run in groupby(reversed(events), key=_run_of):
+        told = [deed(event, visit) for event in run]
+        if run_of and len(told) > 1:
+            action, n = run_of[0], len(told)
+            if action == "joined":
+                said = replace(told[0], did=visit.words("activity.joined_many", n=n), reason="")
+            else:
+                said = replace(told[0], did=visit.words("activity.again", did=told[0].did, n=n))
+            told = [said]
         deeds += told
     return deeds
+
+
+def _run_of(event: TicketEvent) -> tuple[str, str] | None:
+    """What neighbours of the same kind are told together; None tells an event by itself."""
+    if event.changes or event.action not in _REPEATED:
+        return None
+    return event.action, "" if event.action == "joined" else event.reason
 
 
 def deed(event: TicketEvent, visit: Visit) -> Deed:

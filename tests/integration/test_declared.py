@@ -190,8 +190,8 @@ class TestPages:
             assert title in text
             assert why in text
         form = {"version": str(version), "reason": ""}
-        await page.post("/tickets/1/keep_baseline", data=form, headers=OURS)
-        assert "A reason" in (await page.get("/tickets/1", headers=EN)).text
+        refused = await page.post("/tickets/1/keep_baseline", data=form, headers={**OURS, **EN})
+        assert '<p class="wrong" id="keep_baseline-reason-wrong">A reason</p>' in refused.text
         await page.post("/tickets/1/keep_baseline", data={**form, "reason": "only cleaned"}, headers=OURS)
         text = (await page.get("/tickets/1", headers=EN)).text
         assert "only cleaned" in text

@@ -62,6 +62,7 @@ _ADOPT_CLEARS = update(occurrence).where(
     occurrence.c.key == _KEY,
     occurrence.c.ticket.is_(None),
     occurrence.c.action == Action.CLEAR,
+    occurrence.c.rule.in_((FoldRule.CLEARED, FoldRule.CLEARED_FIRST)),
     occurrence.c.at_ns >= bindparam("_from_ns"),
 )
 

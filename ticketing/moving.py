@@ -147,12 +147,14 @@ def split(
 
 
 def _with_all_of(winner: Ticket, loser: Ticket) -> Ticket:
+    """What both say; a ticket on which nothing is left says nothing any more."""
+    speak = [one for one in (winner, loser) if one.occurrence_count] or [winner]
     return replace(
         winner,
-        headline=graver(winner.headline, loser.headline),
+        headline=reduce(graver, (one.headline for one in speak)),
         priority=higher(winner.priority, loser.priority),
-        first_event_ns=min(winner.first_event_ns, loser.first_event_ns),
-        last_event_ns=max(winner.last_event_ns, loser.last_event_ns),
+        first_event_ns=min(one.first_event_ns for one in speak),
+        last_event_ns=max(one.last_event_ns for one in speak),
         occurrence_count=winner.occurrence_count + loser.occurrence_count,
         alarm_active=winner.alarm_active or loser.alarm_active,
     )

@@ -158,7 +158,8 @@ def recall(
     others = {ticket for held in known.masters.values() for ticket in held}
     others |= {row["ticket"] for row in spoken if row["ticket"] is not None}
     found = {row["id"]: ticket_of(row) for row in _in(conn, _TICKETS, others)}
-    for row in (*spoken, *_in(conn, _ALARMS_STANDING, found)):
+    others |= {number for some in known.open_tickets.values() for number in some}
+    for row in (*spoken, *_in(conn, _ALARMS_STANDING, others)):
         known.set_alarm((row["key"], row["source"]), Alarm(row["raise_ns"], row["clear_ns"], row["ticket"]))
     _recall_failures(conn, known, assets, from_ns)
     ids = (alarm_id(key.hash, finding.detector) for finding, key in zip(findings, keys, strict=True))

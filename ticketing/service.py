@@ -22,7 +22,7 @@ from ticketing.errors import Missing, NoEdge, PhotoRefused, StepRefused
 from ticketing.outcomes import repaired
 from ticketing.photos import MIME, keep, picture_of
 from ticketing.signing import check_drawn, try_code
-from ticketing.states import OUTCOMES, Step, again, next_steps
+from ticketing.states import OUTCOMES, Step, again, handed_over, next_steps
 from ticketing.stepping import (
     CONSOLE,
     SIGNATURE,
@@ -136,14 +136,7 @@ class Tickets:
             Step.TRANSFER,
             given,
             by,
-            lambda t: replace(
-                t,
-                assignee=person,
-                backup=backup,
-                assigned_ns=by["now_ns"],
-                accepted_ns=None,
-                sub_state=None,
-            ),
+            lambda t: handed_over(t, person, backup, by["now_ns"]),
             tell=lambda t: (t.assignee, t.backup),
         )
 

@@ -156,6 +156,19 @@ def next_steps(ticket: Ticket, given: Given) -> Mapping[Step, tuple[Missing, ...
     return {step: missing for step, missing in unmet.items() if _MOOT.isdisjoint(m.demand for m in missing)}
 
 
+def handed_over(ticket: Ticket, person: str, backup: str, now_ns: int) -> Ticket:
+    """The ticket with another person, who has to accept it and says anew how the work goes and what it waits for."""
+    return replace(
+        ticket,
+        assignee=person,
+        backup=backup,
+        assigned_ns=now_ns,
+        accepted_ns=None,
+        sub_state=None,
+        hold=None,
+    )
+
+
 def again(ticket: Ticket, state: TicketState) -> Ticket:
     """The ticket with its work undone: what was said at the end is void, and new evidence is needed.
 

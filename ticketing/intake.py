@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, update
+from sqlalchemy import BindParameter, Connection, bindparam, or_, update
 
 from andon.events import Action, Family, Finding
 from andon.frozen import changed
@@ -62,7 +62,7 @@ _ADOPT_CLEARS = update(occurrence).where(
     occurrence.c.key == _KEY,
     occurrence.c.ticket.is_(None),
     occurrence.c.action == Action.CLEAR,
-    occurrence.c.rule.in_((FoldRule.CLEARED, FoldRule.CLEARED_FIRST)),
+    or_(occurrence.c.rule == FoldRule.CLEARED, occurrence.c.rule == FoldRule.CLEARED_FIRST),
     occurrence.c.at_ns >= bindparam("_from_ns"),
 )
 

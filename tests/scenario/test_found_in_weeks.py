@@ -123,6 +123,16 @@ def test_an_end_that_an_off_delay_holds_back_lies_on_no_ticket_yet(plant):
     assert [(one.rule, one.ticket) for one in held] == [("held_off_delay", None)]
 
 
+def test_two_ends_heard_before_their_beginnings_come_to_their_tickets_in_one_batch(plant):
+    began = [stop("M7", reason, time_of("10:00")) for reason in ("E1", "E2")]
+    plant.hears([cleared(one, time_of("10:01")) for one in began], time_of("10:02"))
+    plant.hears(began, time_of("10:03"))
+    with plant.tickets.looking() as conn:
+        lies = conn.execute(select(occurrence.c.finding, occurrence.c.ticket)).all()
+    where = {row.finding: row.ticket for row in lies}
+    assert all(where[one.id] == where[cleared(one, time_of("10:01")).id] is not None for one in began)
+
+
 def test_what_is_handed_over_waits_for_nothing_until_its_new_person_says_so(plant):
     plant.at("10:00").stops("M7", "E1")
     given = {"person": "zhang", "backup": "li", "plant": plant.plant, "reason": "by hand"}

@@ -12,6 +12,7 @@ from andon.database import reading
 from andon.events import SECOND_NS, Json
 from api.answers import plain
 from api.context import Context
+from api.steps import Name
 from api.visit import ContextOf, VisitOf
 from ticketing import deliveries
 from ticketing.book import BUS
@@ -40,7 +41,7 @@ class Again(BaseModel):
     """Which dead messages are sent again: those of a channel, these, or both."""
 
     model_config = ConfigDict(extra="forbid")
-    channel: str | None = None
+    channel: Name | None = None
     ids: tuple[int, ...] | None = Field(default=None, max_length=1000)
 
 

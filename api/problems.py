@@ -152,10 +152,10 @@ def _invalid(request: Request, error: Exception) -> Response:
     return problem(422, "invalid_request", errors=wrong)
 
 
-def _out_of_range(request: Request, _error: Exception) -> Response:
+def _not_storable(request: Request, _error: Exception) -> Response:
     if wants_page(request):
         return refusal_page(request, Refusal(404, "not_found"))
-    return problem(422, "out_of_range", "a number or a time is larger than any that can be stored")
+    return problem(422, "not_storable", "a number, a time or a text is none that can be stored")
 
 
 def _broken(request: Request, _error: Exception) -> Response:
@@ -170,8 +170,9 @@ _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     DeclarationRefused: _declaration,
     HTTPException: _http,
     RequestValidationError: _invalid,
-    OverflowError: _out_of_range,  # SQLite's driver
-    DataError: _out_of_range,  # PostgreSQL
+    OverflowError: _not_storable,  # SQLite's driver
+    DataError: _not_storable,  # PostgreSQL
+    UnicodeEncodeError: _not_storable,  # half of a surrogate pair
     Exception: _broken,
 }
 

@@ -206,7 +206,7 @@ async def test_what_is_not_there_is_a_problem_with_status_404(client: httpx.Asyn
 @pytest.mark.parametrize("path", ["tickets/{}", "tickets?offset={}", "reports?ticket={}", "outbox/{}"])
 async def test_a_number_that_no_store_can_hold_is_refused(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get("/api/v1/" + path.format(2**63))
-    assert (answer.status_code, answer.json()["code"]) == (422, "out_of_range")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_storable")
 
 
 @pytest.mark.parametrize("path", ["/tickets/99", "/problems/99", "/assets/none", "/none"])

@@ -65,7 +65,9 @@ class Calls(_Part):
 
     ticket: Name | None = None
     problem: Name | None = None
-    part: Name | None = Field(default=None, description="what the deed's answer is: a requisition, an approval, a shelf")
+    part: Name | None = Field(
+        default=None, description="what the deed's answer is: a requisition, an approval, a shelf"
+    )
 
     @property
     def all(self) -> set[str]:
@@ -90,10 +92,13 @@ class Expected(_Part):
         default_factory=dict, description="ticket -> its newest rows, the newest last, as `who did`"
     )
     told: Mapping[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="person or `requester` -> what stood on the phone since the last step"
+        default_factory=dict,
+        description="person or `requester` -> what stood on the phone since the last step",
     )
     not_told: tuple[str, ...] = Field(default=(), description="whose phones were silent since the last step")
-    see: Mapping[str, Json] = Field(default_factory=dict, description="address under /api/v1/ -> what is there")
+    see: Mapping[str, Json] = Field(
+        default_factory=dict, description="address under /api/v1/ -> what is there"
+    )
 
 
 class Step(_Part):
@@ -104,7 +109,9 @@ class Step(_Part):
     en: Words
     by: str = ""
     do: str = ""
-    on: str = Field(default="", description="the ticket or task; or the number, where it is a part or a person")
+    on: str = Field(
+        default="", description="the ticket or task; or the number, where it is a part or a person"
+    )
     with_: Mapping[str, Json] = Field(default_factory=dict, alias="with")
     calls: Calls = Calls()
     refused: Refusal | None = None
@@ -112,7 +119,8 @@ class Step(_Part):
     runs: Runs | None = None
     measured: Measured | None = None
     changes: Mapping[str, Json] = Field(
-        default_factory=dict, description="of the plant document; entries of lists are found by id, code or name"
+        default_factory=dict,
+        description="of the plant document; entries of lists are found by id, code or name",
     )
     expect: Expected = Expected()
 
@@ -126,7 +134,9 @@ class Step(_Part):
         if bool(self.do) != bool(self.by):
             raise ValueError("`by` says who does what `do` says: give both or neither")
         if self.do and ("{on}" in DEEDS[self.do].path) != bool(self.on):
-            raise ValueError(f"{self.do}: {'say on what' if not self.on else 'there is nothing it is done on'}")
+            raise ValueError(
+                f"{self.do}: {'say on what' if not self.on else 'there is nothing it is done on'}"
+            )
         for clocks in self.expect.clock.values():
             for clock in clocks.keys() - WATCHED:
                 raise ValueError(f"expect.clock: {unknown(clock, WATCHED)}")
@@ -156,6 +166,7 @@ class Story(_Part):
             at = step.at
             if step.by and step.by not in people:
                 raise ValueError(f"{where}: by: {unknown(step.by, people)}")
+            _heard(step, self.plant, where)
             called |= step.calls.all
             for name in {*_spoken_of(step)} - called:
                 raise ValueError(f"{where}: {unknown(name, called)}: a step before has to call it so")
@@ -166,6 +177,22 @@ class Story(_Part):
     def ns(self, at: datetime) -> int:
         """A time of the file, which is the plant's local time, in nanoseconds UTC."""
         return int(at.replace(tzinfo=zone_named(self.plant.time_zone)).timestamp()) * SECOND_NS
+
+
+def _heard(step: Step, plant: Plant, where: str) -> None:
+    """ValueError if a step names a machine, point or quantity that the plant does not have."""
+    named = step.stops or step.runs or step.measured
+    if named is None:
+        return
+    asset = plant.asset(named.asset)
+    if asset is None:
+        raise ValueError(f"{where}: asset: {unknown(named.asset, [one.id for one in plant.assets])}")
+    if isinstance(named, Measured):
+        point = asset.point(named.point)
+        if point is None:
+            raise ValueError(f"{where}: point: {unknown(named.point, [one.id for one in asset.points])}")
+        if named.quantity not in point.quantities:
+            raise ValueError(f"{where}: quantity: {unknown(named.quantity, point.quantities)}")
 
 
 def _spoken_of(step: Step) -> Iterator[str]:

@@ -44,7 +44,9 @@ CODES = "andon.ticket.sign-code.v1"
 class House:
     """One installation while it is entered. `url` is where its console answers, `phones` are what people have on them."""
 
-    def __init__(self, folder: Path, database: Database, plant: Plant, start_ns: int, numbers: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, database: Database, plant: Plant, start_ns: int, numbers: dict[str, str]
+    ) -> None:
         self._folder = folder
         self._database = database
         self._numbers = numbers
@@ -56,9 +58,7 @@ class House:
     def __enter__(self) -> Self:
         folder, database = self._folder, self._database
         self._open.enter_context(self.phones)
-        self._journals = {
-            name: SqliteJournal(folder / "journal" / name) for name in (OWN, SOURCE)
-        }
+        self._journals = {name: SqliteJournal(folder / "journal" / name) for name in (OWN, SOURCE)}
         self._engine = make_engine(folder, self._journals, database, self.now, notify=True)
         self._tickets = make_tickets(folder, database, notify=True)
         self._engine.configure(self._plant)

@@ -24,7 +24,8 @@ from andon.stories.house import TOKEN, House
 
 _NAME = re.compile(r"\{(\w+)(\.number)?\}")
 _CODE = re.compile(r"\b(\d{6})\b")
-LISTED = 500
+NEWEST = {"tickets": {"sort": "newest", "limit": "9"}, "problems": {"limit": "9"}}
+"""How what is new is looked for: no step opens more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,18 @@ class Teller:
         said = answer.json() if not answer.is_success else {"code": "done"}
         missing = [f"{one.get('demand') or one.get('field')} {one['why']}" for one in said.get("missing", ())]
         wanted = {"code": step.refused.code, "missing": list(step.refused.missing)}
-        yield Check(("refused", ""), (step.do,), wanted, {"code": said.get("code"), "missing": missing},
-                    holds=said.get("code") == step.refused.code and sorted(missing) == sorted(step.refused.missing))
+        yield Check(
+            ("refused", ""),
+            (step.do,),
+            wanted,
+            {"code": said.get("code"), "missing": missing},
+            holds=said.get("code") == step.refused.code and sorted(missing) == sorted(step.refused.missing),
+        )
 
     def _opened(self, step: Step, answer: httpx.Response | None) -> Iterator[Check]:
         """Every ticket and task that is new has its name in the story, and every name something new."""
         for kind, name in (("tickets", step.calls.ticket), ("problems", step.calls.problem)):
-            listed = self._client.get(kind, params={"limit": LISTED}).json()["items"]
+            listed = self._client.get(kind, params=NEWEST[kind]).json()["items"]
             new = [one for one in listed if one["id"] not in self._known[kind]]
             self._known[kind] |= {one["id"] for one in new}
             if len(new) != bool(name):
@@ -175,7 +181,9 @@ class Teller:
         for name, wanted in expect.problem.items():
             yield from self._compared(("problem", name), wanted, self._get(f"problems/{self._id(name)}"))
         for name, clocks in expect.clock.items():
-            shown = sorted(self._get(f"tickets/{self._id(name)}/clocks")["items"], key=lambda one: one["from_at"])
+            shown = sorted(
+                self._get(f"tickets/{self._id(name)}/clocks")["items"], key=lambda one: one["from_at"]
+            )
             yield from self._compared(("clock", name), clocks, {one["kind"]: one for one in shown})
         for name, rows in expect.audit.items():
             events = self._get(f"tickets/{self._id(name)}")["events"][-len(rows) :]
@@ -277,4 +285,6 @@ def _mark(changes: Json) -> str:
     """By what the entries of a list are told apart."""
     if not isinstance(changes, list) or not all(isinstance(one, Mapping) for one in changes):
         return ""
-    return next((mark for mark in ("id", "code", "name") if changes and all(mark in one for one in changes)), "")
+    return next(
+        (mark for mark in ("id", "code", "name") if changes and all(mark in one for one in changes)), ""
+    )

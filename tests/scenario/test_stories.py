@@ -1,0 +1,100 @@
+"""The stories of plants: each file is told to the real line on both databases, and a rule that is broken is seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from andon.config import ConfigError
+from andon.stories.document import Story, read
+from andon.stories.teller import Tale, Teller
+from tests.stores import Stores
+from ticketing import signing
+
+FOLDER = Path(__file__).parents[2] / "andon" / "stories"
+FILES = sorted(FOLDER.glob("*.toml"))
+VALVES = FOLDER / "valve_maker.toml"
+
+
+def told(story: Story, stores: Stores) -> Tale:
+    folder = stores.folder / "house"
+    folder.mkdir()
+    with Teller(story, folder, stores.open()) as teller:
+        return teller.tell()
+
+
+def until(story: Story, last: str) -> Story:
+    """The story up to its first step whose English begins so."""
+    end = next(n for n, step in enumerate(story.step) if step.en.startswith(last))
+    return story.model_copy(update={"step": story.step[: end + 1]})
+
+
+def ruled(story: Story, **changes: object) -> Story:
+    """The same story in a plant with other rules."""
+    plant = story.plant
+    for name, update in changes.items():
+        plant = plant.model_copy(update={name: getattr(plant, name).model_copy(update=update)})
+    return story.model_copy(update={"plant": plant})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_it_comes_as_the_file_tells_it(file: Path, stores: Stores) -> None:
+    tale = told(read(file), stores)
+    assert list(tale.failures) == []
+    assert tale.whole
+
+
+@pytest.fixture
+def on_file(tmp_path: Path) -> Iterator[Stores]:
+    """Stores on SQLite: what a broken rule does is the same on both."""
+    made = Stores(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_window_of_a_minute_makes_three_tickets_of_three_reports(on_file: Stores) -> None:
+    story = until(read(VALVES), "Operations report it too")
+    tale = told(ruled(story, dedup={"window_min": 1.0, "mode": "window_only"}), on_file)
+    assert not tale.whole
+    assert tale.failures[0].startswith("2026-03-02 08:13:30")
+    assert "A-2" in tale.failures[0]
+
+
+def test_without_the_72_hours_there_is_no_analysis(on_file: Stores) -> None:
+    story = until(read(VALVES), "Honing machine 1 stops again")
+    (failure,) = told(ruled(story, repeats={"within_h": 1.0}), on_file).failures
+    assert failure.startswith("2026-03-04 09:05:00")
+    assert "expected rca, was []" in failure
+
+
+def test_a_code_that_nobody_checks_is_seen(on_file: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "try_code", lambda *_: None)
+    (failure,) = told(until(read(VALVES), "A wrong code signs nothing"), on_file).failures
+    assert failure.startswith("2026-03-02 15:31:00 'A wrong code signs nothing.'")
+    assert "code_wrong" in failure
+    assert "was {'code': 'done'" in failure
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "said"),
+    [
+        ('do = "depart"', 'do = "deprat"', "'deprat' is not known; did you mean 'depart'?"),
+        ("expect.ticket.stop", "expcet.ticket.stop", "did you mean 'expect'?"),
+        ('by = "zhou"', 'by = "zhuo"', "by: 'zhuo' is not known; did you mean 'zhou'?"),
+        ('on = "stop"', 'on = "stpo"', "did you mean 'stop'?"),
+        ('stops = { asset = "HON-01"', 'stops = { asset = "HON-10"', "did you mean 'HON-01'?"),
+        ("clock.stop.response", "clock.stop.reponse", "did you mean 'response'?"),
+        ('point = "DE"', 'point = "DX"', "did you mean 'DE'?"),
+        ("told.zhang", "told.zang", "did you mean 'zhang'?"),
+        ("within_h = 72", "within_hours = 72", "did you mean 'within_h'?"),
+        ("at = 2026-03-02T08:15:00", "at = 2026-03-02T08:11:00", "stands after one of"),
+    ],
+)
+def test_a_word_that_is_not_known_says_what_was_meant(tmp_path: Path, was: str, is_: str, said: str) -> None:
+    text = VALVES.read_text("utf-8")
+    assert was in text
+    file = tmp_path / "story.toml"
+    file.write_text(text.replace(was, is_, 1), "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        read(file)
+    assert said in str(refused.value)

@@ -17,14 +17,13 @@ from ticketing.duty import Roster, of_role
 from ticketing.presence import recall_presence
 from ticketing.rows import ticket_of
 from ticketing.sla import lines_of
+from ticketing.standing_in import MISSES
 from ticketing.tables import clock, metadata, to_json, upsert
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED, Ticket, TicketEvent, TicketState
 from ticketing.timers import Timer, cancel, set_timer
 
 KIND = "drift"
-MISSES = 2
-"""So many claims missed in a row put a ticket on the list."""
 _LOOK_AHEAD_DAYS = 3 * 366
 
 drift_list = Table(

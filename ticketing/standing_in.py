@@ -13,10 +13,13 @@ from ticketing.dispatch import Dispatch, ask_again
 from ticketing.duty import Presence
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.service import Tickets
-from ticketing.states import Step, next_steps
+from ticketing.states import Step, handed_over, next_steps
 from ticketing.stepping import lock, take
 from ticketing.tables import ticket as tickets_table
 from ticketing.ticket import Ticket, TicketState
+
+MISSES = 2
+"""So many claims missed in a row are a matter for a dispatcher, and for the drift list (rule 30)."""
 
 GIVEN = (TicketState.ASSIGNED, TicketState.IN_PROGRESS)
 """States in which somebody has the ticket."""
@@ -36,7 +39,7 @@ def to_backup(book: Book, plant: Plant, ticket: Ticket, why: Reason) -> Ticket:
     """Hand a ticket over to its backup, who gets one in turn; back to dispatch if there is nobody else at all.
 
     A backup who is on leave or has left is passed over for the best that routing finds. A ticket that nobody has is
-    left as it is.
+    left as it is; one whose claim was missed twice in a row goes back to dispatch, else it would go to and fro for ever.
     """
     if ticket.state not in GIVEN or ticket.assignee is None:
         return ticket
@@ -45,8 +48,8 @@ def to_backup(book: Book, plant: Plant, ticket: Ticket, why: Reason) -> Ticket:
     person = _stands_in(ticket, dispatch)
     backup = dispatch.backup_for(ticket, person, without=out) if person else None
     misses = ticket.claim_misses + why.missed
-    if person is None or backup is None:
-        return _to_dispatch(book, ticket, why, misses)
+    if person is None or backup is None or (why.missed and misses >= MISSES):
+        return _to_dispatch(book, dispatch.decide(ticket, "takeover", without=out), why, misses)
     given = Given(
         actor=why.actor,
         person=person,
@@ -60,15 +63,7 @@ def to_backup(book: Book, plant: Plant, ticket: Ticket, why: Reason) -> Ticket:
         dispatch.decide(ticket, "takeover", without=out),
         Step.TRANSFER,
         given,
-        lambda t: replace(
-            t,
-            assignee=person,
-            backup=backup,
-            assigned_ns=book.now_ns,
-            accepted_ns=None,
-            sub_state=None,
-            claim_misses=misses,
-        ),
+        lambda t: replace(handed_over(t, person, backup, book.now_ns), claim_misses=misses),
         channel=why.channel,
         tell=(person, backup, *out),
     )

@@ -117,7 +117,7 @@ def _take(book: Book, ticket: Ticket, plant: Plant, by: Taker, reason: str) -> T
         ticket,
         Step.ACCEPT,
         Given(actor=by.actor, sub_state=by.sub_state),
-        lambda t: replace(t, sub_state=by.sub_state, accepted_ns=by.now_ns),
+        lambda t: replace(t, sub_state=by.sub_state, accepted_ns=by.now_ns, claim_misses=0),
         channel=by.channel,
         tell=(ticket.requester,),
     )

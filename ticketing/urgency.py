@@ -83,7 +83,8 @@ def headline_text(family: Family, text: Mapping[str, str]) -> Mapping[str, str]:
 def graver(one: Headline, other: Headline) -> Headline:
     """The headline that says more: a cause over the stop it led to, an element over a zone, then severity, then time.
 
-    It does not matter in which order they are compared.
+    Of what machines say the latest, of what people say the first: who calls to ask has less to tell. It does not matter
+    in which order they are compared.
     """
     return max(one, other, key=_rank)
 
@@ -91,4 +92,5 @@ def graver(one: Headline, other: Headline) -> Headline:
 def _rank(headline: Headline) -> tuple[bool, bool, int, int, int, str]:
     stop, reported = headline.family is Family.STOP, headline.family is Family.REPORT
     says = _SAYS.get(headline.condition, _NAMES_THE_CAUSE)
-    return not reported, not stop, says, headline.severity, headline.at_ns, headline.finding
+    latest_ns = -headline.at_ns if reported else headline.at_ns
+    return not reported, not stop, says, headline.severity, latest_ns, headline.finding

@@ -14,7 +14,7 @@ $(shell rm -rf $(MADE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults lock migration rules setup clean
+.PHONY: help demo test check bench faults weeks lock migration rules setup clean
 
 help: ## say what make can do here
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ bench: setup ## how fast it is here: one row per goal
 
 faults: $(MADE)/test ## kills, power cuts and full disks
 	@$(PYTHON) -m pytest tests/faults $(ARGS)
+
+weeks: $(MADE)/test ## weeks of a plant on a virtual clock, every law looked at after everything that happens (WEEKS=5000)
+	@PLANT_WEEKS=$(or $(WEEKS),1000) $(PYTHON) -m pytest tests/scenario/test_plant_weeks.py $(ARGS)
 
 setup: $(MADE)/project ## .venv with everything that Andon runs on
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.app import create_app
-from tests.shop_floor import BASE, TOKEN, ShopFloor
+from tests.shop_floor import BASE, TOKEN, ShopFloor, console
 
 
 @pytest.fixture
@@ -18,7 +17,7 @@ def floor(tmp_path: Path) -> ShopFloor:
 @pytest.fixture
 async def client(floor: ShopFloor) -> AsyncIterator[httpx.AsyncClient]:
     """A program with the token."""
-    transport = httpx.ASGITransport(create_app(floor.context), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(console(floor.context), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         yield client

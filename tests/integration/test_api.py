@@ -10,9 +10,8 @@ from PIL import Image
 
 from andon.database import writing
 from andon.events import rfc3339
-from api.app import create_app
 from ingest import freshness
-from tests.shop_floor import BASE, NOW_NS, SOURCE, TOKEN, ShopFloor, a_busy_day
+from tests.shop_floor import BASE, NOW_NS, SOURCE, TOKEN, ShopFloor, a_busy_day, console
 
 
 def a_photo(colour: str = "orange") -> bytes:
@@ -42,7 +41,7 @@ async def test_a_finding_is_a_ticket_with_its_numbers_and_times(
 
 async def test_lists_are_filtered_and_paged_like_the_pages(tmp_path: Path) -> None:
     floor = a_busy_day(tmp_path)
-    transport = httpx.ASGITransport(create_app(floor.context))
+    transport = httpx.ASGITransport(console(floor.context))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         everything = (await client.get("/api/v1/tickets")).json()

@@ -8,7 +8,7 @@ import pytest
 
 from api.app import create_app
 from api.auth import cookie_name
-from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day
+from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day, console
 
 
 def paths_of(route: Any) -> list[str]:
@@ -107,7 +107,7 @@ async def test_every_answer_carries_the_safe_headers(client: httpx.AsyncClient) 
 
 async def test_pages_hold_no_script_or_style_of_their_own(tmp_path: Path) -> None:
     floor = a_busy_day(tmp_path)
-    transport = httpx.ASGITransport(create_app(floor.context))
+    transport = httpx.ASGITransport(console(floor.context))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         for path in (

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from api.app import create_app
-from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day
+from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day, console
 
 
 async def test_assigning_from_the_inbox_brings_up_the_next_ticket(
@@ -54,7 +53,7 @@ async def test_a_duplicate_is_named_by_its_number(floor: ShopFloor, browser: htt
 
 async def test_every_page_speaks_both_languages(tmp_path: Path) -> None:
     floor = a_busy_day(tmp_path)
-    transport = httpx.ASGITransport(create_app(floor.context))
+    transport = httpx.ASGITransport(console(floor.context))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         for path, zh, en in (

@@ -17,14 +17,13 @@ from andon.database import reading
 from andon.datadir import open_store
 from andon.engine import OWN, TakeAndCommit
 from andon.plant import DetectorSettings
-from api.app import create_app
 from api.backtests import Backtests
 from ingest.journal import SqliteJournal
 from ingest.series import SeriesStore
 from simulators.machines import plant_document
 from simulators.plant import Simulation
 from tests.scenario.virtual_line import START_NS, VirtualLine
-from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor
+from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, console
 from ticketing.service import Tickets
 
 PUMP = "L1-CLP-02"
@@ -66,7 +65,7 @@ async def client(line: VirtualLine, tmp_path: Path) -> AsyncIterator[httpx.Async
         now=line.now,
         backtests=backtests,
     )
-    transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(console(context), raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         yield client

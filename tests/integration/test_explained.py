@@ -28,7 +28,6 @@ from andon.events import (
     Readings,
 )
 from andon.plant import Plant
-from api.app import create_app
 from api.catalogue import LANGUAGES, Language, words_of
 from api.visit import zone_named
 from api.web import sources
@@ -43,7 +42,7 @@ from detectors import detector_class, kinds
 from detectors.forecast import forecast
 from ingest import gaps
 from tests.conformance.detector_laws import ASSET, T0, run, story
-from tests.shop_floor import BASE, TOKEN, ShopFloor
+from tests.shop_floor import BASE, TOKEN, ShopFloor, console
 from ticketing import findings, store
 
 KINDS = kinds()
@@ -152,7 +151,7 @@ async def test_the_console_shows_the_same_page_and_the_ticket_leads_to_it(
     told: dict[str, list[Finding]], floor: ShopFloor
 ) -> None:
     finding = told["band_energy"][0]
-    transport = httpx.ASGITransport(create_app(floor.context))
+    transport = httpx.ASGITransport(console(floor.context))
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept-Language": "zh"}
     async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
         live = (await client.get(f"/findings/{finding.id}")).text

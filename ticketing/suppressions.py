@@ -5,6 +5,7 @@ What ends is noted at once; what it held is looked at by a timer, so that it sur
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from sqlalchemy import (
     BigInteger,
@@ -115,8 +116,11 @@ def active(conn: Connection, now_ns: int) -> list[Suppression]:
     """Those that have not ended, and the maintenance windows that ended lately: what is late may have happened inside."""
     c = suppression.c
     lately = and_(c.kind == SuppressionKind.MAINTENANCE_WINDOW, c.ended_ns > now_ns - _LATE_NS)
-    wanted = select(suppression).where(or_(c.ended_ns.is_(None), lately)).order_by(c.id)
-    return [suppression_of(row) for row in conn.execute(wanted).mappings()]
+    wanted = select(suppression).where(or_(c.ended_ns.is_(None), lately))
+    rows = sorted(
+        conn.execute(wanted).mappings(), key=itemgetter("id")
+    )  # asked for in order, SQLite reads all
+    return [suppression_of(row) for row in rows]
 
 
 def windows_at(plant: Plant, at_ns: int) -> Iterable[Suppression]:

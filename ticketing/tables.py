@@ -136,6 +136,9 @@ Index("ticket_by_change", ticket.c.change)
 Index("ticket_by_recurrence", ticket.c.recurrence_of)
 Index("ticket_by_duplicate", ticket.c.duplicate_of)
 Index("ticket_by_last_event", ticket.c.last_event_ns)
+Index("ticket_by_urgency", ticket.c.priority, ticket.c.last_event_ns, ticket.c.id)
+Index("ticket_by_line", ticket.c.line, ticket.c.state)
+Index("ticket_by_person", ticket.c.assignee, ticket.c.state)
 
 master = Table(
     "ticket_master",

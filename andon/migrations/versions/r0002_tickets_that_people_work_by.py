@@ -593,6 +593,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("archived_ns", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("parent", sa.BigInteger(), nullable=True))
         batch_op.create_index("ticket_by_duplicate", ["duplicate_of"], unique=False)
+        batch_op.create_index("ticket_by_urgency", ["priority", "last_event_ns", "id"], unique=False)
+        batch_op.create_index("ticket_by_line", ["line", "state"], unique=False)
+        batch_op.create_index("ticket_by_person", ["assignee", "state"], unique=False)
         batch_op.drop_index("ticket_by_repair")
         batch_op.create_index("ticket_by_repair", ["asset", "resolved_ns", "handler"], unique=False)
         batch_op.create_index(

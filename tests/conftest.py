@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import postgresql, stores
+from tests.stores import postgresql, stores, stores_to_read
 
-__all__ = ["postgresql", "stores"]
+__all__ = ["postgresql", "stores", "stores_to_read"]
 
 collect_ignore_glob = [
     "*conftest.py"

@@ -15,6 +15,8 @@ from andon import schema
 from andon.benches.postgres import MISSING, Postgres, programs, server
 from andon.database import open_database, writing
 
+DATABASES = ("sqlite", "postgresql")
+
 
 def _without_fsync(connection: Connection, _record: object) -> None:
     """A story tests rules, not power cuts."""
@@ -138,10 +140,22 @@ def postgresql() -> Iterator[Shelf]:
             engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
-    """Stores for this test, which runs once on each database."""
+def _stores(request: pytest.FixtureRequest, folder: Path) -> Iterator[Stores]:
     on_server = request.param == "postgresql"
-    made = Stores(tmp_path, request.getfixturevalue("postgresql") if on_server else None)
+    made = Stores(folder, request.getfixturevalue("postgresql") if on_server else None)
     yield made
     made.close()
+
+
+@pytest.fixture(params=DATABASES)
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    """Stores for this test, which runs once on each database."""
+    yield from _stores(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def stores_to_read(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stores]:
+    """Stores for a module, whose story is told once on each database and then only looked at."""
+    yield from _stores(request, tmp_path_factory.mktemp("read"))

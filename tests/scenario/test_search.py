@@ -4,6 +4,7 @@ import pytest
 
 from andon.database import reading
 from tests.scenario.story import Story
+from tests.stores import Stores
 from ticketing import listing, search, store
 from ticketing.ticket import TicketState
 
@@ -17,13 +18,17 @@ def found(story: Story, text: str, *states: TicketState) -> set[int]:
     return {ticket.id for ticket in page.tickets}
 
 
-@pytest.fixture
-def told(plant: Story) -> Story:
+def tells(plant: Story) -> Story:
     """A closed ticket on M3 with a Chinese summary, an open one on M4."""
     plant.at("10:00").stops("M3", "E7", text={"message": "液压站 压力低 P-204", "category": "hydraulic"})
     plant.at("11:00").repairs(1, summary="密封失效，已更换O型圈").signs(1)
     plant.at("12:00").stops("M4", "E9")
     return plant
+
+
+@pytest.fixture(scope="module")
+def told(stores_to_read: Stores) -> Story:
+    return tells(Story.begins(stores_to_read.folder, stores_to_read.open()))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,8 @@ def test_open_ones_are_found_anywhere_in_a_word_and_states_restrict(told: Story)
     assert found(told, "press", *OPEN) == {2}
 
 
-def test_a_comment_is_found_after_the_ticket_was_closed(told: Story) -> None:
+def test_a_comment_is_found_after_the_ticket_was_closed(plant: Story) -> None:
+    told = tells(plant)
     now_ns = told.ticket(1).closed_ns + 1
     told.tickets.comment(1, text="bearing colour straw yellow", actor="chen", now_ns=now_ns)
     assert found(told, "straw") == {1}

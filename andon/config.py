@@ -6,10 +6,11 @@ import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from andon.events import Priority
 
@@ -326,11 +327,23 @@ def unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _known_keys(model: type[BaseModel], place: list[str]) -> list[str]:
+    """The keys that stand at a place of a document: of a table in a list or in a table of tables as well."""
     for part in place:
-        field = model.model_fields.get(part)
-        if field is None or not (
-            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ):
-            break
-        model = field.annotation
-    return list(model.model_fields)
+        if part in _keys(model):
+            inner = _model_in(_keys(model)[part].annotation)
+            if inner is None:
+                break
+            model = inner
+    return list(_keys(model))
+
+
+def _keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model that an annotation is, or that what it holds is; the last one named, which is a table's value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [inner for one in get_args(annotation) if (inner := _model_in(one)) is not None]
+    return found[-1] if found else None

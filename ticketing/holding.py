@@ -70,6 +70,8 @@ def not_suppressed(book: Book, plant: Plant, waiting: Sequence[Occurrence]) -> S
             free.append(one)
         else:
             said = {"rule": str(RULES[by.kind]), "fold": to_json({"suppression": float(by.id)})}
+            if one.fold.rule in HELD:
+                book.counts.update(held=-1, suppressed=1)
             book.later(_NOW_HELD_BY, {"_finding": one.finding, **said})
     return free
 

@@ -303,16 +303,17 @@ class Tickets:
                 raise NoEdge(ticket.state, "split", tuple(next_steps(ticket, Given())))
             if not reason.strip():
                 raise StepRefused("split", ticket.state, [Missing("reason")])
+            dispatch = Dispatch(book, plant)
             _, new = moving.split(
                 book,
                 ticket,
                 key,
-                route=Dispatch(book, plant).decide,
+                route=dispatch.decide,
                 reason=reason,
                 actor=by["actor"],
                 channel=by.get("channel", CONSOLE),
             )
-        return new
+            return dispatch.send(new)
 
     def reopen(
         self, ticket_id: int, *, reason: str, evidence: Sequence[str], plant: Plant, **by: Unpack[By]

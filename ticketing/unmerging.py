@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from sqlalchemy import BindParameter, RowMapping, bindparam, delete, select, update
 
 from ticketing.book import Book, lock_assets
+from ticketing.dispatch import ask_again
 from ticketing.errors import KeyTaken, Missing, NoEdge, StepRefused
 from ticketing.moving import with_words
 from ticketing.recall import Alarm
@@ -87,6 +88,8 @@ def unmerge(
     rest = with_words(holder, left.words, alarm_active=left.stands)
     kept = said(rest, action="unmerged_from", evidence=(*evidence, duplicate.number))
     _move(book, duplicate, holder, belongs, back)
+    if opened.state is TicketState.PENDING_DISPATCH:
+        ask_again(book, opened, "reopened")
     who = (opened.assignee or "dispatch", opened.backup)
     book.tell(opened, "ticket.unmerged", who, {"reason": kept.number, "actor": actor})
     return opened, kept

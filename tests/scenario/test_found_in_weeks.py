@@ -5,12 +5,13 @@ import json
 from sqlalchemy import select
 
 from andon.events import SECOND_NS
-from andon.rules.alarms import AlarmDefinition
+from andon.rules.alarms import AlarmDefinition, Count
 from andon.rules.dedup import Dedup
 from andon.rules.routing import Routing, RoutingRule
 from andon.rules.suppression import Matcher
 from tests.scenario.story import cleared, condition, stop, time_of
 from ticketing import fieldwork, offers, reports, standing_in, store, suppressions, unmerging
+from ticketing.clockwork import turn
 from ticketing.demands import Hold
 from ticketing.suppression import SuppressionKind
 from ticketing.tables import occurrence
@@ -165,3 +166,35 @@ def test_a_ticket_on_which_nothing_is_left_says_nothing_of_what_it_is_merged_wit
     both = plant.ticket(2)
     assert (both.first_event_ns, both.last_event_ns) == (time_of("10:20"), time_of("10:20"))
     assert both.headline.condition == "zone_d"
+
+
+def test_what_a_delay_held_and_a_window_holds_on_is_counted_once(plant):
+    changed(plant, alarms=(AlarmDefinition(code="often", reason="E7", count=Count(n=3, within_s=1800)),))
+    plant.at("10:00").stops("M7", "E7")
+    with plant.tickets.transaction(time_of("10:05")) as book:
+        given = {
+            "matcher": Matcher(asset="M7"),
+            "reason": "paint",
+            "owner": "chen",
+            "ends_ns": time_of("11:30"),
+        }
+        suppressions.asked(book, plant.plant, kind=SuppressionKind.SHELVE, **given)
+    for clock, counted in (("10:31", (0, 1, 0)), ("11:31", (0, 0, 1))):
+        while turn(plant.tickets, plant.plant, time_of(clock)):
+            pass
+        with plant.tickets.looking() as conn:
+            now = store.metrics(conn)
+        assert (now.held, now.suppressed, now.opened) == counted
+
+
+def test_what_is_split_off_or_taken_back_from_a_merge_is_offered(plant):
+    changed(plant, routing=ASKED)
+    plant.at("10:00").shows("M7", "zone_d").stops("M7", "E2").stops("M8", "E1")
+    new = splits(plant, 1, "E2", "10:30")
+    merges(plant, 2, 1, "10:35")
+    unmerging.take_back(plant.tickets, 2, reason="two", evidence=("seen",), **by(plant, 2, "chen", "10:50"))
+    while turn(plant.tickets, plant.plant, time_of("10:51")):
+        pass
+    with plant.tickets.looking() as conn:
+        states = [{one.state for one in offers.of(conn, number)} for number in (new.id, 2)]
+    assert states == [{"open"}, {"withdrawn", "open"}]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -47,6 +48,7 @@ REPAIRERS = ("zhang", "li", "wang", "ma")
 EVERYONE = (*REPAIRERS, "chen", "qin", "he")
 BOSSES = ("chen", "he")
 OPEN = ("pending_dispatch", "assigned", "in_progress")
+_P = ProblemStep
 ALL_TICKED = Ticks(solved=True, no_derived_risk=True, no_further_support=True)
 
 
@@ -476,51 +478,62 @@ def problem(world: World, rng: Random) -> str:
 
 
 def _next(world: World, rng: Random, one: Problem) -> tuple[ProblemStep, ProblemGiven, str]:
-    wild = rng.random()
-    if wild < 0.2:
-        step = rng.choice(list(ProblemStep))
-        action = rng.choice([one.id for one in one.actions] or [1])
-        given = ProblemGiven(
-            reason=REASON,
-            evidence=("e",),
-            approver="chen",
-            leader="chen",
-            action=action,
-            owner="li",
-            due_ns=world.now_ns + 9 * HOUR_NS,
-            measured="none",
-        )
-        return step, given, "qin"
-    due_ns = world.now_ns + rng.choice((6, 30)) * HOUR_NS
-    match one.state:
-        case ProblemState.OPEN | ProblemState.REOPENED:
-            return ProblemStep.START, ProblemGiven(leader="chen"), "chen"
-        case ProblemState.ANALYSING if not one.statement.what:
-            return ProblemStep.DESCRIBE, ProblemGiven(statement={"what": "it stops"}), "chen"
-        case ProblemState.ANALYSING if not one.causes:
-            return ProblemStep.ADD_CAUSE, ProblemGiven(text="grease", code="3.3", root=True), "chen"
-        case ProblemState.ANALYSING if not any(cause.verified for cause in one.causes):
-            given = ProblemGiven(cause=1, verified=True, evidence=("analysis",))
-            return ProblemStep.JUDGE_CAUSE, given, "chen"
-        case ProblemState.ANALYSING:
-            return ProblemStep.DECIDE, ProblemGiven(), "chen"
-        case ProblemState.ACTIONS if not any(a.cycle == one.cycle for a in one.actions):
-            given = ProblemGiven(kind=ActionKind.CORRECTIVE, text="grease", owner="li", due_ns=due_ns)
-            return ProblemStep.ADD_ACTION, given, "chen"
-        case ProblemState.ACTIONS if any(a.state == "open" for a in one.actions):
-            mine = next(a.id for a in one.actions if a.state == "open")
-            return (
-                ProblemStep.FINISH_ACTION,
-                ProblemGiven(action=mine, evidence=("list",), approver="chen"),
-                "li",
-            )
-        case ProblemState.ACTIONS:
-            plan = ProblemGiven(metric="stops", target="0", checker="qin")
-            return ProblemStep.PLAN_CHECK, plan, "chen"
-        case ProblemState.VERIFYING:
-            step = ProblemStep.CLOSE if one.check and one.check.passed else ProblemStep.PASS_CHECK
-            return step, ProblemGiven(measured="none"), "qin"
-    return ProblemStep.REOPEN, ProblemGiven(reason=REASON, evidence=("e",), approver="chen"), "chen"
+    """The first step of the straight way that is not taken yet; now and then any other."""
+    hours = rng.choice((6, 30))
+    finished = ProblemGiven(action=_open_action(one), evidence=("list",), approver="chen")
+    given = ProblemGiven(kind=ActionKind.CORRECTIVE, text="grease", owner="li")
+    given = replace(given, due_ns=world.now_ns + hours * HOUR_NS)
+    if rng.random() < 0.2:
+        anything = {
+            "reason": REASON,
+            "evidence": ("e",),
+            "approver": "chen",
+            "leader": "chen",
+            "measured": "none",
+        }
+        action = rng.choice([action.id for action in one.actions] or [1])
+        return rng.choice(list(ProblemStep)), replace(given, action=action, **anything), "qin"
+    analysing, acting = one.state is ProblemState.ANALYSING, one.state is ProblemState.ACTIONS
+    judged = ProblemGiven(cause=1, verified=True, evidence=("analysis",))
+    passed = one.check is not None and one.check.passed
+    way = (
+        (
+            one.state in (ProblemState.OPEN, ProblemState.REOPENED),
+            _P.START,
+            ProblemGiven(leader="chen"),
+            "chen",
+        ),
+        (
+            analysing and not one.statement.what,
+            _P.DESCRIBE,
+            ProblemGiven(statement={"what": "it stops"}),
+            "chen",
+        ),
+        (
+            analysing and not one.causes,
+            _P.ADD_CAUSE,
+            ProblemGiven(text="grease", code="3.3", root=True),
+            "chen",
+        ),
+        (analysing and not any(cause.verified for cause in one.causes), _P.JUDGE_CAUSE, judged, "chen"),
+        (analysing, _P.DECIDE, ProblemGiven(), "chen"),
+        (
+            acting and not any(action.cycle == one.cycle for action in one.actions),
+            _P.ADD_ACTION,
+            given,
+            "chen",
+        ),
+        (acting and finished.action is not None, _P.FINISH_ACTION, finished, "li"),
+        (acting, _P.PLAN_CHECK, ProblemGiven(metric="stops", target="0", checker="qin"), "chen"),
+        (passed, _P.CLOSE, ProblemGiven(), "qin"),
+        (one.state is ProblemState.VERIFYING, _P.PASS_CHECK, ProblemGiven(measured="none"), "qin"),
+        (True, _P.REOPEN, ProblemGiven(reason=REASON, evidence=("e",), approver="chen"), "chen"),
+    )
+    return next((step, what, actor) for open_, step, what, actor in way if open_)
+
+
+def _open_action(one: Problem) -> int | None:
+    return next((action.id for action in one.actions if action.state == "open"), None)
 
 
 def _or_nothing(deed: Callable[[World, Random], str]) -> Callable[[World, Random], str]:

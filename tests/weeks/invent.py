@@ -83,15 +83,13 @@ class Week:
 
 def invent(seed: int, deeds: int = 60) -> Week:
     """The week of that seed."""
-    rng = Random(seed)
+    rng = Random(seed)  # noqa: S311 - to be repeated, not to be secret
     place = place_of(rng)
     plants = documents(rng, place)
     rush = [place.start_ns + rng.randrange(7 * DAY_NS) for _ in range(3)]
     events = [*_heard(rng, place, rush), *_done(rng, place, rush, deeds)]
-    for n in range(1, len(plants)):
-        events.append(Event(_when(rng, place, rush), "document", n))
-    for _ in range(rng.choice((0, 1, 2))):
-        events.append(Event(_when(rng, place, rush), "restart", 0))
+    events += [Event(_when(rng, place, rush), "document", n) for n in range(1, len(plants))]
+    events += [Event(_when(rng, place, rush), "restart", 0) for _ in range(rng.choice((0, 1, 2)))]
     ordered = sorted(events, key=lambda one: (one.at_ns, one.deed, one.die))
     documents_in_order = iter(range(1, len(plants)))
     ordered = [replace(e, die=next(documents_in_order)) if e.deed == "document" else e for e in ordered]

@@ -1,5 +1,6 @@
 """Which alarms stand, which failures they make, and which failure is a repeat that opens an RCA (rule 4.4)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import bindparam, select
@@ -192,12 +193,24 @@ class Standing:
         scope = self._known.scoping.of(begun.asset, fault=row["fault"], component=row["component"])
         this = Failure(begun.finding, begun.key, ticket.id, begun.at_ns, scope=scope, serial=row["serial"])
         parts = self._known.scoping.parts(begun.asset)
-        earlier = [
+        others = [
             one for part in parts for one in self._known.failures[part] if one.counts_for(scope, this.serial)
         ]
-        repeat = repeat_of(begun.at_ns, begun.key, earlier, self._plant.repeats.within_h)
+        repeat = repeat_of(begun.at_ns, begun.key, others, self._plant.repeats.within_h)
         self._known.failures[begun.asset].append(this)
-        return self._repeated(this, begun.asset, repeat, ticket)
+        ticket = self._repeated(this, begun.asset, repeat, ticket)
+        return self._repeated_since(this, begun.asset, others, ticket)
+
+    def _repeated_since(self, this: Failure, asset: str, others: Sequence[Failure], ticket: Ticket) -> Ticket:
+        """A failure that is told late may show that the next one, which was none's repeat so far, was its repeat."""
+        within_h = self._plant.repeats.within_h
+        since = (one for one in others if one.start_ns > this.start_ns)
+        after = min(since, key=lambda one: one.start_ns, default=None)
+        if after is None or repeat_of(after.start_ns, after.key, others, within_h) is not None:
+            return ticket
+        repeat = repeat_of(after.start_ns, after.key, [this], within_h)
+        self._repeated(after, asset, repeat, self._book.ticket(after.ticket))
+        return self._book.ticket(ticket.id)
 
     def _what_failed(self, asset_id: str, ticket: Ticket, finding: Finding | None) -> Row:
         """Which machine failed, and of what: component and fault of the finding, else those of its ticket."""

@@ -198,3 +198,16 @@ def test_what_is_split_off_or_taken_back_from_a_merge_is_offered(plant):
     with plant.tickets.looking() as conn:
         states = [{one.state for one in offers.of(conn, number)} for number in (new.id, 2)]
     assert states == [{"open"}, {"withdrawn", "open"}]
+
+
+def test_a_failure_told_late_makes_the_next_one_its_repeat_once(plant):
+    plant.at("15:00").stops("M7", "E1").expects(problems=0)
+    plant.at("10:00").stops("M7", "E2", arrives="15:30").expects(problems=1)
+    (task,) = plant.problems()
+    with plant.tickets.looking() as conn:
+        links = store.problem(conn, task.id).links
+    assert [(link.at_ns, link.counted_from) for link in sorted(links, key=lambda link: link.at_ns)] == [
+        (time_of("10:00"), "first"),
+        (time_of("15:00"), "activation"),
+    ]
+    plant.at("08:00").stops("M7", "E3", arrives="15:40").expects(problems=1)

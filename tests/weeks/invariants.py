@@ -340,18 +340,15 @@ def repeats_have_their_rca(world: World, step: Step, _memory: Memory) -> Iterato
         return
     with world.looking() as conn:
         linked = {row["failure"]: row for row in rows(conn, t.problem_link)}
-    earlier = list(step.before.failures.values())
-    for row in sorted(new, key=lambda row: row["start_ns"]):
-        of_machine = [one for one in (*earlier, *new) if one["asset"] == row["asset"]]
-        from_ns = [
-            _counts_from(one, row["start_ns"], step)
-            for one in of_machine
-            if one["start_ns"] < row["start_ns"] and _counts(one, step)
-        ]
-        latest_ns = max((at_ns for at_ns in from_ns if at_ns is not None), default=None)
-        repeats = latest_ns is not None and row["start_ns"] - latest_ns <= 72 * HOUR_NS
-        if repeats and row["finding"] not in linked:
-            yield f"{row['finding']} comes {(row['start_ns'] - (latest_ns or 0)) / HOUR_NS} h after the last"
+    known = list(step.after.failures.values())
+    for row in sorted(known, key=lambda row: row["start_ns"]):
+        before = [one for one in known if one["asset"] == row["asset"] and one["start_ns"] < row["start_ns"]]
+        if row not in new:  # told before: what is new may have come before it
+            before = [one for one in before if one in new and _counts(row, step)]
+        from_ns = [_counts_from(one, row["start_ns"], step) for one in before if _counts(one, step)]
+        apart_h = (row["start_ns"] - max(from_ns)) / HOUR_NS if from_ns else None
+        if apart_h is not None and apart_h <= 72 and row["finding"] not in linked:
+            yield f"{row['finding']} comes {apart_h} h after the last"
 
 
 def _counts(failure: Row, step: Step) -> bool:

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, UploadFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -36,7 +36,9 @@ class Wanted(BaseModel):
     priority: Priority | None = None
     person: str = ""
     overdue: bool = False
-    sort: store.Sort = store.Sort.URGENCY
+    sort: Annotated[store.Sort, BeforeValidator(lambda given: given or store.Sort.URGENCY)] = (
+        store.Sort.URGENCY
+    )
     offset: int = Field(default=0, ge=0)
 
 

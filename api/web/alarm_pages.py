@@ -38,6 +38,7 @@ STEPS = {
     AlarmStep.ACKNOWLEDGE,
     AlarmStep.UNACKNOWLEDGE,
     AlarmStep.SHELVE,
+    AlarmStep.UNSHELVE,
     AlarmStep.REMOVE_FROM_SERVICE,
     AlarmStep.RETURN_TO_SERVICE,
 }
@@ -128,6 +129,8 @@ def _done(book: Book, visit: Visit, alarm_id: str, step: AlarmStep, form: Mappin
             return alarm_desk.remove_from_service(book, visit.plant, alarm_id, **by)
         case AlarmStep.RETURN_TO_SERVICE:
             return alarm_desk.return_to_service(book, visit.plant, alarm_id, **by)
+        case AlarmStep.UNSHELVE:
+            return _unshelved(book, alarm_id, by)
         case AlarmStep.SHELVE:
             return _shelved(book, visit, alarm_id, str(form.get("hours", "")), by["reason"])
         case _:
@@ -140,13 +143,33 @@ def _shelved(book: Book, visit: Visit, alarm_id: str, hours: str, reason: str) -
         book,
         visit.plant,
         kind=SuppressionKind.SHELVE,
-        matcher=Matcher(asset=one.asset, component=one.component, families=(one.family,)),
+        matcher=_matcher(one),
         reason=reason,
         owner=visit.actor,
         ends_ns=book.now_ns + int(hours) * HOUR_NS if hours.isdecimal() and len(hours) < 4 else None,
         channel=CHANNEL,
     )
     return one
+
+
+def _unshelved(book: Book, alarm_id: str, by: alarm_desk.By) -> Named:
+    """Its shelf ends now; one that was made for more than this alarm is ended where it was made."""
+    one = alarm_desk.alarm(book.conn, alarm_id).named
+    own = (
+        found.id
+        for found in suppressions.active(book.conn, book.now_ns)
+        if found.kind is SuppressionKind.SHELVE and found.matcher == _matcher(one)
+    )
+    number = next(own, None)
+    if number is None:
+        raise DeedRefused("no_alarm_step", "nothing shelves this alarm alone")
+    suppressions.end_early(book, number, **by)
+    return one
+
+
+def _matcher(one: Named) -> Matcher:
+    """What means this alarm and no other."""
+    return Matcher(asset=one.asset, component=one.component, families=(one.family,))
 
 
 def _row(one: Named, visit: Visit) -> AlarmRow:

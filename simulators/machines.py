@@ -140,6 +140,7 @@ _SKILLS = {
     "temperature": "mechanical",
     "electrical": "electrical",
     "data_quality": "instruments",
+    "stop": "mechanical",
     "mechanical": "mechanical",
     "tooling": "mechanical",
     "material": "mechanical",

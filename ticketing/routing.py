@@ -67,10 +67,16 @@ def rule_for(case: Case, plant: Plant) -> RoutingRule:
 
 
 def need_of(case: Case, plant: Plant, declined: frozenset[str] = frozenset()) -> Need:
-    """What the case asks for: the tags of its fault type, else of what the machine said; of its type; of the rule."""
+    """What the case asks for: the tags of its fault type, else of what the machine said; of its type; of the rule.
+
+    A person's report says no kind: then it is what the fault that the person chose is told by.
+    """
     asset, rule = plant.asset(case.asset), rule_for(case, plant)
     fault = next((fault for fault in plant.fault_types if fault.code == case.fault_type), None)
-    groups = [fault.tags] if fault is not None and fault.tags else _skill_of(case.kinds, plant)
+    triggers = fault.triggers if fault is not None else ()
+    told_by = [one for each in triggers for one in (each.category, each.condition, each.family)]
+    kinds = (*case.kinds, *(str(one) for one in told_by if one))
+    groups = [fault.tags] if fault is not None and fault.tags else _skill_of(kinds, plant)
     groups += _skill_of((case.type,), plant)
     groups += [(tag,) for tag in rule.tags]
     return Need(

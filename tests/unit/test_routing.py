@@ -97,6 +97,10 @@ class TestFilter:
         )
         assert need.skills == (("hydraulics",),)
 
+    def test_a_line_stop_that_a_person_reports_asks_for_the_skill_of_stops(self):
+        reported = replace(LINE_STOP, kinds=("", "reported_failure", "report"))
+        assert need_of(reported, plant(skills={"stop": "mechanics"})).skills == (("mechanics",),)
+
     def test_the_business_type_asks_for_its_own_skill(self):
         skills = {"machine_condition": "bearing", "configuration_enquiry": "it"}
         need = need_of(Case("configuration_enquiry", "M1", "low"), plant(skills=skills))

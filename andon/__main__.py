@@ -14,6 +14,7 @@ from andon.parts import run_part
 VERBS = {
     "demo": "a simulated plant at work, everything embedded, console in the browser",
     "run": "the installation that andon.toml describes",
+    "story": "the story of a plant, a file of dated steps, told through the same line and checked step by step",
     "replay": "a recording, or an installation's own history, through the same line, as fast as it goes",
     "explain": "one finding with all that it rests on, as a page in one file",
     "evaluate": "what the detectors make of a recorded data set, as a table and JSON",

@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the page; 0 when it is written."""
     database = store_of(arguments)
-    words = words_of(arguments.language or negotiate(None, _locale()))
+    words = words_of(arguments.language or negotiate(None, locale_named()))
     with reading(database) as conn, contextlib.closing(_series(data_of(arguments))) as series:
         one = _found(conn, arguments.finding)
         plant = plants.latest(conn)
@@ -70,7 +70,7 @@ def _series(data: Path) -> SeriesStore:
     return SeriesStore(data / "series.sqlite", read_only=True)
 
 
-def _locale() -> str:
+def locale_named() -> str:
     """The language of the terminal, as POSIX says it: the first of these that is set."""
     named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     return next(filter(None, named), "")

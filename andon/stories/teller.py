@@ -143,7 +143,7 @@ class Teller:
             if not answer.is_success:
                 yield Check(("done", ""), (step.do,), "done", answer.text, holds=False)
             return
-        said = answer.json() if not answer.is_success else {"code": "done"}
+        said: dict[str, Json] = {"code": "done"} if answer.is_success else answer.json()
         missing = [f"{one.get('demand') or one.get('field')} {one['why']}" for one in said.get("missing", ())]
         wanted = {"code": step.refused.code, "missing": list(step.refused.missing)}
         yield Check(
@@ -190,7 +190,8 @@ class Teller:
             seen = [f"{one['actor']} {one['action']}" for one in events]
             yield Check(("audit", name), (), list(rows), seen, seen == list(rows))
         for path, wanted in expect.see.items():
-            yield from self._compared(("see", path), wanted, self._get(str(self._filled(path))))
+            filled = str(self._filled(path))
+            yield from self._compared(("see", filled), wanted, self._get(filled))
         yield from self._on_phones(step, phones)
 
     def _on_phones(self, step: Step, phones: Sequence[tuple[str, str]]) -> Iterator[Check]:

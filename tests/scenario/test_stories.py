@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from andon.__main__ import main
 from andon.config import ConfigError
 from andon.stories.document import Story, read
 from andon.stories.teller import Tale, Teller
 from tests.stores import Stores
-from ticketing import signing
+from ticketing import service
 
 FOLDER = Path(__file__).parents[2] / "andon" / "stories"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -54,7 +55,7 @@ def on_file(tmp_path: Path) -> Iterator[Stores]:
 
 def test_a_window_of_a_minute_makes_three_tickets_of_three_reports(on_file: Stores) -> None:
     story = until(read(VALVES), "Operations report it too")
-    tale = told(ruled(story, dedup={"window_min": 1.0, "mode": "window_only"}), on_file)
+    tale = told(ruled(story, dedup={"window_min": 1, "mode": "window_only"}), on_file)
     assert not tale.whole
     assert tale.failures[0].startswith("2026-03-02 08:13:30")
     assert "A-2" in tale.failures[0]
@@ -68,7 +69,7 @@ def test_without_the_72_hours_there_is_no_analysis(on_file: Stores) -> None:
 
 
 def test_a_code_that_nobody_checks_is_seen(on_file: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "try_code", lambda *_: None)
+    monkeypatch.setattr(service, "try_code", lambda *_: None)
     (failure,) = told(until(read(VALVES), "A wrong code signs nothing"), on_file).failures
     assert failure.startswith("2026-03-02 15:31:00 'A wrong code signs nothing.'")
     assert "code_wrong" in failure
@@ -98,3 +99,52 @@ def test_a_word_that_is_not_known_says_what_was_meant(tmp_path: Path, was: str, 
     with pytest.raises(ConfigError) as refused:
         read(file)
     assert said in str(refused.value)
+
+
+SHORT = """
+zh = "一次停机"
+en = "One stop"
+begins = 2026-03-02T08:00:00
+[plant]
+name = "P"
+assets = [{ id = "M1", name = "Press", asset_class = "press", path = "e/s/a/L1/c" }]
+[[step]]
+at = 2026-03-02T08:01:00
+zh = "压机停机。"
+en = "The press stops."
+stops = { asset = "M1", reason = "E1" }
+calls.ticket = "stop"
+[step.expect]
+ticket.stop = { state = "pending_dispatch" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "seen"),
+    [
+        (
+            "zh",
+            "- ✗ 工单 A-1 · 状态：处理中 — 实际：pending_dispatch",
+            "讲到第 1 步，共 1 步：1 项符合，1 项不符合。",
+        ),
+        ("en", "- ✗ ticket A-1 · state: In progress — seen instead: pending_dispatch", "1 did not."),
+    ],
+)
+def test_the_command_tells_the_tale_with_a_tick_for_what_held(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, line: str, seen: str
+) -> None:
+    file = tmp_path / "short.toml"
+    file.write_text(SHORT, "utf-8")
+    assert main(["story", str(file), "--language", language, "--to", str(tmp_path / "tale.md")]) == 0
+    assert "✓" in (tmp_path / "tale.md").read_text("utf-8")
+    capsys.readouterr()
+    file.write_text(SHORT.replace('"pending_dispatch"', '"in_progress"'), "utf-8")
+    assert main(["story", str(file), "--language", language]) == 1
+    tale = capsys.readouterr().out
+    assert line in tale
+    assert seen in tale.splitlines()[-1]
+
+
+def test_a_story_that_is_not_there_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["story", "no/such.toml"]) == 1
+    assert "no/such.toml cannot be read" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from andon.events import Action, Declared, Family, GapCause, PackMLState, Priority
+from andon.stories import tale
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
@@ -315,14 +316,17 @@ FAMILIES: dict[str, Iterable[str]] = {
     "tickets.sort_": Sort,
     "tick.": ("solved", "no_derived_risk", "no_further_support"),
     "time.": ("day", "hour", "minute"),
+    "story.": tale.KINDS,
+    "story.field.": tale.FIELDS,
     "zone.": "ABCD",
 }
 """What a key that is put together at run time can be: its beginning, and every end that the code can give it."""
 
 
 def files() -> Iterable[str]:
-    for pattern in ("**/*.py", "web/templates/*.html", "web/static/*.js"):
-        for path in API.glob(pattern):
+    patterns = ("api/**/*.py", "api/web/templates/*.html", "api/web/static/*.js", "andon/stories/*.py")
+    for pattern in patterns:
+        for path in ROOT.glob(pattern):
             if "vendor" not in path.parts:
                 yield path.read_text("utf-8")
 

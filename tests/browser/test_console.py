@@ -1,6 +1,7 @@
 """The console in a real Chromium: it opens by its link, draws, works by keys and on a phone, and asks nobody else."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -11,19 +12,34 @@ from typing import Any, Self
 import pytest
 import pytest_asyncio
 import uvicorn
+from fastapi.routing import APIRoute
 from PIL import Image
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from andon.database import reading
+from andon.events import MINUTE_NS, SECOND_NS
 from api.app import create_app
 from api.catalogue import words_of
 from api.visit import zone_named
+from api.web import (
+    alarm_pages,
+    asset_pages,
+    detector_pages,
+    drift_page,
+    finding_pages,
+    inbox,
+    pipeline_page,
+    problem_pages,
+    report_page,
+    routing_page,
+    ticket_pages,
+)
 from api.web.alone import page_of
 from api.web.explained import explain
 from api.web.formats import PlantTime
 from api.web.reader import Reader
-from tests.shop_floor import TOKEN, ShopFloor, a_busy_day
-from ticketing import findings
+from tests.shop_floor import NOW_NS, TOKEN, ShopFloor, a_busy_day
+from ticketing import clockwork, findings
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -301,27 +317,131 @@ async def test_a_technician_goes_the_whole_way_on_a_phone(
         await page.wait_for_selector("text=尚未进入数据流")
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-async def test_no_page_scrolls_sideways(chromium: Browser, seen: Served, width: int) -> None:
+PAGES = {
+    "/": ("/", "/?ticket=3"),
+    "/tickets": ("/tickets", "/tickets?overdue=true&text=nothing"),
+    "/tickets/{ticket_id}": ("/tickets/2", "/tickets/3?all=1"),
+    "/alarms": ("/alarms?which=all",),
+    "/drift": ("/drift",),
+    "/routing": ("/routing",),
+    "/report": ("/report", "/report?type=spare_part_requisition&channel=phone"),
+    "/problems": ("/problems",),
+    "/problems/{problem_id}": ("/problems/1",),
+    "/assets": ("/assets",),
+    "/assets/{asset_id}": ("/assets/L1-SPN-01",),
+    "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
+    "/detectors": ("/detectors",),
+    "/pipeline": ("/pipeline",),
+}
+"""The pages by their routes."""
+
+NO_PAGES = {"/tickets/{ticket_id}/photos/{sha256}", "/detectors/backtests/{name}"}
+"""A picture, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
+
+UNNAMED = """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+    .filter((one) => !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
+SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
+
+
+async def test_every_page_is_swept() -> None:
+    routers = (
+        *(alarm_pages, asset_pages, detector_pages, drift_page, finding_pages, inbox, pipeline_page),
+        *(problem_pages, report_page, routing_page, ticket_pages),
+    )
+    routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES
+
+
+@pytest.mark.parametrize(("width", "locale"), [(390, "en-US"), (1440, "zh-CN")])
+async def test_no_page_scrolls_sideways_says_codes_or_asks_namelessly(
+    chromium: Browser, seen: Served, width: int, locale: str
+) -> None:
     size = {"width": width, "height": 844}
-    async with visiting(chromium, seen, locale="en-US", viewport=size) as visitor:
+    async with visiting(chromium, seen, locale=locale, viewport=size) as visitor:
         page = visitor.page
-        for path in (
-            "/",
-            "/?ticket=3",
-            "/tickets",
-            "/tickets/2",
-            "/problems/1",
-            "/assets",
-            "/assets/L1-SPN-01",
-            "/pipeline",
-            "/report?type=spare_part_requisition&channel=phone",
-        ):
-            await page.goto(seen.address + path)
-            over = await page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert over <= 0, path
+        for path in (path for paths in PAGES.values() for path in paths):
+            answer = await page.goto(seen.address + path.format(at_ns=NOW_NS - 9 * MINUTE_NS))
+            assert answer is not None
+            assert answer.status == 200, path
+            assert await page.evaluate(SIDEWAYS) <= 0, path
+            assert await page.evaluate(UNNAMED) == [], path
+            assert await page.evaluate(CURRENT) == 1, path
+            if not path.startswith(("/detectors", "/pipeline", "/findings")):  # they are about codes
+                text = await page.locator("body").inner_text()
+                assert re.findall(r"\b[a-z]+_[a-z_]+\b|\bwu\.gang\b", text) == [], path
+
+
+async def test_a_planner_takes_a_report_to_the_archive(
+    chromium: Browser, served: Served, tmp_path: Path
+) -> None:
+    photo = tmp_path / "site.png"
+    Image.effect_noise((60, 40), 80).save(photo)
+    async with visiting(chromium, served, locale="zh-CN") as visitor:
+        page = visitor.page
+        await page.get_by_role("link", name="报修").click()
+        await page.get_by_role("button", name="设备报修").click()
+        await page.fill("#description", "主轴有异响")
+        await page.fill("#asset", "L1-SPN-02")
+        await page.locator("#report > .button.main").click()
+        await page.wait_for_selector("text=下一步：指派")
+        assert await page.locator(".chain dd").first.inner_text() == "吴刚 Wu Gang"
+        await page.get_by_role("button", name="指派", exact=True).click()
+        await page.get_by_role("button", name="身份操作").click()
+        await page.get_by_role("button", name="接单").click()
+        await page.wait_for_selector("text=下一步：解决")
+        await page.fill("textarea[name=summary]", "跟进中")
+        await page.select_option("select[name=cause]", "3.4")
+        await page.get_by_label("否").check()
+        await page.get_by_role("button", name="提交解决").click()
+        await page.wait_for_selector("#resolve-summary-wrong >> text=写明对什么做了什么")
+        await page.wait_for_selector("[role=alert] >> text=至少一张现场照片")
+        assert await page.input_value("textarea[name=summary]") == "跟进中"
+        assert page.url == f"{served.address}/tickets/7"
+        visitor.complaints.clear()  # the browser notes the refusal
+        await page.set_input_files("#photo", photo)
+        await page.get_by_role("button", name="添加照片").click()
+        await page.wait_for_selector(".photos img")
+        await page.fill("textarea[name=summary]", "主轴轴承已更换，试车正常")
+        await page.select_option("select[name=cause]", "3.4")
+        await page.get_by_label("否").check()
+        await page.get_by_role("button", name="提交解决").click()
+        await page.get_by_role("button", name="身份操作").click()
+        for tick in ("问题彻底解决", "无衍生风险", "无需后续支持"):
+            await page.get_by_label(tick).check()
+        await page.get_by_role("button", name="签核", exact=True).click()
+        await page.wait_for_selector("text=已签核")
+        await page.select_option("#archive-scene_tag", index=1)
+        await page.get_by_role("button", name="归档", exact=True).click()
+        await page.wait_for_selector(".next >> text=已全部完成")
+
+
+async def test_a_leader_acknowledges_and_shelves_an_alarm(chromium: Browser, served: Served) -> None:
+    async with visiting(chromium, served, locale="zh-CN") as visitor:
+        page = visitor.page
+        await page.select_option("#me", "zhou.ting")
+        await page.get_by_role("link", name="报警").click()
+        row = page.locator("tr", has_text="压铸机 1")
+        await row.get_by_role("button", name="确认").click()
+        await page.wait_for_selector("tr:has-text('压铸机 1') >> text=已确认")
+        assert "周婷" in await row.inner_text()
+        await row.get_by_text("暂不通报").click()
+        await row.get_by_label("原因").fill("计划换模")
+        await row.get_by_role("button", name="搁置").click()
+        await page.wait_for_selector("#toast >> text=搁置已完成")
+        floor = served.floor
+        floor.clock.now_ns += SECOND_NS
+        await asyncio.to_thread(
+            clockwork.turn, floor.tickets, floor.plant, floor.clock()
+        )  # the engine's part
+        await page.goto(f"{served.address}/alarms")
+        assert await row.count() == 0
+        await page.select_option("#which", "held_back")
+        await page.wait_for_selector("tr:has-text('压铸机 1') >> text=已搁置")
+        await row.get_by_text("解除搁置").first.click()
+        await row.get_by_label("原因").fill("换模完成")
+        await row.get_by_role("button", name="解除搁置").click()
+        await page.wait_for_selector("#toast >> text=解除搁置已完成")
 
 
 async def test_on_a_phone_a_person_reports_is_told_what_is_wrong_and_ends_on_the_ticket(

@@ -9,7 +9,7 @@ const view = () => document.getElementById("view");
 
 let wait = FIRST_WAIT_MS;
 let latest = 0;
-let fetching = false;
+let underWay = 0;
 let fetchedAt = performance.now();
 
 /** Open the tab's one WebSocket and follow its hints; open it again when it breaks. */
@@ -18,10 +18,10 @@ export function startLive() {
   document.addEventListener("htmx:before:swap", keepWhatIsOpen);
   // While a form is on its way its answer is the news: what a refresh fetched of before would undo it.
   document.addEventListener("htmx:before:request", () => {
-    fetching = true;
+    underWay += 1;
   });
   document.addEventListener("htmx:finally:request", () => {
-    fetching = false;
+    underWay = Math.max(0, underWay - 1);
     fetchedAt = performance.now();
     refreshIfStale();
   });
@@ -57,9 +57,8 @@ function say(state) {
 
 function refreshIfStale() {
   const here = view();
-  if (!here || fetching || document.hidden) return;
+  if (!here || underWay || document.hidden) return;
   if (!(isStale(here) || isOld(here)) || someoneIsWriting(here)) return;
-  fetching = true;
   here.dispatchEvent(new CustomEvent("andon:changed"));
 }
 

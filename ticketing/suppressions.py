@@ -309,9 +309,9 @@ def _check(wanted: Suppression, plant: Plant, now_ns: int) -> None:
         raise DeedRefused(
             "suppression_of_everything", "say which alarms are meant: an asset, a place (under), a family ..."
         )
-    asset = wanted.matcher.asset
-    if asset and plant.asset(asset) is None:
-        raise DeedRefused("unknown_asset", f"there is no asset {asset[:64]!r}")
+    place = wanted.matcher.asset or wanted.matcher.under or wanted.matcher.asset_class
+    if place and not any(wanted.touches(asset) for asset in plant.assets):
+        raise DeedRefused("unknown_asset", f"there is no asset {place[:64]!r}, or none that is all of this")
     if wanted.ends_ns is None:
         raise DeedRefused("suppression_without_end", "say when it ends: ends_at or for_s")
     if wanted.starts_ns < now_ns or wanted.ends_ns <= wanted.starts_ns:

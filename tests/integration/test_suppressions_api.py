@@ -48,6 +48,8 @@ async def test_an_alarm_is_shelved_and_taken_off_again(floor: ShopFloor, client:
         ({"reason": " "}, 422, "suppression_without_reason"),
         ({"matcher": {}}, 422, "suppression_of_everything"),
         ({"matcher": {"asset": "nowhere"}}, 404, "unknown_asset"),
+        ({"matcher": {"under": "lakeside/wuxi/machinning"}}, 404, "unknown_asset"),
+        ({"matcher": {"asset": "L1-SPN-01", "asset_class": "press"}}, 404, "unknown_asset"),
         ({"for_s": 9 * 3600}, 422, "suppression_too_long"),
         ({"starts_at": "2020-01-01T00:00:00Z", "for_s": 60}, 422, "suppression_times"),
         ({"kind": "maintenance_window"}, 422, "suppression_without_end"),

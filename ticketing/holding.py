@@ -34,7 +34,7 @@ _COUNT_FLEETING = (
 _INPUTS = msgspec.json.Decoder(dict[str, str])
 _NOW_HELD_BY = update(occurrence).where(occurrence.c.finding == bindparam("_finding"))
 REACH_NS = 26 * HOUR_NS
-"""No definition holds anything back for longer than a day."""
+"""No definition holds anything back for longer than a day; counted from when it was to be asked, however late that is."""
 
 
 def held(
@@ -105,7 +105,7 @@ def ask_again(book: Book, plant: Plant, timer: Timer) -> None:
     if named is None:
         return
     c = occurrence.c
-    of_alarm = (c.key == named.key, c.detector == named.detector, c.at_ns >= book.now_ns - REACH_NS)
+    of_alarm = (c.key == named.key, c.detector == named.detector, c.at_ns >= timer.due_ns - REACH_NS)
     waiting = held(book.conn, *of_alarm, rules=HELD)
     definitions, is_open = Definitions(plant), _has_open(book.conn, named.key)
     told: list[Occurrence] = []

@@ -211,3 +211,11 @@ def test_a_failure_told_late_makes_the_next_one_its_repeat_once(plant):
         (time_of("15:00"), "activation"),
     ]
     plant.at("08:00").stops("M7", "E3", arrives="15:40").expects(problems=1)
+
+
+def test_what_was_held_back_before_two_days_of_downtime_is_told_after_them(plant):
+    changed(plant, alarms=(AlarmDefinition(code="slow", reason="E4", on_delay_s=600),))
+    plant.at("Mon 10:00").stops("M7", "E4").expects(tickets=0)
+    while turn(plant.tickets, plant.plant, time_of("Wed 12:00")):
+        pass
+    plant.at("Wed 12:00").expects(tickets=1)

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.scenario.story import ALL_TICKED, photo, time_of
-from ticketing.errors import KeyTaken, NoEdge, NotOnTicket, StaleVersion, StepRefused, TicketNotFound
 from ticketing.demands import Ticks
+from ticketing.errors import KeyTaken, NoEdge, NotOnTicket, StaleVersion, StepRefused, TicketNotFound
 from ticketing.ticket import Closure, SubState, TicketState
 
 PENDING, ASSIGNED, IN_PROGRESS, RESOLVED, CLOSED = TicketState

@@ -20,9 +20,9 @@ from ingest.decode import MessageDecoder
 from ingest.refusal import Reason
 from tests.scenario.story import condition, photo
 from ticketing import store
+from ticketing.demands import Ticks
 from ticketing.errors import StepRefused
 from ticketing.service import By, Tickets
-from ticketing.demands import Ticks
 from ticketing.ticket import Outcome, SubState
 
 BEGINS, ENDS = Declared.MAINTENANCE_BEGINS, Declared.MAINTENANCE_ENDS

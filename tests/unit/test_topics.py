@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from andon.channels import kinds, subscription_of
 from andon.backlogs import MESSAGES
+from andon.channels import kinds, subscription_of
 from andon.config import Config, check
 from andon.parts import notify
 from ticketing.states import Step

@@ -17,6 +17,7 @@ PERSON_HEADER = "X-Andon-Person"
 """How a program says who acts."""
 
 THEMES = ("auto", "light", "dark")
+PLANNERS = ("planner", "计划员")
 NOBODY = "planner"
 """Who acts where the plant names no people."""
 
@@ -68,7 +69,7 @@ def _actor(request: Request, plant: Plant) -> str:
     chosen = request.cookies.get(PERSON)
     if chosen in people:
         return chosen
-    planners = [person.id for person in plant.people if "planner" in person.role.lower()]
+    planners = [p.id for p in plant.people if any(word in p.role.lower() for word in PLANNERS)]
     return next(iter([*planners, *people]), NOBODY)
 
 

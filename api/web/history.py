@@ -1,10 +1,12 @@
 """What happened to a ticket, in words: what was folded and why, who did what, who is responsible."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from andon.events import Json
+from api.catalogue import Words
 from api.visit import Visit
 from api.web.formats import MISSING
 from api.web.parameters import kind_name
@@ -22,6 +24,9 @@ _REPEATED = frozenset({"joined", "escalated", "reminded"})
 """Actions of rules that come again and again."""
 _ROUTED = "routing/"
 """What a reason begins with that routing gave for the person it suggested."""
+_TAKEN = {"claimed": "activity.claimed", "offer accepted": "activity.offer_accepted"}
+"""Reasons that taking a ticket gives by itself."""
+_MISSED = re.compile(r"not accepted within (\d+) min")
 _NUMBERS_SHOWN = ("velocity_rms", "frequency_hz", "rise", "silent_s")
 
 
@@ -94,10 +99,10 @@ def deed(event: TicketEvent, visit: Visit) -> Deed:
     key = f"activity.{event.action}"
     moved = words(f"state.{event.to_state}") if event.from_state is not event.to_state else ""
     changes = [
-        words("activity.change", field=words(f"changed.{name}"), before=before, after=after)
+        words("activity.change", field=field, before=before, after=after)
         for name, pair in event.changes.items()
-        if f"changed.{name}" in words and (before := _value(name, pair[0], visit)) is not None
-        for after in [_value(name, pair[1], visit) or MISSING]
+        if f"changed.{name}" in words
+        for field, before, after in _changed(name, *pair, visit)
     ]
     return Deed(
         at_ns=event.at_ns,
@@ -107,6 +112,30 @@ def deed(event: TicketEvent, visit: Visit) -> Deed:
         reason=_reason(event, visit),
         changes=changes,
     )
+
+
+def _changed(name: str, before: Json, after: Json, visit: Visit) -> Iterator[tuple[str, str, str]]:
+    """Each thing that changed in a field with its name, before and after; of a table each entry that did."""
+    words = visit.words
+    if not isinstance(before or {}, Mapping) or not isinstance(after or {}, Mapping):
+        yield words(f"changed.{name}"), _value(name, before, visit), _value(name, after, visit)
+        return
+    was, is_ = before or {}, after or {}
+    for key in sorted({*was, *is_}):
+        if was.get(key) != is_.get(key):
+            field = _entry(name, key, visit)
+            yield field, _value(name, was.get(key), visit), _value(name, is_.get(key), visit)
+
+
+def _entry(name: str, key: str, visit: Visit) -> str:
+    """What an entry of a table is called: a person by name, a field of a type by its label."""
+    if name == "collaborators":
+        return person_name(key, visit.plant)
+    fields = (field for kind in visit.plant.ticket_types for field in kind.fields if field.name == key)
+    found = next(fields, None)
+    if found is None:
+        return key
+    return found.zh if visit.words.language == "zh" else found.en
 
 
 def _reason(event: TicketEvent, visit: Visit) -> str:
@@ -121,7 +150,15 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
         return visit.words(f"routing.why_{event.reason}")
     if event.reason.startswith(_ROUTED):
         return visit.words(f"routing.rule_{event.reason.removeprefix(_ROUTED)}")
-    return event.reason
+    return _of_taking(event.reason, visit.words)
+
+
+def _of_taking(reason: str, words: Words) -> str:
+    """What is given as a reason when a ticket is taken, or is not; a person's own words as they are."""
+    missed = _MISSED.fullmatch(reason)
+    if missed is not None:
+        return words("activity.not_accepted", minutes=missed[1])
+    return words(_TAKEN[reason]) if reason in _TAKEN else reason
 
 
 def actor_name(actor: str, visit: Visit) -> str:
@@ -164,6 +201,7 @@ _TOLD: Mapping[str, Callable[[str, Visit], str]] = {
     "condition": lambda name, visit: condition_name(name, visit.words),
     "cause": cause_label,
     "scene_tag": scene_label,
+    "collaborators": lambda role, visit: visit.words(f"raci.{role}"),
 }
 """Fields whose values are told by something of their own."""
 
@@ -243,7 +281,8 @@ def related(detail: store.TicketDetail, visit: Visit) -> list[Link]:
     """The root-cause tasks and other tickets that belong to this one."""
     words = visit.words
     links = [
-        Link(f"/problems/{problem.id}", problem.number, words("related.rca")) for problem in detail.problems
+        Link(f"/problems/{problem.id}", problem.number, words(f"related.{problem.kind}"))
+        for problem in detail.problems
     ]
     links += [
         Link(f"/tickets/{one.ticket}", one.number, words(f"related.{one.kind}")) for one in detail.links

@@ -28,7 +28,7 @@ _SAID = (
     *("region", "channel"),
 )
 CHANNELS = ("web", "phone")
-KNOWN = frozenset({*CHANNELS, "api", "chat"})
+KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat"})
 WHO = frozenset({"reporter", "phone", "order_number", "grade", "region", "channel"})
 
 

@@ -1,13 +1,17 @@
 """The stories of plants: each file is told to the real line on both databases, and a rule that is broken is seen."""
 
+import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from andon.__main__ import main
 from andon.config import ConfigError
 from andon.stories.document import Story, read
+from andon.stories.house import TOKEN
 from andon.stories.teller import Tale, Teller
 from tests.stores import Stores
 from ticketing import service
@@ -38,11 +42,27 @@ def ruled(story: Story, **changes: object) -> Story:
     return story.model_copy(update={"plant": plant})
 
 
+CODE = re.compile(r"\{'|\bNone\b|<\w+\.\w+:|offer accepted|\bclaimed\b")
+"""What stands on a page in Chinese only where nobody has found words for it."""
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_it_comes_as_the_file_tells_it(file: Path, stores: Stores) -> None:
-    tale = told(read(file), stores)
-    assert list(tale.failures) == []
-    assert tale.whole
+def test_it_comes_as_the_file_tells_it_and_its_pages_are_in_words(file: Path, stores: Stores) -> None:
+    folder = stores.folder / "house"
+    folder.mkdir()
+    with Teller(read(file), folder, stores.open()) as teller:
+        tale = teller.tell()
+        assert list(tale.failures) == []
+        assert tale.whole
+        cookies = {"andon_language": "zh"}
+        headers = {"Accept": "text/html", "Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=teller.house.url, cookies=cookies, headers=headers) as browser:
+            for kind, number in (("tickets", 6), ("problems", 2)):
+                for page in range(1, number + 1):
+                    shown = browser.get(f"/{kind}/{page}").raise_for_status().text
+                    assert (
+                        CODE.findall(re.sub(r"(?s)<(script|style).*?</\1>", "", html.unescape(shown))) == []
+                    ), (kind, page)
 
 
 @pytest.fixture

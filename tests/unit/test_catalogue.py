@@ -274,7 +274,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "string_too_long",
         ),
     ),
-    "related.": (*SEEN_FROM_THERE, *SEEN_FROM_THERE.values()),
+    "related.": (*SEEN_FROM_THERE, *SEEN_FROM_THERE.values(), *ProblemKind),
     "offer.": OfferState,
     "raci.": Role,
     "routing.named_": ("person", "backup"),

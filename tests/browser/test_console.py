@@ -386,6 +386,9 @@ async def test_a_planner_takes_a_report_to_the_archive(
         await page.locator("#report > .button.main").click()
         await page.wait_for_selector("text=下一步：指派")
         assert await page.locator(".chain dd").first.inner_text() == "吴刚 Wu Gang"
+        await page.select_option("#assign-person", "wang.lei")
+        await page.select_option("#assign-backup", "chen.jing")
+        await page.fill("#assign-reason", "熟悉本机")
         await page.get_by_role("button", name="指派", exact=True).click()
         await page.get_by_role("button", name="身份操作").click()
         await page.get_by_role("button", name="接单").click()

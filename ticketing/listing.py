@@ -123,7 +123,10 @@ def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Pag
     index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
     named = [] if index is None else conn.execute(index).scalars().all()
     if named:
-        found += conn.execute(chosen.where(c.state == _CLOSED, c.id.in_(named)))
+        rows_named = conn.execute(
+            chosen.where(c.id.in_(named))
+        )  # asked for the state too, SQLite reads all closed
+        found += [row for row in rows_named if row.state == _CLOSED]
     counted = Counter(row.state for row in found)
     listed = sorted(
         (row for row in found if not wanted.states or row.state in wanted.states), key=_KEYS[sort]

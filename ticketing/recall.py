@@ -338,7 +338,8 @@ _FAILURES_BEFORE = _OF_ASSET.with_only_columns(
     _last(
         select(failure.c.finding)
         .join(tickets, tickets.c.id == failure.c.ticket)
-        .where(tickets.c.asset == asset_lock.c.asset, tickets.c.resolved_ns.is_not(None), _COUNTS)
+        .where(tickets.c.asset == asset_lock.c.asset, failure.c.asset == asset_lock.c.asset)
+        .where(tickets.c.resolved_ns.is_not(None), _COUNTS)
         .order_by(tickets.c.resolved_ns.desc(), failure.c.start_ns.desc())
     ).label("repaired"),
 )

@@ -219,3 +219,11 @@ def test_what_was_held_back_before_two_days_of_downtime_is_told_after_them(plant
     while turn(plant.tickets, plant.plant, time_of("Wed 12:00")):
         pass
     plant.at("Wed 12:00").expects(tickets=1)
+
+
+def test_the_repair_of_a_ticket_that_another_machine_was_merged_into_counts_for_its_own(plant):
+    plant.at("Mon 10:00").stops("M7", "E1").runs("M7")
+    plant.at("Mon 12:00").stops("M8", "E1").runs("M8")
+    merges(plant, 2, 1, "Mon 12:10")
+    plant.at("Wed 10:00").repairs(1).signs(1)
+    plant.at("Fri 09:00").stops("M7", "E3").expects(problems=1)

@@ -35,7 +35,7 @@ PLACES = (
 SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.press_enter")
 """The words that our scripts say; see api/web/static/words.js."""
 
-SHEETS = ("tokens", "base", "parts", "pages", "lists", "detectors", "explained", "narrow")
+SHEETS = ("tokens", "base", "parts", "pages", "lists", "ticket", "detectors", "explained", "narrow")
 """The style sheets of every page, in their order."""
 
 FLASH = "andon_flash"

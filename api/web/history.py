@@ -102,7 +102,7 @@ def deed(event: TicketEvent, visit: Visit) -> Deed:
         words("activity.change", field=field, before=before, after=after)
         for name, pair in event.changes.items()
         if f"changed.{name}" in words
-        for field, before, after in _changed(name, *pair, visit)
+        for field, before, after in _changed(name, pair[0], pair[1], visit)
     ]
     return Deed(
         at_ns=event.at_ns,

@@ -76,10 +76,12 @@ class House:
         while True:
             with self._tickets.looking() as conn:
                 waiting = timers.due(conn, to_ns, 1)
-            self.now.advance(waiting[0].due_ns if waiting else to_ns)
-            self.settles()
             if not waiting:
-                return
+                break
+            self.now.advance(waiting[0].due_ns)
+            self.settles()
+        self.now.advance(to_ns)
+        self._takes()
 
     def receives(self, messages: Sequence[MqttMessage]) -> None:
         """Messages of machines, as their source journals them."""
@@ -87,13 +89,13 @@ class House:
             self.moves_to(one.at_ns)
             record = Record(RecordKind.MESSAGE, one.at_ns, one.topic.encode(), one.body)
             self._journals[SOURCE].append([record])
-        self.settles()
+        self._takes()
 
     def changes(self, plant: Plant) -> None:
         """Another plant document comes into force, asked for as `andon plant import` asks."""
         with writing(self._database) as conn:
             plants.ask(conn, plant, self.now())
-        self.settles()
+        self._takes()
 
     def asset(self, asset_id: str) -> Asset:
         """A machine of the plant; the file was checked to name no other."""
@@ -105,11 +107,7 @@ class House:
         return self._engine.plant
 
     def settles(self) -> None:
-        """Do all that can be done now: take what was received, do what is due, deliver what is to be told."""
-        self._engine.turn(tick=True)
-        while self._engine.turn(tick=False) is not None:
-            pass
-        self._engine.take_asked()
+        """Do what is due now, and deliver what is to be told."""
         while turn(self._tickets, self._engine.plant, self.now()):
             pass
         subscriptions = [one.subscription for one in self._channels.values()]
@@ -118,6 +116,14 @@ class House:
         for channel in self._channels.values():
             while deliver(self._database, channel, self.now()):
                 pass
+
+    def _takes(self) -> None:
+        """Take what was received and what people ask for, then do what follows."""
+        self._engine.turn(tick=True)
+        while self._engine.turn(tick=False) is not None:
+            pass
+        self._engine.take_asked()
+        self.settles()
 
     def _notify(self) -> list[Notify]:
         if not self._numbers:

@@ -8,10 +8,11 @@ import os
 import pytest
 
 from tests.stores import Stores
-from tests.weeks.runs import Stage, verdict
+from tests.weeks.invent import invent
+from tests.weeks.runs import Stage, Verdict, shrunk, verdict
 
-WEEKS = int(os.environ.get("PLANT_WEEKS", "2"))
-DEEDS = int(os.environ.get("PLANT_WEEK_DEEDS", "36"))
+WEEKS = int(os.environ.get("PLANT_WEEKS", "200"))
+DEEDS = int(os.environ.get("PLANT_WEEK_DEEDS", "24"))
 TOGETHER = 10
 """Weeks in one test."""
 SEEDS = [int(os.environ["PLANT_WEEK"])] if "PLANT_WEEK" in os.environ else range(WEEKS)
@@ -34,3 +35,20 @@ def test_on_the_other_database_too(postgresql, tmp_path, seed):
     found = verdict(Stage(stores), seed, DEEDS)
     stores.close()
     assert found is None, str(found)
+
+
+def test_a_week_that_breaks_a_law_is_told_by_the_events_it_takes():
+    week = invent(1)
+    guilty = [week.events[5], week.events[40]]
+
+    def lives(week):
+        return (
+            Verdict(week, "law", "law: broken", 0, ()) if all(one in week.events for one in guilty) else None
+        )
+
+    assert list(shrunk(lives(week), lives).week.events) == guilty
+
+
+def test_a_seed_is_one_week():
+    assert invent(7) == invent(7)
+    assert invent(7).events != invent(8).events

@@ -189,7 +189,7 @@ class World:
                 done = self.clockwork(settle=False, cut=True)
                 self.restart()
                 return f"restarted after {done}"
-        mark = self.mark() if one.die % 4 == 0 else None
+        mark = self.mark() if one.die % 16 == 0 else None
         try:
             return deeds[one.deed](self, Random(one.die))  # noqa: S311 - as above
         except TicketingError as error:

@@ -85,6 +85,9 @@ USUAL = RoutingRule(name="usual")
 ROLES: dict[Name, tuple[Name, ...]] = {
     "line_leader": ("line leader", "shift leader", "supervisor", "班组长"),
     "duty": ("duty manager", "planner", "值班经理", "计划员"),
+    "administrator": ("administrator", "管理员"),
+    "quality": ("quality", "quality engineer", "质量", "质量工程师"),
+    "customer_service_supervisor": ("customer_service_supervisor", "customer service supervisor", "客服主管"),
 }
 """The roles that the product itself names, and who fills them where the plant says nothing else."""
 

@@ -10,9 +10,12 @@ import pytest
 
 from andon.__main__ import main
 from andon.config import ConfigError
-from andon.stories.document import Expected, Story, read
+from andon.stories.deeds import DEEDS
+from andon.stories.document import Expected, Step, Story, read
 from andon.stories.house import TOKEN
 from andon.stories.teller import Tale, Teller
+from api.problem_deeds import DEEDS as PROBLEM_STEPS
+from api.steps import DEEDS as STEPS
 from tests.stores import Stores
 from ticketing import service
 
@@ -183,3 +186,13 @@ def test_the_command_tells_the_tale_with_a_tick_for_what_held(
 def test_a_story_that_is_not_there_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["story", "no/such.toml"]) == 1
     assert "no/such.toml cannot be read" in capsys.readouterr().err
+
+
+def test_every_word_of_a_story_is_in_its_documentation() -> None:
+    text = (FOLDER.parents[1] / "docs" / "stories.md").read_text("utf-8")
+    steps, expected = text.split("## A step")[1].split("## What is expected")
+    rows = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+    assert set(rows.findall(steps)) == {one.alias or name for name, one in Step.model_fields.items()}
+    assert set(rows.findall(expected)) == set(Expected.model_fields)
+    own = {name for name in DEEDS if name not in {*STEPS, *(f"problem_{one}" for one in PROBLEM_STEPS)}}
+    assert set(re.findall(r"`(\w+)`", steps.split("Other deeds:")[1])) == own

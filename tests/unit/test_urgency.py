@@ -86,3 +86,11 @@ def test_only_what_andon_says_of_itself_is_critical_by_severity_alone() -> None:
     assert priority_of(own, None, {}) == "critical"
     assert priority_of(replace(own, severity=600), None, {}) == "medium"
     assert priority_of(replace(HEARD, severity=950), None, {}) == "high"
+
+
+def test_of_what_people_say_the_first_words_stand_at_the_head() -> None:
+    first, later = (
+        headline_of(replace(HEARD, id=f"r{n}", family=Family.REPORT, text={"message": said}), T + n)
+        for n, said in enumerate(("strange noise", "any news?"))
+    )
+    assert graver(first, later).text["message"] == graver(later, first).text["message"] == "strange noise"

@@ -17,7 +17,6 @@ from tests.weeks.world import Broken, Checks, Row, Step, World, rows
 from ticketing import alarm_desk, audit
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_id
-from ticketing.audit import AUDITED
 from ticketing.causes import TUNING
 from ticketing.dedup import Rules
 from ticketing.recall import recall_loads
@@ -31,6 +30,52 @@ from ticketing.topics import OF_KIND
 OPEN = ("pending_dispatch", "assigned", "in_progress", "resolved")
 OUTCOMES = ("duplicates", "opened", "joined", "reopened", "late", "cleared", "held", "suppressed")
 WITHOUT_TICKET = {"late", "cleared", "cleared_first", *HELD, *SUPPRESSED}
+OF_ITSELF = frozenset(
+    (
+        *(
+            "id",
+            "number",
+            "asset",
+            "line",
+            "key",
+            "anchor_ns",
+            "opened_ns",
+            "trace_id",
+            "recurrence_of",
+            "description",
+        ),
+        *(
+            "family",
+            "component",
+            "headline",
+            "severity",
+            "first_event_ns",
+            "last_event_ns",
+            "occurrence_count",
+        ),
+        *(
+            "suggested",
+            "suggestion",
+            "assigned_ns",
+            "accepted_ns",
+            "resolved_ns",
+            "closed_ns",
+            "priority_held",
+        ),
+        *(
+            "channel",
+            "event_id",
+            "reporter",
+            "phone",
+            "search",
+            "version",
+            "change",
+            "audit_seq",
+            "audit_hash",
+        ),
+    )
+)
+"""What never changes, what is told by the line's action, evidence and time, and the ticket's own book-keeping."""
 ESCALATIONS = ("escalated", "reminded")
 BY_MACHINES = {
     "joined",
@@ -107,6 +152,7 @@ def counts_balance(world: World, step: Step, _memory: Memory) -> Iterator[str]:
 @each_step
 def each_change_is_on_record(world: World, step: Step, _memory: Memory) -> Iterator[str]:
     """What has changed of a ticket stands in its audit, field by field, and nothing else does."""
+    fields = [column.name for column in t.ticket.columns if column.name not in OF_ITSELF]
     for number, after in step.after.tickets.items():
         before = step.before.tickets.get(number)
         new = [one for one in step.after.new_lines if one["ticket"] == number]
@@ -115,7 +161,7 @@ def each_change_is_on_record(world: World, step: Step, _memory: Memory) -> Itera
         if before != after and not new:
             changed = [name for name in after if after[name] != before[name]]
             yield f"A-{number} changed without a line: {changed}"
-        for name in (*AUDITED, "state", "condition"):
+        for name in fields:
             said = [_change(one, name) for one in new]
             said = [pair for pair in said if pair is not None]
             was, now = _value(before, name), _value(after, name)
@@ -295,6 +341,8 @@ def _still_suppressed(world: World, step: Step, conn: Connection) -> Iterator[st
         if held is None:
             yield f"{row['finding']} is {row['rule']}, by nothing"
             continue
+        if held["outcome"] == "folded":
+            yield f"{row['finding']} was let go and is {row['rule']} still"
         by = step.after.suppressions[held["suppression"]]
         ended_ns = by["ended_ns"] or by["ends_ns"]
         settles_ns = round(world.plant.suppression.settle_s * SECOND_NS) if by["kind"] == "inhibit" else 0

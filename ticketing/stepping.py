@@ -101,8 +101,18 @@ def take(
     )
     settle(book, before, after, given)
     people = tell(after) if callable(tell) else tell
-    book.tell(after, f"ticket.{step}", people, {"reason": given.reason, "actor": given.actor})
+    said = {"reason": given.reason, "actor": given.actor, "photos": _shown(book.conn, before, step)}
+    book.tell(after, f"ticket.{step}", people, said)
     return after
+
+
+def _shown(conn: Connection, ticket: Ticket, step: Step) -> list[str]:
+    """The photos that tell what was done, oldest first: those of the round that ends."""
+    if step is not Step.RESOLVE:
+        return []
+    c = photos.c
+    of_round = c.ticket == ticket.id, c.cycle == ticket.reopen_count, c.stage != SIGNATURE
+    return list(conn.execute(select(c.sha256).where(*of_round).order_by(c.at_ns, c.sha256)).scalars())
 
 
 def give_up(

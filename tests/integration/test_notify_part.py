@@ -15,6 +15,7 @@ from andon.events import SECOND_NS
 from andon.parts import notify as part
 from andon.parts.notify import DOWN, NO_CANARY, UNDELIVERED, Courier
 from andon.ports import Message, NotifyError
+from andon.rules.suppression import Flood, Suppressing
 from api.telling import say
 from tests.scenario.story import PLANT, Story, time_of
 from ticketing import deliveries
@@ -254,6 +255,7 @@ def test_every_kind_of_message_is_said_in_whole_sentences_in_both_languages(tmp_
 
 def test_a_digest_names_its_tickets_in_words(tmp_path):
     story = Story.begins(tmp_path)
+    story.plant = PLANT.model_copy(update={"suppression": Suppressing(flood=Flood(on=False))})
     line = Line()
     rules = Subscription("chat", audience=Audience.GROUP, digest_over=2, types=types_of("andon.ticket.*"))
     channel = Channel(rules, line, Breaker(), lambda m, to: say(m, to.languages, PLANT, NOW))

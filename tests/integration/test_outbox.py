@@ -15,6 +15,7 @@ from andon.config import Notify
 from andon.database import reading
 from andon.events import SECOND_NS
 from andon.ports import Message, NotifyError, Said
+from andon.rules.suppression import Flood, Suppressing
 from api.telling import say
 from tests.scenario.story import PLANT, Story, time_of
 from tests.stores import Stores
@@ -31,6 +32,8 @@ from ticketing.tables import outbox
 from ticketing.topics import OF_KIND, types_of
 
 NOW = time_of("10:00") + SECOND_NS
+NO_FLOODS = Suppressing(flood=Flood(on=False))
+"""Here many tickets at once are to speak for themselves."""
 BUSY = NotifyError("busy", permanent=False)
 
 
@@ -292,11 +295,12 @@ def test_what_happens_to_a_ticket_inside_the_wait_is_one_message_that_stays_the_
 
 def test_a_flood_is_one_digest_that_names_the_tickets_and_a_critical_one_goes_beside_it(stores):
     plant, phone = town(stores, digest_over=5)
+    plant.story.plant = PLANT.model_copy(
+        update={"suppression": NO_FLOODS, "priorities": {"safety": "critical"}}
+    )
     for n in range(1, 13):
         plant.story.at("10:00").stops(f"M{n}", "E1", severity=300)
     plant.story.at("10:00").stops("M13", "E1", text={"category": "safety"})
-    critical = PLANT.model_copy(update={"priorities": {"safety": "critical"}})
-    plant.story.plant = critical
     assert plant.sends(NOW)["sent"] == 13
     digest = next(message for message in phone.got if message.kind == "digest")
     assert digest.content["tickets"] == [f"A-{n}" for n in range(1, len(digest.content["tickets"]) + 1)]

@@ -54,7 +54,7 @@ def test_four_hundred_findings_take_no_more_statements_than_twenty(tmp_path, sto
         story.hears(words, at_ns)
         taken.append(len(log))
     assert taken[1] <= taken[0] + 2
-    assert taken[0] < 50
+    assert taken[0] < 70 + assets, "whose experience is on which machine is asked for each machine"
 
 
 def test_json_is_canonical():

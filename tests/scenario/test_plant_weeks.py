@@ -12,7 +12,7 @@ from tests.weeks.invent import invent
 from tests.weeks.runs import Stage, Verdict, shrunk, verdict
 
 WEEKS = int(os.environ.get("PLANT_WEEKS", "200"))
-DEEDS = int(os.environ.get("PLANT_WEEK_DEEDS", "24"))
+DEEDS = int(os.environ.get("PLANT_WEEK_DEEDS", "20"))
 TOGETHER = 10
 """Weeks in one test."""
 SEEDS = [int(os.environ["PLANT_WEEK"])] if "PLANT_WEEK" in os.environ else range(WEEKS)

@@ -91,9 +91,11 @@ def worked(calendar: str, first: date) -> Worked:
             begin, end = map(_clock, shift.split("-"))
             midnight = day.toordinal() * DAY_MIN
             begin, end = midnight + begin, midnight + end + (DAY_MIN if end <= begin else 0)
-            near = range(n * DAY_MIN, min((n + 4) * DAY_MIN, len(local)))
+            near, until = (
+                range(max(0, m - 180), min(m + 180, len(local))) for m in (begin - local[0], end - local[0])
+            )
             started = next((m for m in near if local[m] >= begin), len(local))
-            ended = next((m for m in reversed(near) if local[m] < end), -1)
+            ended = next((m for m in reversed(until) if local[m] < end), -1)
             works[started : ended + 1] = b"\1" * max(0, ended + 1 - started)
     return Worked(at, tuple(accumulate(works, initial=0)))
 

@@ -23,7 +23,8 @@ from ticketing.alarms import AlarmState, AlarmStep, Given, NoSuchStep, do
 from ticketing.audit import GENESIS
 from ticketing.book import Book
 from ticketing.errors import DeedRefused
-from ticketing.tables import Row, dedup_key, occurrence, to_json, upsert
+from ticketing.sql import Row, to_json, upsert
+from ticketing.tables import dedup_key, occurrence
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import FoldRule
 

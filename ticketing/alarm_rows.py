@@ -23,7 +23,7 @@ from andon.events import Action, Family, Finding, Priority
 from andon.frozen import changed
 from ticketing.alarms import Alarm, AlarmState, Word
 from ticketing.dedup import Key
-from ticketing.tables import Row, chunks, metadata, to_json
+from ticketing.sql import Row, chunks, metadata, to_json
 from ticketing.urgency import ORDER
 
 alarm_state = Table(

@@ -24,9 +24,9 @@ from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.demands import Demand, Given
 from ticketing.errors import DeedRefused, Missing, StepRefused
+from ticketing.sql import Row, metadata
 from ticketing.states import NEED_APPROVAL, OUTCOMES, Step, lacks, next_steps
 from ticketing.stepping import as_duplicate, entitled, give_up
-from ticketing.tables import Row, metadata
 from ticketing.ticket import Outcome, Ticket
 from ticketing.vague import is_vague
 

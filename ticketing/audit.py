@@ -14,9 +14,10 @@ from sqlalchemy import Connection, RowMapping, Table, select
 from andon.events import Json
 from ticketing.problem import Problem, ProblemState
 from ticketing.problem_tables import problem_event
-from ticketing.tables import Row, ticket_event, to_json
+from ticketing.sql import Row, to_json
 from ticketing.tables import problem as problems
 from ticketing.tables import ticket as tickets
+from ticketing.tables import ticket_event
 from ticketing.ticket import Ticket, TicketEvent, TicketState
 
 GENESIS = "0" * 64

@@ -12,26 +12,16 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, sel
 from andon.events import Json
 from andon.frozen import changed
 from ticketing.audit import changes_between, line, raises_version
+from ticketing.clock_tables import REVIEWED, review_row
+from ticketing.clock_tables import timer as timers
 from ticketing.errors import TicketNotFound
+from ticketing.message_tables import outbox as messages
 from ticketing.raci import told
 from ticketing.rows import ticket_of, ticket_row
 from ticketing.search import index, more
-from ticketing.tables import (
-    REVIEWED,
-    Row,
-    asset_lock,
-    count,
-    counter,
-    master,
-    metadata,
-    review_row,
-    ticket_event,
-    to_json,
-    upsert,
-)
-from ticketing.tables import outbox as messages
+from ticketing.sql import Row, metadata, to_json, upsert
+from ticketing.tables import asset_lock, count, counter, master, ticket_event
 from ticketing.tables import ticket as tickets
-from ticketing.tables import timer as timers
 from ticketing.ticket import Ticket
 
 MACHINE = "engine"

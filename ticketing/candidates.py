@@ -12,7 +12,7 @@ import msgspec
 
 from andon.events import Json
 from andon.rules.routing import Weights
-from ticketing.tables import to_json
+from ticketing.sql import to_json
 from ticketing.ticket import Candidate
 
 _FIELDS = tuple(one.name for one in fields(Candidate))

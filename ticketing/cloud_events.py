@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from andon.events import Json, rfc3339
 from andon.ports import Message
-from ticketing.tables import to_json
+from ticketing.sql import to_json
 from ticketing.topics import OF_KIND
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"

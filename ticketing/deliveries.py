@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, se
 from andon.database import reading, writing
 from andon.events import Json
 from ticketing.book import BUS
+from ticketing.message_tables import delivery, outbox
 from ticketing.subscriptions import PHONE
-from ticketing.tables import delivery, outbox
 from ticketing.topics import OF_KIND
 
 HIDDEN = "••••"

@@ -20,7 +20,8 @@ from ticketing.duty import Roster
 from ticketing.presence import recall_presence
 from ticketing.recall import recall_done, recall_loads
 from ticketing.routing import Case, Loads, Need, need_of, suggest, unclaimed
-from ticketing.tables import metadata, ticket_event, to_json
+from ticketing.sql import metadata, to_json
+from ticketing.tables import ticket_event
 from ticketing.ticket import Candidate, Suggestion, Ticket, TicketState
 from ticketing.timers import Timer, set_timer
 

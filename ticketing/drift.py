@@ -12,13 +12,14 @@ from andon.calendars import WEEKDAYS, Calendar, NoWorkingTime
 from andon.events import SECOND_NS, rfc3339
 from andon.plant import Plant
 from ticketing.book import Book
+from ticketing.clock_tables import clock
 from ticketing.clocks import MINUTE_NS, ClockKind, readings
 from ticketing.duty import Roster, of_role
 from ticketing.presence import recall_presence
 from ticketing.rows import ticket_of
 from ticketing.sla import lines_of
+from ticketing.sql import metadata, to_json, upsert
 from ticketing.standing_in import MISSES
-from ticketing.tables import clock, metadata, to_json, upsert
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED, Ticket, TicketEvent, TicketState
 from ticketing.timers import Timer, cancel, set_timer

@@ -13,8 +13,9 @@ from andon.database import reading, writing
 from andon.events import Json
 from andon.plant import Asset, Plant
 from ticketing.book import BUS
+from ticketing.message_tables import outbox
+from ticketing.sql import Row, to_json
 from ticketing.subscriptions import CRITICAL, PHONE, Subscription
-from ticketing.tables import Row, outbox, to_json
 from ticketing.topics import OF_KIND
 
 

@@ -16,8 +16,9 @@ from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.flood import Area, Raised, begins, ends, hear, rate
 from ticketing.rows import ticket_of
+from ticketing.sql import Row, metadata, to_json
 from ticketing.suppression import area_of
-from ticketing.tables import Row, metadata, occurrence, to_json
+from ticketing.tables import occurrence
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED, Ticket
 from ticketing.timers import Timer, set_timer

@@ -20,9 +20,10 @@ from ticketing.intake import Intake
 from ticketing.key_versions import known_rules
 from ticketing.recall import lock, recall
 from ticketing.rows import occurrence_of
+from ticketing.sql import chunks, to_json
 from ticketing.standing import scoping
 from ticketing.suppressing import RULES, Suppressing
-from ticketing.tables import chunks, dedup_key, master, occurrence, to_json
+from ticketing.tables import dedup_key, master, occurrence
 from ticketing.ticket import HELD, SUPPRESSED, FoldRule, Occurrence
 from ticketing.timers import Timer, set_timer
 

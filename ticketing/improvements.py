@@ -17,7 +17,7 @@ from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.problem_steps import step_on
 from ticketing.problem_store import of_period, of_ticket, open_of, record
 from ticketing.problem_tables import named_cause, problem_counted
-from ticketing.tables import Row, upsert
+from ticketing.sql import Row, upsert
 from ticketing.ticket import NOT_A_FAILURE, Ticket
 from ticketing.timers import Timer, set_timer
 

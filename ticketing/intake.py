@@ -43,10 +43,11 @@ from ticketing.opening import Opening
 from ticketing.recall import Known, lock, recall
 from ticketing.report import Speaks, channel_of, joins, said_by, same_event
 from ticketing.rows import occurrence_row
+from ticketing.sql import Row, to_json
 from ticketing.standing import Standing, scoping
 from ticketing.states import Step, again, check
 from ticketing.suppressing import Suppressing
-from ticketing.tables import Row, dedup_key, finding_evidence, master, occurrence, to_json
+from ticketing.tables import dedup_key, finding_evidence, master, occurrence
 from ticketing.ticket import HELD, UNRESOLVED, Clock, Fold, FoldRule, Ticket, TicketState
 from ticketing.timers import Timer, set_timer
 from ticketing.urgency import ORDER, graver, headline_of, higher

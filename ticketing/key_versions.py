@@ -30,7 +30,8 @@ from andon.plant import Plant
 from andon.rules.dedup import Dedup
 from ticketing.dedup import STANDARD, Key, Rules, is_late, key_of, time_of
 from ticketing.recall import source_of
-from ticketing.tables import alarm, chunks, dedup_key, master, metadata
+from ticketing.sql import chunks, metadata
+from ticketing.tables import alarm, dedup_key, master
 
 dedup_rule = Table(
     "dedup_rule",

@@ -12,9 +12,10 @@ from andon.plant import Plant
 from ticketing import holding, suppressions
 from ticketing.alarm_rows import alarm_id, recall_named
 from ticketing.book import Book
+from ticketing.sql import to_json
 from ticketing.suppression import Suppression
 from ticketing.suppressions import suppressed
-from ticketing.tables import occurrence, to_json
+from ticketing.tables import occurrence
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import SUPPRESSED, UNRESOLVED, FoldRule, Occurrence, Ticket
 from ticketing.timers import Timer, set_timer

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from ticketing.book import Book, lock_assets
 from ticketing.errors import Missing, StepRefused
-from ticketing.tables import Row, chunks, metadata
+from ticketing.sql import Row, chunks, metadata
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Ticket, TicketState
 

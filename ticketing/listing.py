@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from andon.events import Priority
 from ticketing import tables as t
+from ticketing.clock_tables import clock
 from ticketing.report import telephone
 from ticketing.rows import ticket_of
 from ticketing.search import MOST, newest, words_of
@@ -33,8 +34,8 @@ class Sort(StrEnum):
 
 
 _NEXT_DUE = (
-    select(func.min(t.clock.c.due_ns))
-    .where(t.clock.c.ticket == t.ticket.c.id, t.clock.c.ended_ns.is_(None))
+    select(func.min(clock.c.due_ns))
+    .where(clock.c.ticket == t.ticket.c.id, clock.c.ended_ns.is_(None))
     .scalar_subquery()
 )
 _ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
@@ -165,7 +166,7 @@ def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.priority is not None:
         wheres.append(c.priority == ORDER.index(wanted.priority))
     if wanted.overdue:
-        wheres.append(c.id.in_(select(t.clock.c.ticket).where(t.clock.c.late.is_(True))))
+        wheres.append(c.id.in_(select(clock.c.ticket).where(clock.c.late.is_(True))))
     return wheres
 
 

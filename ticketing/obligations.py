@@ -30,8 +30,8 @@ from ticketing.book import MACHINE, Book
 from ticketing.demands import Demand
 from ticketing.duty import who
 from ticketing.errors import DeedRefused, Missing, StepRefused
+from ticketing.sql import metadata, upsert
 from ticketing.stepping import lock
-from ticketing.tables import metadata, upsert
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Ticket
 from ticketing.timers import Timer, set_timer

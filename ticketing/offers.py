@@ -21,7 +21,7 @@ from sqlalchemy import update as sql_update
 
 from andon.events import SECOND_NS
 from ticketing.book import Book
-from ticketing.tables import metadata
+from ticketing.sql import metadata
 from ticketing.ticket import Suggestion, Ticket
 from ticketing.timers import Timer, cancel, set_timer
 

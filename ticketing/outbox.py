@@ -20,9 +20,9 @@ from andon.ports import Message, Notifier, NotifyError, Said
 from ticketing.breaker import Breaker, Circuit
 from ticketing.cloud_events import cloud_event
 from ticketing.fan_out import forget
+from ticketing.message_tables import delivery, outbox
 from ticketing.parcels import MINUTE_NS, Waiting, parcels
 from ticketing.subscriptions import Audience, Subscription
-from ticketing.tables import delivery, outbox
 from ticketing.topics import DIGEST
 
 log = logging.getLogger(__name__)

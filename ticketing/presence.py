@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Table, Text, sel
 from andon.positions import Position
 from ticketing.book import Book
 from ticketing.duty import Presence
-from ticketing.tables import metadata, to_json, upsert
+from ticketing.sql import metadata, to_json, upsert
 
 presence = Table(
     "person_presence",

@@ -26,7 +26,7 @@ from ticketing.problem import (
     Statement,
 )
 from ticketing.problem_tables import problem_action, problem_cause, problem_counted, problem_event
-from ticketing.tables import Row, chunks, to_json
+from ticketing.sql import Row, chunks, to_json
 from ticketing.tables import problem as table
 from ticketing.tables import problem_link as link_table
 

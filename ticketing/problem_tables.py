@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from andon.database import append_only
-from ticketing.tables import metadata
+from ticketing.sql import metadata
 
 problem_cause = Table(
     "problem_cause",

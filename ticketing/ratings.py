@@ -9,7 +9,7 @@ from ticketing.book import Book
 from ticketing.demands import Demand
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.obligations import Owed, owe
-from ticketing.tables import metadata
+from ticketing.sql import metadata
 from ticketing.ticket import Closure, Ticket
 
 rating = Table(

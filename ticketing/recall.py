@@ -30,20 +30,8 @@ from ticketing.problem_store import problem_of
 from ticketing.repeats import APART_NS, Activation, Failure, Scoping
 from ticketing.routing import Loads
 from ticketing.rows import activation_of, failure_of_row, ticket_of
-from ticketing.tables import (
-    Value,
-    activation,
-    alarm,
-    asset_lock,
-    chunks,
-    dedup_key,
-    failure,
-    master,
-    occurrence,
-    problem,
-    to_json,
-    upsert,
-)
+from ticketing.sql import Value, chunks, to_json, upsert
+from ticketing.tables import activation, alarm, asset_lock, dedup_key, failure, master, occurrence, problem
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import NOT_A_FAILURE, UNRESOLVED, Outcome, Ticket, TicketState
 

@@ -21,7 +21,8 @@ from andon.rules.dedup import Dedup
 from ticketing import intake, retold
 from ticketing.retold import Deed
 from ticketing.rows import occurrence_of, ticket_of
-from ticketing.tables import chunks, metadata, occurrence
+from ticketing.sql import chunks, metadata
+from ticketing.tables import occurrence
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Occurrence, Ticket, TicketState
 

@@ -40,7 +40,8 @@ from ticketing.intake import fold
 from ticketing.report import MAX_BYTES, Report, read
 from ticketing.rows import occurrence_of
 from ticketing.service import Tickets
-from ticketing.tables import metadata, occurrence, to_json
+from ticketing.sql import metadata, to_json
+from ticketing.tables import occurrence
 from ticketing.tables import ticket as tickets_table
 from ticketing.ticket import UNRESOLVED, FoldRule, Occurrence
 from ticketing.timers import Timer, cancel, set_timer

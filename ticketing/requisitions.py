@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
-from ticketing.tables import Row, metadata
+from ticketing.sql import Row, metadata
 from ticketing.ticket import UNRESOLVED, Ticket
 from ticketing.vague import is_vague
 

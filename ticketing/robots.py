@@ -18,7 +18,7 @@ from andon.config import ConfigError, Secret
 from andon.events import Json
 from andon.ports import Message, NotifyError
 from ticketing.posting import Reach, judged, post
-from ticketing.tables import to_json
+from ticketing.sql import to_json
 
 PAUSE_S = 60.0
 """All three count their limits by the minute."""

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from andon.events import Action, Family, Finding, Json, Number
 from ticketing.dedup import Key
 from ticketing.repeats import Activation, Failure, Scoping
-from ticketing.tables import Row, to_json
+from ticketing.sql import Row, to_json
 from ticketing.ticket import (
     Clock,
     Closure,

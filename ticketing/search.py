@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from ticketing.tables import metadata
+from ticketing.sql import metadata
 
 MOST = 500
 """So many of the newest closed tickets are looked at; who has more than that looks for more words."""

@@ -22,6 +22,7 @@ from ticketing.errors import Missing, NoEdge, PhotoRefused, StepRefused
 from ticketing.outcomes import repaired
 from ticketing.photos import MIME, keep, picture_of
 from ticketing.signing import check_drawn, try_code
+from ticketing.sql import Row
 from ticketing.states import OUTCOMES, Step, again, handed_over, next_steps
 from ticketing.stepping import (
     CONSOLE,
@@ -33,7 +34,6 @@ from ticketing.stepping import (
     look,
     take,
 )
-from ticketing.tables import Row
 from ticketing.tables import photo as photos
 from ticketing.ticket import UNRESOLVED, Closure, Outcome, Photo, SubState, Ticket
 

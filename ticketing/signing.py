@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, Tab
 from andon.events import MINUTE_NS
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, NoEdge, PhotoRefused
-from ticketing.tables import metadata, upsert
+from ticketing.sql import metadata, upsert
 from ticketing.ticket import Ticket, TicketState
 
 sign_code = Table(

@@ -11,12 +11,14 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from andon.plant import Plant
 from ticketing.book import Book
+from ticketing.clock_tables import REVIEW, REVIEWED, clock, review_row
+from ticketing.clock_tables import timer as timers
 from ticketing.clocks import KEPT, ClockKind, ClockReading, ClockState, readings
 from ticketing.escalation import Due, take
 from ticketing.rows import event_of
-from ticketing.tables import REVIEW, REVIEWED, Row, chunks, clock, review_row, ticket_event, upsert
+from ticketing.sql import Row, chunks, upsert
 from ticketing.tables import ticket as tickets
-from ticketing.tables import timer as timers
+from ticketing.tables import ticket_event
 from ticketing.ticket import Ticket, TicketEvent, TicketState
 from ticketing.timers import Timer, TimerState, one, set_timer
 

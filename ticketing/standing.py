@@ -28,7 +28,8 @@ from ticketing.repeats import (
     scoping_of,
 )
 from ticketing.rows import activation_row
-from ticketing.tables import Row, activation, alarm, failure, occurrence, problem_link
+from ticketing.sql import Row
+from ticketing.tables import activation, alarm, failure, occurrence, problem_link
 from ticketing.ticket import Ticket
 
 _RAISED = select(

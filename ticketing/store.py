@@ -27,9 +27,9 @@ from ticketing.problem_store import problem, problems
 from ticketing.ratings import Rating
 from ticketing.requisitions import Requisition
 from ticketing.rows import event_of, occurrence_of, photo_of, ticket_of
+from ticketing.sql import metadata
 from ticketing.states import Step, next_steps
 from ticketing.stepping import known
-from ticketing.tables import metadata
 from ticketing.ticket import (
     FoldRule,
     Occurrence,

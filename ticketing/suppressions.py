@@ -32,8 +32,8 @@ from andon.plant import Plant
 from andon.rules.suppression import Matcher, Suppressing
 from ticketing.book import MACHINE, Book
 from ticketing.errors import DeedRefused
+from ticketing.sql import Row, metadata
 from ticketing.suppression import Suppression, SuppressionKind
-from ticketing.tables import Row, metadata
 from ticketing.timers import Timer, cancel, set_timer
 
 OVER, REMINDER, MARK = "suppression_over", "suppression_reminder", "alarm_marks"

@@ -1,10 +1,8 @@
 """The tables of ticketing, for SQLite and PostgreSQL alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,21 +12,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from andon.database import append_only
-from andon.events import Json
-
-metadata = MetaData()
-_Serial = BigInteger().with_variant(Integer, "sqlite")
-Row = dict[str, Any]  # a row on its way into the database
-Value = TypeVar("Value", int, str)
+from ticketing.sql import Serial, Upsert, insert_into, metadata
 
 counter = Table(
     "ticket_counter",
@@ -345,52 +335,10 @@ photo = Table(
     Column("at_ns", BigInteger, nullable=False),
 )
 
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
-    Column("key", Text, nullable=False),
-    Column("ticket", ForeignKey("ticket.id"), nullable=False),
-    Column("number", String(24), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("channel", String(24), nullable=False),
-    Column("recipient", Text, nullable=False),
-    Column("trace_id", Text, nullable=False),
-    Column("at_ns", BigInteger, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("state", String(8), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_ns", BigInteger, nullable=False),
-    Column("last_error", Text, nullable=False),
-    Column("sent_ns", BigInteger),
-    Column("critical", Boolean, nullable=False, server_default="0"),
-    Column("parcel", BigInteger),
-    UniqueConstraint("key", name="outbox_once"),
-)
-"""Messages, first to the bus, then one for each channel and recipient; `parcel` is the first of those it left with."""
-Index("outbox_due", outbox.c.state, outbox.c.next_ns)
-Index("outbox_in_order", outbox.c.ticket, outbox.c.channel, outbox.c.state)
-Index("outbox_of_channel", outbox.c.channel, outbox.c.state, outbox.c.sent_ns)
-
-delivery = Table(
-    "delivery",
-    metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
-    Column("message", BigInteger, nullable=False),
-    Column("channel", String(32), nullable=False),
-    Column("at_ns", BigInteger, nullable=False),
-    Column("took_ms", Integer, nullable=False),
-    Column("outcome", String(8), nullable=False),
-    Column("answer", Text, nullable=False),
-)
-"""Each call to the outside: the first message of what was sent, what became of it, the head of the answer (rule 84)."""
-Index("delivery_by_message", delivery.c.message)
-Index("delivery_by_time", delivery.c.at_ns)
-
 label = Table(
     "label",
     metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("asset", Text, nullable=False),
     Column("component", Text),
     Column("from_ns", BigInteger, nullable=False),
@@ -403,79 +351,6 @@ label = Table(
 """What people marked on plots; see ticketing.labels."""
 Index("label_by_asset", label.c.asset, label.c.from_ns)
 
-timer = Table(
-    "ticket_timer",
-    metadata,
-    Column("kind", String(32), primary_key=True),
-    Column("subject", Text, primary_key=True),
-    Column("step", Integer, primary_key=True, autoincrement=False),
-    Column("cycle", BigInteger, primary_key=True, autoincrement=False),
-    Column("due_ns", BigInteger, nullable=False),
-    Column("try_ns", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("set_ns", BigInteger, nullable=False),
-    Column("done_ns", BigInteger),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("error", Text, nullable=False, server_default=""),
-)
-Index("timer_due", timer.c.state, timer.c.try_ns)
-Index("timer_of", timer.c.subject, timer.c.state)
-"""What has to happen later; see ticketing.timers."""
-
-
-clock = Table(
-    "ticket_clock",
-    metadata,
-    Column("ticket", ForeignKey("ticket.id"), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("from_ns", BigInteger, primary_key=True, autoincrement=False),
-    Column("policy", Text, nullable=False),
-    Column("calendar", Text, nullable=False),
-    Column("limit_ns", BigInteger, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("due_ns", BigInteger),
-    Column("taken_ns", BigInteger, nullable=False),
-    Column("ended_ns", BigInteger),
-    Column("late", Boolean, nullable=False),
-    Column("level", Integer, nullable=False),
-)
-"""One clock of a ticket: `level` is the first of its levels that has not been taken, `late` that it runs overdue.
-
-`taken_ns` is by the clock's own time: as of the last review while it runs, for good once it has ended.
-"""
-Index("clock_late", clock.c.late, clock.c.due_ns)
-
-REVIEW = "sla"
-"""The kind of the one timer that each ticket's clocks have; see ticketing.sla."""
-REVIEWED = ("due_ns", "try_ns", "state", "set_ns", "done_ns", "attempts", "error")
-
-
-def review_row(ticket_id: int, due_ns: int, now_ns: int) -> Row:
-    """The timer at which a ticket's clocks are looked at next, as a row; upserted with `REVIEWED` it runs again."""
-    row: Row = dict.fromkeys(("step", "cycle", "attempts"), 0)
-    row |= {"kind": REVIEW, "subject": f"ticket/{ticket_id}", "state": "run", "body": "{}", "error": ""}
-    return row | {"due_ns": due_ns, "try_ns": due_ns, "set_ns": now_ns, "done_ns": None}
-
-
-CHUNK = 500
-"""Values per IN list; SQLite allows 32,766 variables, older ones 999."""
-
-
-def chunks(values: Iterable[Value]) -> Iterable[list[Value]]:
-    """The distinct values in order, in runs short enough for an IN list."""
-    distinct = sorted(set(values))
-    return (distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK))
-
-
-def upsert(conn: Connection, table: Table, rows: Sequence[Row], update: Sequence[str] = ()) -> None:
-    """Insert rows; where the primary key is taken, set the columns of `update` (none: leave the row alone).
-
-    The same clause on SQLite and PostgreSQL; rows should stand in key order, so that two writers never deadlock.
-    """
-    if rows:
-        conn.execute(_upsert(conn.dialect.name, table, tuple(update)), rows)
-
 
 def count(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to counters; the rows stay locked until the transaction ends."""
@@ -484,38 +359,8 @@ def count(conn: Connection, counts: Mapping[str, int]) -> None:
         conn.execute(_add(conn.dialect.name), rows)
 
 
-Upsert = sqlite.Insert | postgresql.Insert
-
-
-@cache
-def _upsert(dialect: str, table: Table, update: tuple[str, ...]) -> Upsert:
-    statement = _insert(dialect, table)
-    index = [column.name for column in table.primary_key]
-    if not update:
-        return statement.on_conflict_do_nothing(index_elements=index)
-    changed: Mapping[str, Any] = {name: statement.excluded[name] for name in update}
-    return statement.on_conflict_do_update(index_elements=index, set_=changed)
-
-
 @cache
 def _add(dialect: str) -> Upsert:
-    statement = _insert(dialect, counter)
+    statement = insert_into(dialect, counter)
     total = counter.c.value + statement.excluded.value
     return statement.on_conflict_do_update(index_elements=["name"], set_={"value": total})
-
-
-def _insert(dialect: str, table: Table) -> Upsert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-
-
-def _plain(value: object) -> Json:
-    """A numpy scalar as the number it is."""
-    item = getattr(value, "item", None)
-    if item is None:
-        raise TypeError(f"{type(value).__name__} is not JSON")
-    return item()
-
-
-def to_json(value: object) -> str:
-    """Canonical JSON: keys sorted, NaN and infinities as null."""
-    return msgspec.json.encode(value, enc_hook=_plain, order="deterministic").decode()

@@ -15,7 +15,8 @@ from sqlalchemy import update as sql_update
 
 from andon.events import SECOND_NS, Json
 from ticketing.book import Book
-from ticketing.tables import Row, timer, to_json, upsert
+from ticketing.clock_tables import timer
+from ticketing.sql import Row, to_json, upsert
 
 _BODY = msgspec.json.Decoder(dict[str, Json])
 _SET = ("due_ns", "try_ns", "state", "body", "set_ns", "done_ns", "attempts", "error")

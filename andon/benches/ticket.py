@@ -40,9 +40,12 @@ from andon.rules.suppression import Flood, Suppressing
 from ticketing import store
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
+from ticketing.clock_tables import clock as clocks
+from ticketing.clock_tables import timer as timers
 from ticketing.clocks import ClockState
 from ticketing.clockwork import turn
 from ticketing.dispatch import routing_decision
+from ticketing.message_tables import outbox
 from ticketing.search import index
 from ticketing.service import Tickets
 from ticketing.ticket import TicketState
@@ -63,9 +66,9 @@ _COPIED = (
     t.activation,
     t.failure,
     t.ticket_event,
-    t.timer,
-    t.clock,
-    t.outbox,
+    timers,
+    clocks,
+    outbox,
     alarm_state,
     routing_decision,
 )
@@ -188,7 +191,7 @@ def _fold(engine: Engine, findings: list[Finding], now_ns: int) -> None:
 
 def _settled(engine: Engine, at_ns: int) -> None:
     """Start the clocks, then close all but the newest, with their keys."""
-    ticket, master, timer, clock = t.ticket.c, t.master.c, t.timer.c, t.clock.c
+    ticket, master, timer, clock = t.ticket.c, t.master.c, timers.c, clocks.c
     while turn(Tickets(engine), PLANT, at_ns):
         pass
     with writing(engine) as conn:
@@ -196,8 +199,8 @@ def _settled(engine: Engine, at_ns: int) -> None:
         conn.execute(t.activation.update().where(t.activation.c.ticket <= BASE - OPEN).values(_OVER))
         conn.execute(t.master.update().where(master.ticket <= BASE - OPEN).values(open=False))
         done = [_subject(number) for number in range(1, BASE - OPEN + 1)]
-        conn.execute(t.timer.update().where(timer.subject.in_(done)).values(_DONE))
-        conn.execute(t.clock.update().where(clock.ticket <= BASE - OPEN).values(_ENDED))
+        conn.execute(timers.update().where(timer.subject.in_(done)).values(_DONE))
+        conn.execute(clocks.update().where(clock.ticket <= BASE - OPEN).values(_ENDED))
     _analyze(engine)
 
 
@@ -208,9 +211,9 @@ _REPAIRED: Mapping[str, Any] = {
     "closed_ns": t.ticket.c.opened_ns,
 }
 _OVER: Mapping[str, Any] = {"clear_ns": t.activation.c.at_ns, "ended_by_repair": true()}
-_ENDED: Mapping[str, Any] = {"state": literal(ClockState.MET, String), "ended_ns": t.clock.c.from_ns}
-_DONE: Mapping[str, Any] = {"state": literal(TimerState.DONE, String), "done_ns": t.timer.c.due_ns}
-_SENT: Mapping[str, Any] = {"state": literal("sent"), "sent_ns": t.outbox.c.at_ns}
+_ENDED: Mapping[str, Any] = {"state": literal(ClockState.MET, String), "ended_ns": clocks.c.from_ns}
+_DONE: Mapping[str, Any] = {"state": literal(TimerState.DONE, String), "done_ns": timers.c.due_ns}
+_SENT: Mapping[str, Any] = {"state": literal("sent"), "sent_ns": outbox.c.at_ns}
 """What lies in their rows when the work on a ticket is done."""
 
 
@@ -249,7 +252,7 @@ def _original(table: Table) -> ColumnElement[bool]:
     """Of the first tickets, and no copy: a copied key is shorter."""
     if table is alarm_state:
         return func.length(table.c.key) == 64
-    if table is t.timer:
+    if table is timers:
         return table.c.subject.in_([_subject(number) for number in range(1, BASE + 1)])
     whose = next(name for name in ("ticket", "last_ticket", "id") if name in table.c)
     return table.c[whose] <= BASE
@@ -259,7 +262,7 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
     """The columns of a table's row as they are in its i-th copy."""
     shift, mark = cast(i, BigInteger) * BASE, "-" + cast(i, String)
     values: dict[str, ColumnElement[Any]] = {column.name: column for column in table.columns}
-    done = {t.ticket: _REPAIRED, t.activation: _OVER, t.clock: _ENDED, t.timer: _DONE, t.outbox: _SENT}
+    done = {t.ticket: _REPAIRED, t.activation: _OVER, clocks: _ENDED, timers: _DONE, outbox: _SENT}
     values |= done.get(table, {})
     for name in {name for name in values if name.endswith("_ns")} - {"limit_ns", "taken_ns"}:
         values[name] -= cast(i, BigInteger) * _DAY_NS
@@ -273,10 +276,10 @@ def _copied(table: Table, i: ColumnElement[int]) -> dict[str, ColumnElement[Any]
         values["id"] += mark
     if table is t.master:
         values["open"] = false()
-    if table is t.timer:
-        ticket = cast(func.substr(t.timer.c.subject, len(_subject(0))), BigInteger)
+    if table is timers:
+        ticket = cast(func.substr(timers.c.subject, len(_subject(0))), BigInteger)
         values["subject"] = _subject(cast(ticket + shift, String))
-    if table is t.outbox:
+    if table is outbox:
         del values["id"]
     return values
 

@@ -8,6 +8,7 @@ from andon.database import reading
 from tests.stores import Stores
 from ticketing import store
 from ticketing import tables as t
+from ticketing.clock_tables import timer
 from ticketing.search import ticket_words
 from ticketing.sla import clocks_of
 from ticketing.timers import of
@@ -55,4 +56,4 @@ def _counted(conn: Connection) -> dict[str, int]:
     """The rows of everything that each ticket has, by table."""
     tables = (*ticket._COPIED, ticket_words)
     found = {one.name: conn.execute(select(func.count()).select_from(one)).scalar_one() for one in tables}
-    return {**found, t.timer.name: found[t.timer.name] - _OF_THE_PLANT}
+    return {**found, timer.name: found[timer.name] - _OF_THE_PLANT}

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from andon.database import reading, writing
 from tests.shop_floor import ShopFloor
-from ticketing.tables import outbox, ticket
+from ticketing.message_tables import outbox
+from ticketing.tables import ticket
 
 HTML = {"Accept": "text/html"}
 

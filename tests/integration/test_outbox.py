@@ -25,10 +25,10 @@ from ticketing.breaker import Breaker, Circuit
 from ticketing.cloud_events import cloud_event
 from ticketing.deliveries import Which
 from ticketing.fan_out import fan_out
+from ticketing.message_tables import outbox
 from ticketing.notify.log import Notifier, Parameters
 from ticketing.outbox import Channel, Retry, deliver
 from ticketing.subscriptions import Audience, Subscription
-from ticketing.tables import outbox
 from ticketing.topics import OF_KIND, types_of
 
 NOW = time_of("10:00") + SECOND_NS

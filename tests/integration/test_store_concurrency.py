@@ -25,7 +25,8 @@ from ticketing.dedup import STANDARD, key_of
 from ticketing.recall import Known, lock, recall
 from ticketing.repeats import Scoping
 from ticketing.service import Tickets
-from ticketing.tables import dedup_key, master, metadata, occurrence, problem
+from ticketing.sql import metadata
+from ticketing.tables import dedup_key, master, occurrence, problem
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import UNRESOLVED
 

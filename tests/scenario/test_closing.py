@@ -23,13 +23,13 @@ from ticketing.deeds import Doer
 from ticketing.demands import Hold, SignedBy, Ticks
 from ticketing.errors import DeedRefused, NoEdge, PhotoRefused, StaleVersion, StepRefused, TicketingError
 from ticketing.fan_out import fan_out
+from ticketing.message_tables import outbox
 from ticketing.obligations import Owed
 from ticketing.outbox import Channel, deliver
 from ticketing.requisitions import RequisitionState
 from ticketing.signing import sign_code
 from ticketing.states import Step
 from ticketing.subscriptions import Audience, Subscription
-from ticketing.tables import outbox
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Closure, SubState, TicketState
 from ticketing.topics import types_of

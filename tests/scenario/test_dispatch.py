@@ -18,10 +18,11 @@ from ticketing.dispatch import case_of, consider
 from ticketing.duty import Presence
 from ticketing.editing import edit
 from ticketing.errors import DeedRefused, NoEdge, StepRefused
+from ticketing.message_tables import outbox
 from ticketing.raci import Role
 from ticketing.service import Tickets
 from ticketing.standing_in import Reason
-from ticketing.tables import outbox, ticket
+from ticketing.tables import ticket
 from ticketing.taking import Taker
 from ticketing.ticket import SubState, TicketState
 

@@ -13,8 +13,9 @@ from tests.scenario.story import PLANT, Story
 from tests.scenario.test_suppressed import asks, messages, passes
 from tests.stores import Stores
 from ticketing.floods import CONDITION
+from ticketing.message_tables import outbox
 from ticketing.suppression import SuppressionKind
-from ticketing.tables import occurrence, outbox
+from ticketing.tables import occurrence
 from ticketing.ticket import Ticket
 
 

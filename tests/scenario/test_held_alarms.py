@@ -13,7 +13,8 @@ from ticketing import holding, store
 from ticketing.alarm_rows import Named, alarm_of, alarm_state
 from ticketing.alarms import AlarmState
 from ticketing.clockwork import turn
-from ticketing.tables import occurrence, outbox
+from ticketing.message_tables import outbox
+from ticketing.tables import occurrence
 from ticketing.ticket import FoldRule
 
 T = time_of("10:00")

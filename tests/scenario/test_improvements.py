@@ -10,12 +10,12 @@ from andon.rules.repeats import Repeats
 from tests.scenario.story import PLANT, Story, time_of
 from ticketing.clockwork import turn
 from ticketing.errors import NoEdge, StepRefused
+from ticketing.message_tables import outbox
 from ticketing.problem import ActionKind, Problem
 from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.problem_store import problems
 from ticketing.rca import ProblemBy, take
 from ticketing.recoding import recode
-from ticketing.tables import outbox
 
 MODELS = {"M1": "V8000", "M2": "V8000", "M3": "V8000", "M4": "V8000", "M5": "V9", "M6": "V8000"}
 CONTACT, WEAR = "6.1", "3.4"

@@ -11,11 +11,11 @@ from tests.scenario.story import PLANT, Story, time_of
 from ticketing import audit
 from ticketing.clockwork import turn
 from ticketing.errors import NoEdge, ScopeTaken, StaleVersion, StepRefused
+from ticketing.message_tables import outbox
 from ticketing.problem import ActionKind, Category, Problem
 from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.problem_store import events, look
 from ticketing.rca import ProblemBy, take
-from ticketing.tables import outbox
 
 DAY_NS = 24 * HOUR_NS
 QUALITY = Person(id="qin", name="Qin", role="quality")

@@ -28,9 +28,9 @@ from ticketing.clocks import ClockKind, ClockState
 from ticketing.clockwork import turn
 from ticketing.demands import Hold
 from ticketing.duty import Presence
+from ticketing.message_tables import outbox
 from ticketing.presence import keep
 from ticketing.service import Tickets
-from ticketing.tables import outbox
 from ticketing.ticket import SubState
 from ticketing.topics import OF_KIND
 

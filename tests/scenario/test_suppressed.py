@@ -19,10 +19,11 @@ from ticketing import alarm_desk, maintenance, suppressions
 from ticketing.alarm_rows import alarm_state
 from ticketing.clockwork import turn
 from ticketing.errors import DeedRefused
+from ticketing.message_tables import outbox
 from ticketing.service import Tickets
 from ticketing.suppression import Suppression, SuppressionKind
 from ticketing.suppressions import Listed, suppressed
-from ticketing.tables import occurrence, outbox
+from ticketing.tables import occurrence
 
 SHELVE, WINDOW = SuppressionKind.SHELVE, SuppressionKind.MAINTENANCE_WINDOW
 LINE = Asset(id="L1", name="Line 1", asset_class="line", path="acme/north/forming/L1")

@@ -7,8 +7,8 @@ from sqlalchemy.sql import ClauseElement
 
 from andon.events import SECOND_NS
 from tests.scenario.story import Story, stop, time_of
-from ticketing import aftermath, book, fan_out, intake, moving, outbox, recall, standing, tables
-from ticketing.tables import metadata, to_json
+from ticketing import aftermath, book, fan_out, intake, moving, outbox, recall, sql, standing, tables
+from ticketing.sql import metadata, to_json
 
 MODULES = (aftermath, book, fan_out, intake, moving, outbox, recall, standing)
 
@@ -30,7 +30,7 @@ def test_every_statement_compiles_on_postgresql():
         statement.compile(dialect=postgresql.dialect())
     for table in metadata.sorted_tables:
         assert "ON CONFLICT" in str(
-            tables._upsert("postgresql", table, ()).compile(dialect=postgresql.dialect())
+            sql._upsert("postgresql", table, ()).compile(dialect=postgresql.dialect())
         )
     assert "value + excluded" in str(tables._add("postgresql").compile(dialect=postgresql.dialect()))
 

@@ -37,6 +37,7 @@ from ticketing.obligations import Owed
 from ticketing.problem import ActionKind, Problem, ProblemState
 from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.rca import ProblemBy
+from ticketing.sql import metadata
 from ticketing.standing_in import Reason
 from ticketing.states import Step
 from ticketing.suppression import SuppressionKind
@@ -127,7 +128,7 @@ def _now(world: World, number: int) -> Row:
 
 
 def _parts(world: World, number: int) -> list[Row]:
-    c = t.metadata.tables["requisition"].c
+    c = metadata.tables["requisition"].c
     with world.looking() as conn:
         wanted = select(c.id).where(c.ticket == number, c.state == "open").order_by(c.id)
         return list(conn.execute(wanted).mappings())
@@ -171,7 +172,7 @@ def assign(world: World, rng: Random) -> str:
 
 def offer(world: World, rng: Random) -> str:
     """Somebody who was asked says yes or no."""
-    c = t.metadata.tables["ticket_offer"].c
+    c = metadata.tables["ticket_offer"].c
     with world.looking() as conn:
         asked = conn.execute(select(c.ticket, c.person).order_by(c.ticket, c.round, c.person)).all()
     if not asked:
@@ -284,7 +285,7 @@ def ask_approval(world: World, rng: Random) -> str:
 
 
 def decide_approval(world: World, rng: Random) -> str:
-    c = t.metadata.tables["ticket_approval"].c
+    c = metadata.tables["ticket_approval"].c
     with world.looking() as conn:
         waiting = conn.execute(select(c.id).where(c.state == "pending").order_by(c.id)).scalars().all()
     if not waiting:
@@ -425,7 +426,7 @@ def end_suppression(world: World, rng: Random) -> str:
 
 
 def _alarm(world: World, rng: Random) -> str:
-    c = t.metadata.tables["alarm_state"].c
+    c = metadata.tables["alarm_state"].c
     with world.looking() as conn:
         names = conn.execute(select(c.id).order_by(c.last_change_ns.desc(), c.id).limit(6)).scalars().all()
     if not names:
@@ -435,7 +436,7 @@ def _alarm(world: World, rng: Random) -> str:
 
 def service(world: World, rng: Random) -> str:
     """An alarm is taken out of service, or returned."""
-    c = t.metadata.tables["alarm_state"].c
+    c = metadata.tables["alarm_state"].c
     with world.looking() as conn:
         out = conn.execute(select(c.id).where(c.state == "oosrv").order_by(c.id)).scalars().all()
     with world.tickets.transaction(world.now_ns) as book:

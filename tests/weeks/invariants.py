@@ -18,10 +18,13 @@ from ticketing import alarm_desk, audit
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_id
 from ticketing.causes import TUNING
+from ticketing.clock_tables import timer
 from ticketing.dedup import Rules
+from ticketing.message_tables import outbox
 from ticketing.recall import recall_loads
 from ticketing.rows import ticket_of
 from ticketing.search import newest, words_of
+from ticketing.sql import metadata
 from ticketing.states import EDGES
 from ticketing.states import Step as Deed
 from ticketing.ticket import HELD, NOT_A_FAILURE, SUPPRESSED
@@ -136,7 +139,7 @@ class AllChecks(Checks):
 
 
 def _table(conn: Connection, name: str) -> list[Row]:
-    return list(rows(conn, t.metadata.tables[name]))
+    return list(rows(conn, metadata.tables[name]))
 
 
 @each_step
@@ -313,13 +316,11 @@ def nothing_due_is_left(world: World, step: Step, _memory: Memory) -> Iterator[s
     """When the clockwork has come to rest nothing that was due waits, and no step has failed."""
     if not any(turn.settled for turn in step.turns):
         return
-    c = t.timer.c
+    c = timer.c
     with world.looking() as conn:
-        left = (
-            conn.execute(select(t.timer).where(c.state == "run", c.try_ns <= world.now_ns)).mappings().all()
-        )
-        failed = conn.execute(select(t.timer).where(c.attempts > 0)).mappings().all()
-        early = conn.execute(select(t.timer).where(c.state == "done", c.done_ns < c.due_ns)).mappings().all()
+        left = conn.execute(select(timer).where(c.state == "run", c.try_ns <= world.now_ns)).mappings().all()
+        failed = conn.execute(select(timer).where(c.attempts > 0)).mappings().all()
+        early = conn.execute(select(timer).where(c.state == "done", c.done_ns < c.due_ns)).mappings().all()
         yield from (f"left: {dict(one)}" for one in left)
         yield from (f"failed: {dict(one)}" for one in failed)
         yield from (f"early: {dict(one)}" for one in early)
@@ -473,8 +474,8 @@ def _means(by: tuple[str, Mapping[str, Any]], heard: Row, world: World) -> bool:
 def messages_go_with_their_deeds(world: World, step: Step, _memory: Memory) -> Iterator[str]:
     """Each step that people take, and each escalation, is told once on the bus, in the words that its topic promises."""
     with world.looking() as conn:
-        c = t.outbox.c
-        new = conn.execute(select(t.outbox).where(c.at_ns == world.now_ns)).mappings().all()
+        c = outbox.c
+        new = conn.execute(select(outbox).where(c.at_ns == world.now_ns)).mappings().all()
     told = Counter((row["ticket"], row["key"]) for row in new)
     for line in step.after.new_lines:
         number, seq, action = line["ticket"], line["seq"], line["action"]
@@ -521,7 +522,7 @@ def one_master_at_a_time(world: World, conn: Connection) -> Iterator[str]:
 
 
 def _window_ns(conn: Connection, version: int) -> int:
-    c = t.metadata.tables["dedup_rule"].c
+    c = metadata.tables["dedup_rule"].c
     told = conn.execute(select(c.rules).where(c.version == version)).scalar()
     return (json.loads(told)["window_min"] if told else Rules().told.window_min) * MINUTE_NS
 

@@ -22,6 +22,7 @@ from ticketing import tables as t
 from ticketing.clockwork import turn
 from ticketing.errors import TicketingError
 from ticketing.service import Tickets
+from ticketing.sql import metadata
 
 Row = Mapping[str, Any]
 ENDLESS = 60
@@ -232,7 +233,7 @@ class World:
                 suppressions={row["id"]: row for row in rows(conn, _suppression())},
                 failures={row["finding"]: row for row in rows(conn, t.failure)},
                 counts={row["name"]: row["value"] for row in rows(conn, t.counter)},
-                owed=rows(conn, t.metadata.tables["obligation"]),
+                owed=rows(conn, metadata.tables["obligation"]),
             )
 
 
@@ -247,7 +248,7 @@ class Checks:
 
 
 def _suppression() -> Table:
-    return t.metadata.tables["suppression"]
+    return metadata.tables["suppression"]
 
 
 def rows(conn: Connection, table: Table) -> Sequence[Row]:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
+SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
 INSTALLED = ("tests/integration", "tests/browser")
 LANES = {
-    "rules": [f"--ignore={folder}" for folder in INSTALLED],
+    "rules": [folder for folder in SETTINGS["testpaths"] if folder not in INSTALLED],
     "installed": list(INSTALLED),
 }
 PYTEST = [sys.executable, "-m", "pytest"]

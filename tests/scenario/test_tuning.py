@@ -79,9 +79,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> VirtualLine:
     tickets.false_alarm(
         false["id"],
         reason="it was given more to do",
-        approver="chen.jing",
+        approver="wu.gang",
         plant=touchy_plant(),
-        actor="chen.jing",
+        actor="wu.gang",
         now_ns=line.now(),
         expected_version=1,
     )

@@ -11,9 +11,17 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from andon.access.roles import Principal, Right
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OPEN_PATHS = ("/healthz", "/readyz", "/static/")
 """Answered without the token: probes, and files that hold no data."""
+
+NOBODY = Principal("", frozenset(), frozenset())
+"""Who speaks where nobody is asked for: at a probe, or on the page to sign in."""
+
+OPERATOR = Principal("", frozenset(), frozenset(Right), acts_for_anybody=True)
+"""Whoever opened the link of a demo; whom they act as, `Visit.actor` says."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -42,11 +50,11 @@ class Gate:
     foreign Origin cannot write or open a WebSocket even with the cookie. Compared in constant time.
     """
 
-    def __init__(self, app: ASGIApp, token: str, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, refuse: Refuse) -> None:
         self._app = app
         self._token = token
         self._refuse = refuse
-        self._cookie = cookie_name(token)
+        self._cookie = cookie_name(token or "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, exchange a link's token for the cookie, or refuse."""
@@ -56,6 +64,8 @@ class Gate:
         request = HTTPConnection(scope)
         answer = self._answer(request)
         if answer is None:
+            is_open = request.url.path.startswith(OPEN_PATHS)
+            scope.setdefault("state", {})["principal"] = NOBODY if is_open else OPERATOR
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -95,6 +105,8 @@ class Gate:
         return kind.lower() == "bearer" and self._same(given.strip())
 
     def _same(self, given: str) -> bool:
+        if self._token is None:
+            return False
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode())
 
 

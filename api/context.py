@@ -20,8 +20,8 @@ class Context:
 
     `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
     "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
-    `token` opens the console; `photos` is the folder of the tickets' photos, `backtests`
-    runs them.
+    `token` opens the console of a demo, None where people have accounts; `photos` is the folder of the tickets'
+    photos, `backtests` runs them.
     """
 
     database: Engine
@@ -30,7 +30,7 @@ class Context:
     plant: Callable[[], Plant]
     now: Now
     status: Callable[[], Mapping[str, Json]]
-    token: str
+    token: str | None
     readiness: Callable[[], list[str]]
     photos: Path
     backtests: Backtests | None = None

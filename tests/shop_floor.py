@@ -46,7 +46,7 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 SOURCE = "plant_mqtt"
 
 
-_applications: dict[str, FastAPI] = {}
+_applications: dict[str | None, FastAPI] = {}
 
 
 def console(context: Context) -> FastAPI:

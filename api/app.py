@@ -20,6 +20,7 @@ from api import (
     health,
     live,
     merging,
+    originals,
     pipeline,
     preferences,
     problems,
@@ -49,6 +50,7 @@ from api.web import (
     ticket_fields,
     ticket_pages,
     ticket_steps,
+    triage_steps,
 )
 
 __all__ = ["Context", "create_app"]
@@ -89,6 +91,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.rates = Rates()
     for topic in (
         tickets,
+        originals,
         merging,
         dedup,
         closing,
@@ -115,6 +118,7 @@ def create_app(context: Context) -> FastAPI:
         ticket_fields,
         closing_steps,
         ticket_steps,
+        triage_steps,
         problem_pages,
         asset_pages,
         detector_pages,

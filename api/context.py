@@ -21,7 +21,7 @@ class Context:
     `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
     "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
     `token` opens the console of a demo, None where people have accounts; `photos` is the folder of the tickets'
-    photos, `backtests` runs them.
+    photos, `backtests` runs them, `journals` is the folder with one journal per source, None where nothing is received.
     """
 
     database: Engine
@@ -34,3 +34,4 @@ class Context:
     readiness: Callable[[], list[str]]
     photos: Path
     backtests: Backtests | None = None
+    journals: Path | None = None

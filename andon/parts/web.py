@@ -59,6 +59,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         readiness=lambda: degraded(status()),
         photos=data / "photos",
         backtests=backtests,
+        journals=data / "journal",
     )
     server = uvicorn.Server(uvicorn.Config(create_app(context), log_level="warning", lifespan="on"))
     with bound(job["host"], job["port"]) as listening:

@@ -165,6 +165,7 @@ class House:
             token=TOKEN,
             readiness=list,
             photos=self._folder / "photos",
+            journals=self._folder / "journal",
         )
         server = uvicorn.Server(uvicorn.Config(create_app(context), log_level="error"))
         with bound("127.0.0.1", 0) as listening:

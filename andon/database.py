@@ -5,12 +5,29 @@ file; on PostgreSQL `writing` takes one advisory lock per database before its fi
 COMMITTED sees what had been committed when it began. So "look up, then insert" is one step on either.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from sqlalchemy import DDL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import (
+    DDL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    UnaryExpression,
+    and_,
+    create_engine,
+    event,
+    literal,
+    make_url,
+    or_,
+    text,
+    true,
+    tuple_,
+)
+from sqlalchemy.sql.operators import desc_op
 
 ONE_WRITER = 0x616E646F6E  # "andon": the advisory lock that writers of one database take in turn
 _LOCK = text(f"SELECT pg_advisory_xact_lock({ONE_WRITER})")
@@ -49,6 +66,30 @@ def reading(engine: Engine) -> Iterator[Connection]:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
             yield connection
+
+
+def behind(order: Sequence[ColumnElement[Any]], place: Sequence[object] | None) -> ColumnElement[bool]:
+    """What stands behind a place in a list of that order: how a page begins where the one before it ended.
+
+    `order` is what the list is ordered by, the last of it unique; `place` holds a row's values of it, None: before all.
+    """
+    if place is None:
+        return true()
+    ways = [(each.element, True) if _falls(each) else (each, False) for each in order]
+    values = [literal(value, column.type) for (column, _), value in zip(ways, place, strict=True)]
+    if len({falls for _, falls in ways}) == 1:  # one comparison of rows, which an index can answer
+        here, there = tuple_(*(column for column, _ in ways)), tuple_(*values)
+        return here < there if ways[0][1] else here > there
+    equal: list[ColumnElement[bool]] = []
+    after: list[ColumnElement[bool]] = []
+    for (column, falls), value in zip(ways, values, strict=True):
+        after.append(and_(*equal, column < value if falls else column > value))
+        equal.append(column == value)
+    return or_(*after)
+
+
+def _falls(each: ColumnElement[Any]) -> TypeGuard[UnaryExpression[Any]]:
+    return isinstance(each, UnaryExpression) and each.modifier is desc_op
 
 
 def append_only(table: Table) -> None:

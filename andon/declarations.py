@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import number_past
+from andon.database import behind, number_past
 from andon.events import Declaration, Declared
 from andon.plant import Plant
 from andon.ports import Record, RecordKind
@@ -170,9 +170,12 @@ def settle(conn: Connection, declared: Sequence[Declaration]) -> None:
             number_past(conn, declarations)
 
 
-def recent(conn: Connection, limit: int, asset: str = "") -> list[Entry]:
+def recent(
+    conn: Connection, limit: int, asset: str = "", after: Sequence[object] | None = None
+) -> list[Entry]:
     """The latest, newest first, of one asset or of all."""
-    newest = select(declarations).order_by(declarations.c.id.desc()).limit(limit)
+    order = (declarations.c.id.desc(),)
+    newest = select(declarations).where(behind(order, after)).order_by(*order).limit(limit)
     return _entries(conn, newest.where(declarations.c.asset == asset) if asset else newest)
 
 

@@ -7,11 +7,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import Json, rfc3339
 from andon.plant import Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Text
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import alarm_desk
@@ -31,28 +34,34 @@ class Why(BaseModel):
     reason: Text = ""
 
 
-@router.get("/alarms")
+@router.get("/alarms", dependencies=[needs(Right.READ)])
 def alarms(
     context: ContextOf,
+    asked: PagingOf,
     state: Annotated[list[AlarmState] | None, Query()] = None,
     asset: Annotated[str, Query(max_length=64)] = "",
     line: Annotated[str, Query(max_length=64)] = "",
     *,
     stale: bool = False,
     chattering: bool = False,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """Alarms, those that stand first, then by priority; `counts` has every state of the ISA-18.2."""
     now_ns = context.now()
     wanted = Wanted(tuple(state or ()), asset, line, stale, chattering)
     with reading(context.database) as conn:
-        page = alarm_desk.alarms(conn, wanted, now_ns=now_ns, limit=limit, offset=offset)
-    items = [shown(one, context.plant(), now_ns) for one in page.alarms]
-    return JSONResponse({"items": items, "total": page.total, "counts": plain(page.counts)})
+        after = asked.behind(int, int, int, str)
+        page = alarm_desk.alarms(conn, wanted, now_ns=now_ns, limit=asked.probe, after=after)
+    plant = context.plant()
+    return asked.answer(
+        page.alarms,
+        lambda one: shown(one, plant, now_ns),
+        page.place,
+        total=page.total,
+        counts=plain(page.counts),
+    )
 
 
-@router.get("/alarms/bad-actors")
+@router.get("/alarms/bad-actors", dependencies=[needs(Right.READ)])
 def bad_actors(context: ContextOf, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
     """Alarms that chatter, fleet by, or have stood for more than a day: the worst of each, and how many there are."""
     now_ns, plant = context.now(), context.plant()
@@ -63,7 +72,7 @@ def bad_actors(context: ContextOf, limit: Annotated[int, Query(ge=1, le=100)] = 
     return JSONResponse({**told, "total": plain(found.total)})
 
 
-@router.get("/alarms/{alarm_id}")
+@router.get("/alarms/{alarm_id}", dependencies=[needs(Right.READ)])
 def alarm(context: ContextOf, alarm_id: str) -> Response:
     """One alarm: its latest transitions, its definition, its ticket, and what people did to it."""
     plant = context.plant()
@@ -80,19 +89,19 @@ def alarm(context: ContextOf, alarm_id: str) -> Response:
     return JSONResponse(shown(one, plant, context.now()) | more)
 
 
-@router.post("/alarms/{alarm_id}/acknowledge")
+@router.post("/alarms/{alarm_id}/acknowledge", dependencies=[needs(Right.LEAD)])
 def acknowledge(visit: VisitOf, alarm_id: str, why: Why | None = None) -> Response:
     """You have seen it and will see to it."""
     return _done(visit, lambda book: alarm_desk.acknowledge(book, alarm_id, **_by(visit, why)))
 
 
-@router.post("/alarms/{alarm_id}/unacknowledge")
+@router.post("/alarms/{alarm_id}/unacknowledge", dependencies=[needs(Right.LEAD)])
 def unacknowledge(visit: VisitOf, alarm_id: str, why: Why | None = None) -> Response:
     """You will not see to it after all."""
     return _done(visit, lambda book: alarm_desk.unacknowledge(book, alarm_id, **_by(visit, why)))
 
 
-@router.post("/alarms/{alarm_id}/out-of-service")
+@router.post("/alarms/{alarm_id}/out-of-service", dependencies=[needs(Right.TUNE)])
 def remove_from_service(visit: VisitOf, alarm_id: str, why: Why) -> Response:
     """Nothing of it becomes a ticket until it is returned; say why."""
     return _done(
@@ -101,7 +110,7 @@ def remove_from_service(visit: VisitOf, alarm_id: str, why: Why) -> Response:
     )
 
 
-@router.post("/alarms/{alarm_id}/return-to-service")
+@router.post("/alarms/{alarm_id}/return-to-service", dependencies=[needs(Right.TUNE)])
 def return_to_service(visit: VisitOf, alarm_id: str, why: Why | None = None) -> Response:
     """It counts again; if it stands, it becomes a ticket now."""
     return _done(

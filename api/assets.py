@@ -9,10 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from andon import declarations
+from andon.access.roles import Right
 from andon.database import reading, writing
 from andon.events import HOUR_NS, SECOND_NS, Declared, Quality, nanoseconds, rfc3339
 from andon.plant import Asset, Plant
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import store
 
@@ -30,17 +33,19 @@ def asset_of(plant: Plant, asset_id: str) -> Asset:
     return asset
 
 
-@router.get("/assets")
-def assets(context: ContextOf) -> Response:
+@router.get("/assets", dependencies=[needs(Right.READ)])
+def assets(context: ContextOf, page: PagingOf) -> Response:
     """All machines of the plant."""
     plant = context.plant()
-    found = [
-        asset.model_dump(mode="json", exclude={"detectors"}) | {"line": asset.line} for asset in plant.assets
-    ]
-    return JSONResponse({"plant": plant.name, "time_zone": plant.time_zone, "items": found})
+    return page.cut(
+        plant.assets,
+        lambda asset: asset.model_dump(mode="json", exclude={"detectors"}) | {"line": asset.line},
+        plant=plant.name,
+        time_zone=plant.time_zone,
+    )
 
 
-@router.get("/assets/{asset_id}")
+@router.get("/assets/{asset_id}", dependencies=[needs(Right.READ)])
 def asset(context: ContextOf, asset_id: str) -> Response:
     """One machine: its document, its channels with their last values, its tickets and root-cause tasks."""
     found = asset_of(context.plant(), asset_id)
@@ -60,13 +65,13 @@ def asset(context: ContextOf, asset_id: str) -> Response:
     return JSONResponse({**body, "history": plain(history), "maintenance": plain(began)})
 
 
-@router.get("/assets/{asset_id}/declarations")
-def declared(context: ContextOf, asset_id: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+@router.get("/assets/{asset_id}/declarations", dependencies=[needs(Right.READ)])
+def declared(context: ContextOf, asset_id: str, page: PagingOf) -> Response:
     """What people declared about a machine, newest first; `at` and `position` are null until the engine has taken it."""
     asset_of(context.plant(), asset_id)
     with reading(context.database) as conn:
-        found = declarations.recent(conn, limit, asset_id)
-    return JSONResponse({"items": plain(found)})
+        found = declarations.recent(conn, page.probe, asset_id, page.behind(int))
+    return page.answer(found, plain, lambda one: (one.id,))
 
 
 class Word(BaseModel):
@@ -92,7 +97,7 @@ class Word(BaseModel):
             )
 
 
-@router.post("/assets/{asset_id}/declarations", status_code=202)
+@router.post("/assets/{asset_id}/declarations", status_code=202, dependencies=[needs(Right.LEAD)])
 def declare(visit: VisitOf, asset_id: str, word: Word) -> Response:
     """Declare a repair, an operating change, or the beginning or end of maintenance; it holds from its place in the stream on."""
     return JSONResponse(plain(word.ask(visit, asset_id)), 202)
@@ -107,7 +112,7 @@ class Stretch(BaseModel):
     points: int = Field(default=2000, ge=4, le=MOST_POINTS)
 
 
-@router.get("/assets/{asset_id}/series")
+@router.get("/assets/{asset_id}/series", dependencies=[needs(Right.READ)])
 def series(
     context: ContextOf,
     asset_id: str,

@@ -8,10 +8,13 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import SECOND_NS, Json
 from api.answers import plain
 from api.context import Context
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Name
 from api.visit import ContextOf, VisitOf
 from ticketing import deliveries
@@ -20,7 +23,6 @@ from ticketing.deliveries import Which
 from ticketing.topics import TOPICS
 
 router = APIRouter(tags=["notifications"])
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,13 @@ def channels_of(context: Context) -> Sequence[ChannelState]:
     return states
 
 
-@router.get("/topics")
-def topics() -> Response:
+@router.get("/topics", dependencies=[needs(Right.READ)])
+def topics(page: PagingOf) -> Response:
     """Every topic of the bus, with the JSON Schema of its data."""
-    return JSONResponse({"items": [{"type": one.name, "schema": one.schema} for one in TOPICS]})
+    return page.cut(TOPICS, lambda one: {"type": one.name, "schema": one.schema})
 
 
-@router.get("/topics/{name}")
+@router.get("/topics/{name}", dependencies=[needs(Right.READ)])
 def topic(name: str) -> Response:
     """The JSON Schema of one topic's data: what a CloudEvent's `dataschema` leads to."""
     for one in TOPICS:
@@ -87,26 +89,26 @@ def topic(name: str) -> Response:
     raise HTTPException(404, "there is no such topic")
 
 
-@router.get("/channels")
-def channels(context: ContextOf) -> Response:
+@router.get("/channels", dependencies=[needs(Right.READ)])
+def channels(context: ContextOf, page: PagingOf) -> Response:
     """How every channel does."""
-    return JSONResponse({"items": plain(channels_of(context))})
+    return page.cut(channels_of(context), plain)
 
 
-@router.get("/outbox")
+@router.get("/outbox", dependencies=[needs(Right.REDRIVE, whole=True)])
 def outbox(
     context: ContextOf,
+    page: PagingOf,
     state: Annotated[Literal["pending", "sent", "dead"] | None, Query()] = None,
     channel: Annotated[str | None, Query()] = None,
-    limit: Limit = 100,
 ) -> Response:
     """The newest messages."""
     with reading(context.database) as conn:
-        found = deliveries.recent(conn, Which(state, channel), limit)
-    return JSONResponse({"items": plain(found)})
+        found = deliveries.recent(conn, Which(state, channel), page.probe, page.behind(int))
+    return page.answer(found, plain, lambda one: (one.id,))
 
 
-@router.get("/outbox/{message}")
+@router.get("/outbox/{message}", dependencies=[needs(Right.REDRIVE, whole=True)])
 def message(context: ContextOf, message: int) -> Response:
     """One message with its content and every call that was made for it."""
     with reading(context.database) as conn:
@@ -117,22 +119,24 @@ def message(context: ContextOf, message: int) -> Response:
     return JSONResponse({**plain(sent), "content": content, "calls": plain(calls)})
 
 
-@router.post("/outbox/redrive")
+@router.post("/outbox/redrive", dependencies=[needs(Right.REDRIVE, whole=True)])
 def redrive(context: ContextOf, again: Again) -> Response:
     """Send dead messages again, at once and under the keys that they had."""
     which = Which(channel=again.channel, ids=again.ids)
     return JSONResponse({"redriven": deliveries.redrive(context.database, which, context.now())})
 
 
-@router.get("/messages")
-def messages(visit: VisitOf, limit: Limit = 50) -> Response:
+@router.get("/messages", dependencies=[needs(Right.SELF)])
+def messages(visit: VisitOf, page: PagingOf) -> Response:
     """What the person who asks was told on the channels of the kind `console`, newest first."""
     names = [one.name for one in channels_of(visit.context) if one.kind == "console"]
     with reading(visit.context.database) as conn:
         told = [
             sent
             for name in names
-            for sent in deliveries.recent(conn, Which("sent", name, recipient=visit.actor), limit)
+            for sent in deliveries.recent(
+                conn, Which("sent", name, recipient=visit.actor), page.probe, page.behind(int)
+            )
         ]
-    newest = sorted(told, key=lambda sent: sent.id, reverse=True)[:limit]
-    return JSONResponse({"items": plain(newest)})
+    newest = sorted(told, key=lambda sent: sent.id, reverse=True)
+    return page.answer(newest, plain, lambda one: (one.id,))

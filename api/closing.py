@@ -6,7 +6,10 @@ from fastapi import APIRouter, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Name, Text
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import deeds
@@ -76,38 +79,41 @@ def doer(visit: Visit) -> deeds.Doer:
     return deeds.Doer(visit.context.tickets, visit.actor, visit.context.now(), CHANNEL)
 
 
-@router.post("/tickets/{ticket_id}/requisitions", status_code=201)
+@router.post("/tickets/{ticket_id}/requisitions", status_code=201, dependencies=[needs(Right.WORK)])
 def request_part(visit: VisitOf, ticket_id: int, wanted: Wanted) -> Response:
     """Ask the store for a part, for this ticket: no ticket of its own. While it is open, the ticket cannot be resolved."""
     return JSONResponse(plain(deeds.request_part(doer(visit), ticket_id, **wanted.model_dump())), 201)
 
 
-@router.get("/requisitions")
-def requisitions(context: ContextOf, state: RequisitionState = RequisitionState.OPEN) -> Response:
+@router.get("/requisitions", dependencies=[needs(Right.READ)])
+def requisitions(
+    context: ContextOf, page: PagingOf, state: RequisitionState = RequisitionState.OPEN
+) -> Response:
     """The store's list: requisitions in a state, the oldest first."""
     with context.tickets.looking() as conn:
-        return JSONResponse({"items": plain(requisitions_in(conn, state))})
+        found = requisitions_in(conn, state, limit=page.probe, after=page.behind(int))
+    return page.answer(found, plain, lambda one: (one.id,))
 
 
-@router.post("/requisitions/{requisition_id}/issue")
+@router.post("/requisitions/{requisition_id}/issue", dependencies=[needs(Right.STOCK)])
 def issue_part(visit: VisitOf, requisition_id: int, issued: Issued) -> Response:
     """The store hands the part out."""
     return JSONResponse(plain(deeds.issue_part(doer(visit), requisition_id, **issued.model_dump())))
 
 
-@router.post("/requisitions/{requisition_id}/withdraw")
+@router.post("/requisitions/{requisition_id}/withdraw", dependencies=[needs(Right.WORK)])
 def withdraw_part(visit: VisitOf, requisition_id: int, why: Reasoned) -> Response:
     """The part is not wanted any more, and why."""
     return JSONResponse(plain(deeds.withdraw_part(doer(visit), requisition_id, reason=why.reason)))
 
 
-@router.post("/tickets/{ticket_id}/sign-code", status_code=202)
+@router.post("/tickets/{ticket_id}/sign-code", status_code=202, dependencies=[needs(Right.REPORT)])
 def send_code(visit: VisitOf, ticket_id: int) -> Response:
     """Send a 6-digit code to the requester's phone: ten minutes, five tries, one signature; it voids the one before."""
     return JSONResponse(plain(deeds.send_code(doer(visit), ticket_id)), 202)
 
 
-@router.post("/tickets/{ticket_id}/signature", status_code=201)
+@router.post("/tickets/{ticket_id}/signature", status_code=201, dependencies=[needs(Right.REPORT)])
 def add_signature(visit: VisitOf, ticket_id: int, picture: UploadFile) -> Response:
     """Keep a drawn signature (PNG, JPEG or WebP); then sign with `"signed_by": "signature"` and the signer's name."""
     kept = visit.context.tickets.add_photo(
@@ -121,52 +127,57 @@ def add_signature(visit: VisitOf, ticket_id: int, picture: UploadFile) -> Respon
     return JSONResponse(plain(kept), 201)
 
 
-@router.post("/tickets/{ticket_id}/approvals", status_code=201)
+@router.post("/tickets/{ticket_id}/approvals", status_code=201, dependencies=[needs(Right.WORK)])
 def ask_approval(visit: VisitOf, ticket_id: int, asked: Asked) -> Response:
     """Ask another person to close it without a repair or a signature."""
     return JSONResponse(plain(deeds.ask_approval(doer(visit), ticket_id, **asked.model_dump())), 201)
 
 
-@router.get("/approvals")
-def approvals(context: ContextOf, state: ApprovalState = ApprovalState.PENDING) -> Response:
+@router.get("/approvals", dependencies=[needs(Right.READ)])
+def approvals(context: ContextOf, page: PagingOf, state: ApprovalState = ApprovalState.PENDING) -> Response:
     """Approvals in a state, the oldest first."""
     with context.tickets.looking() as conn:
-        return JSONResponse({"items": plain(approvals_in(conn, state))})
+        found = approvals_in(conn, state, limit=page.probe, after=page.behind(int))
+    return page.answer(found, plain, lambda one: (one.id,))
 
 
-@router.post("/approvals/{approval_id}/grant")
+@router.post("/approvals/{approval_id}/grant", dependencies=[needs(Right.PLAN)])
 def grant(visit: VisitOf, approval_id: int) -> Response:
     """Agree: the ticket is closed as was asked. Not by who asked."""
     return JSONResponse(plain(deeds.grant(doer(visit), approval_id, visit.plant)))
 
 
-@router.post("/approvals/{approval_id}/refuse")
+@router.post("/approvals/{approval_id}/refuse", dependencies=[needs(Right.PLAN)])
 def refuse(visit: VisitOf, approval_id: int, why: Reasoned) -> Response:
     """Do not agree, and say why: the work goes on."""
     return JSONResponse(plain(deeds.refuse(doer(visit), approval_id, visit.plant, note=why.reason)))
 
 
-@router.post("/tickets/{ticket_id}/rating", status_code=201)
+@router.post("/tickets/{ticket_id}/rating", status_code=201, dependencies=[needs(Right.REPORT)])
 def rate(visit: VisitOf, ticket_id: int, given: Stars) -> Response:
     """One to five stars after closing; few of them call for a review meeting."""
     rated = deeds.rate(doer(visit), ticket_id, visit.plant, stars=given.stars, comment=given.comment)
     return JSONResponse(plain(rated), 201)
 
 
-@router.post("/tickets/{ticket_id}/obligations/{kind}")
+@router.post("/tickets/{ticket_id}/obligations/{kind}", dependencies=[needs(Right.WORK)])
 def fulfil(visit: VisitOf, ticket_id: int, kind: Owed, done: Done) -> Response:
     """The knowledge entry is written, or the review has been held."""
     return JSONResponse(plain(deeds.fulfil(doer(visit), ticket_id, kind, note=done.note)))
 
 
-@router.get("/obligations")
-def obligations(context: ContextOf, owner: Annotated[str, Query(max_length=64)] = "") -> Response:
+@router.get("/obligations", dependencies=[needs(Right.READ)])
+def obligations(
+    context: ContextOf, page: PagingOf, owner: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
     """What is still owed, by one person or by all, the next due first."""
+    after = page.behind(int, int, str, int)
     with context.tickets.looking() as conn:
-        return JSONResponse({"items": plain(open_obligations(conn, owner))})
+        found = open_obligations(conn, owner, limit=page.probe, after=after)
+    return page.answer(found, plain, lambda one: (one.due_ns, one.ticket, str(one.kind), one.cycle))
 
 
-@router.get("/closing")
+@router.get("/closing", dependencies=[needs(Right.READ)])
 def choices(visit: VisitOf) -> Response:
     """What can be chosen at the end of a ticket: the site's root causes and scene tags, retired ones marked."""
     return JSONResponse(
@@ -182,7 +193,7 @@ def choices(visit: VisitOf) -> Response:
     )
 
 
-@router.get("/scene-tags/top")
+@router.get("/scene-tags/top", dependencies=[needs(Right.READ)])
 def top(visit: VisitOf, days: Annotated[float, Query(gt=0, le=3660)] = 30.0) -> Response:
     """The scene tags of tickets closed in the last days, the most frequent ten first."""
     now_ns = visit.context.now()

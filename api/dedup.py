@@ -6,11 +6,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
-from andon.events import HOUR_NS, rfc3339
+from andon.events import HOUR_NS, Json, rfc3339
 from andon.rules.dedup import Dedup
 from api.answers import plain
-from api.tickets import Limit, Offset
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf
 from ticketing import key_versions, rehearsal, store
 
@@ -19,31 +21,28 @@ router = APIRouter(prefix="/dedup", tags=["deduplication"])
 DAY_NS = 24 * HOUR_NS
 
 
-@router.get("/rules")
-def rules(context: ContextOf) -> Response:
+@router.get("/rules", dependencies=[needs(Right.READ)])
+def rules(context: ContextOf, page: PagingOf) -> Response:
     """Every version of the rules, the newest first; what is in force comes from the plant document's `dedup`."""
     with reading(context.database) as conn:
         known = key_versions.versions(conn)
-    return JSONResponse(
-        {
-            "items": [
-                {
-                    "version": one.rules.version,
-                    "since": rfc3339(one.since_ns) if one.since_ns else None,
-                    "rules": one.rules.told.model_dump(mode="json"),
-                }
-                for one in reversed(known)
-            ]
-        }
-    )
+    return page.cut([*reversed(known)], _shown)
 
 
-@router.get("/late")
-def late(context: ContextOf, limit: Limit = 200, offset: Offset = 0) -> Response:
+def _shown(one: key_versions.Since) -> Json:
+    return {
+        "version": one.rules.version,
+        "since": rfc3339(one.since_ns) if one.since_ns else None,
+        "rules": one.rules.told.model_dump(mode="json"),
+    }
+
+
+@router.get("/late", dependencies=[needs(Right.READ)])
+def late(context: ContextOf, page: PagingOf) -> Response:
     """What came too late to open or reopen a ticket, newest first: it is kept, and counted where a ticket is open."""
     with reading(context.database) as conn:
-        found = store.late(conn, limit=limit, offset=offset)
-    return JSONResponse({"items": plain(found), "limit": limit, "offset": offset})
+        found = store.late(conn, limit=page.probe, after=page.behind(int, str))
+    return page.answer(found, plain, lambda one: (one.at_ns, one.finding))
 
 
 class Changed(BaseModel):
@@ -54,7 +53,7 @@ class Changed(BaseModel):
     days: Annotated[float, Field(gt=0, le=400)] = 30
 
 
-@router.post("/dry-run")
+@router.post("/dry-run", dependencies=[needs(Right.PLAN, whole=True)])
 def dry_run(context: ContextOf, changed: Changed) -> Response:
     """Which tickets changed rules would have merged or split, with everything else as it was; nothing is written.
 

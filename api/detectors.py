@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from andon import plants
+from andon.access.roles import Right
 from andon.config import ConfigError
 from andon.database import reading, writing
 from andon.detector_sets import (
@@ -24,6 +25,8 @@ from api.answers import plain
 from api.assets import asset_of
 from api.backtests import Backtests, Occupied
 from api.context import Context
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf, Visit, VisitOf
 from api.web.parameters import kind_name, said
 from detectors import build, settings_of
@@ -64,30 +67,32 @@ class Mark(_Given):
     note: str = Field(default="", max_length=1000)
 
 
-@router.get("/detectors")
-def detectors(visit: VisitOf) -> Response:
+@router.get("/detectors", dependencies=[needs(Right.READ)])
+def detectors(visit: VisitOf, page: PagingOf) -> Response:
     """The version in force, and every detector of every machine with its parameters, told in the asker's language."""
     plant, words = visit.plant, visit.words
-    items = [
-        {
-            "asset": asset.id,
-            "kind": s.kind,
-            "name": kind_name(s.kind, words),
-            "parameters": plain([said(s.kind, one, words) for one in settings_of(s.kind, s.parameters)]),
-        }
-        for asset in plant.assets
-        for s in plant.detectors_of(asset)
-    ]
-    return JSONResponse({"set": plant.detector_set.model_dump(mode="json"), "items": items})
+    every = [(asset.id, one) for asset in plant.assets for one in plant.detectors_of(asset)]
+    return page.cut(
+        every,
+        lambda found: {
+            "asset": found[0],
+            "kind": found[1].kind,
+            "name": kind_name(found[1].kind, words),
+            "parameters": plain(
+                [said(found[1].kind, one, words) for one in settings_of(found[1].kind, found[1].parameters)]
+            ),
+        },
+        set=plant.detector_set.model_dump(mode="json"),
+    )
 
 
-@router.get("/detectors/versions")
-def versions(context: ContextOf) -> Response:
+@router.get("/detectors/versions", dependencies=[needs(Right.READ)])
+def versions(context: ContextOf, page: PagingOf) -> Response:
     """Every version of the detector set, newest first, with since when it is in force."""
-    return JSONResponse({"items": versions_of(context)})
+    return page.cut(versions_of(context), plain)
 
 
-@router.post("/detectors/promote")
+@router.post("/detectors/promote", dependencies=[needs(Right.TUNE, whole=True)])
 def promote(visit: VisitOf, given: Promotion) -> Response:
     """Bring a change into force: its place in the stream is the engine's next turn."""
     with _refusals():
@@ -95,7 +100,7 @@ def promote(visit: VisitOf, given: Promotion) -> Response:
     return JSONResponse(wanted.detector_set.model_dump(mode="json"), 202)
 
 
-@router.post("/detectors/rollback")
+@router.post("/detectors/rollback", dependencies=[needs(Right.TUNE, whole=True)])
 def rollback(visit: VisitOf, given: Rollback) -> Response:
     """Go back to an earlier version's detectors."""
     with _refusals():
@@ -103,7 +108,7 @@ def rollback(visit: VisitOf, given: Rollback) -> Response:
     return JSONResponse(wanted.detector_set.model_dump(mode="json"), 202)
 
 
-@router.post("/detectors/backtests")
+@router.post("/detectors/backtests", dependencies=[needs(Right.TUNE, whole=True)])
 def start(
     context: ContextOf,
     change: Toml,
@@ -117,7 +122,7 @@ def start(
     return JSONResponse({"id": name}, 202)
 
 
-@router.get("/detectors/backtests/{name}")
+@router.get("/detectors/backtests/{name}", dependencies=[needs(Right.TUNE, whole=True)])
 def backtest(context: ContextOf, name: str) -> Response:
     """How far a back-test is, or what came of it."""
     job = runner(context).get(name)
@@ -127,13 +132,15 @@ def backtest(context: ContextOf, name: str) -> Response:
     return JSONResponse({**said, "result": job.facts})
 
 
-@router.get("/labels")
-def all_labels(context: ContextOf, asset: Annotated[str, Query(max_length=200)] = "") -> Response:
+@router.get("/labels", dependencies=[needs(Right.READ)])
+def all_labels(
+    context: ContextOf, page: PagingOf, asset: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
     """What is known to have happened: by closures of tickets, and marked by people."""
-    return JSONResponse({"items": plain(labels_of(context, asset))})
+    return page.cut(labels_of(context, asset), plain)
 
 
-@router.post("/labels")
+@router.post("/labels", dependencies=[needs(Right.TUNE)])
 def mark(visit: VisitOf, given: Mark) -> Response:
     """Mark what a stretch of time was."""
     with _refusals():
@@ -141,11 +148,11 @@ def mark(visit: VisitOf, given: Mark) -> Response:
     return JSONResponse({"id": name}, 201)
 
 
-@router.delete("/labels/{name}")
-def unmark(context: ContextOf, name: int) -> Response:
+@router.delete("/labels/{label_id}", dependencies=[needs(Right.TUNE)])
+def unmark(context: ContextOf, label_id: int) -> Response:
     """Take a mark back."""
     with writing(context.database) as conn:
-        if not labels.remove(conn, name):
+        if not labels.remove(conn, label_id):
             raise HTTPException(404, "there is no such label")
     return Response(status_code=204)
 

@@ -7,9 +7,12 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.events import SECOND_NS, Json, Priority
 from andon.positions import Position
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Name, Text
 from api.tickets import CHANNEL
 from api.visit import ContextOf, Visit, VisitOf
@@ -88,14 +91,14 @@ def _reason(visit: Visit, why: Why) -> Reason:
     return Reason(why.reason, visit.actor, CHANNEL)
 
 
-@router.post("/tickets/{ticket_id}/offers/accept")
+@router.post("/tickets/{ticket_id}/offers/accept", dependencies=[needs(Right.WORK)])
 def accept_offer(visit: VisitOf, ticket_id: int, body: Taking = _AS_USUAL) -> Response:
     """Pending dispatch → in progress, for the first of those it was offered to; 409 offer_gone for who comes later."""
     context = visit.context
     return _answer(taking.accept_offer(context.tickets, ticket_id, visit.plant, _taker(visit, body)))
 
 
-@router.post("/tickets/{ticket_id}/offers/decline")
+@router.post("/tickets/{ticket_id}/offers/decline", dependencies=[needs(Right.WORK)])
 def decline_offer(visit: VisitOf, ticket_id: int, body: Why) -> Response:
     """One of those it was offered to does not take it."""
     context = visit.context
@@ -110,14 +113,14 @@ def decline_offer(visit: VisitOf, ticket_id: int, body: Why) -> Response:
     return _answer(done)
 
 
-@router.post("/tickets/{ticket_id}/claim")
+@router.post("/tickets/{ticket_id}/claim", dependencies=[needs(Right.WORK)])
 def claim(visit: VisitOf, ticket_id: int, body: Taking = _AS_USUAL) -> Response:
     """Pending dispatch → in progress: a person with the skill takes it for themselves."""
     context = visit.context
     return _answer(taking.claim(context.tickets, ticket_id, visit.plant, _taker(visit, body)))
 
 
-@router.post("/tickets/{ticket_id}/to_backup")
+@router.post("/tickets/{ticket_id}/to_backup", dependencies=[needs(Right.WORK)])
 def to_backup(visit: VisitOf, ticket_id: int, body: Why) -> Response:
     """Assigned or in progress → assigned to the backup, who gets one in turn."""
     context = visit.context
@@ -127,7 +130,7 @@ def to_backup(visit: VisitOf, ticket_id: int, body: Why) -> Response:
     return _answer(done)
 
 
-@router.get("/tickets/{ticket_id}/routing")
+@router.get("/tickets/{ticket_id}/routing", dependencies=[needs(Right.READ)])
 def routing(context: ContextOf, ticket_id: int) -> Response:
     """Why this person: every decision about a ticket with all who were weighed, newest first, and its offers."""
     with context.tickets.looking() as conn:
@@ -136,7 +139,7 @@ def routing(context: ContextOf, ticket_id: int) -> Response:
     return JSONResponse({"decisions": plain(decided), "offers": plain(offered)})
 
 
-@router.post("/tickets/{ticket_id}/collaborators")
+@router.post("/tickets/{ticket_id}/collaborators", dependencies=[needs(Right.WORK)])
 def collaborate(visit: VisitOf, ticket_id: int, body: Collaborator) -> Response:
     """Take a person in on a ticket, or give them another role; a second accountable takes over from the first."""
     context = visit.context
@@ -154,7 +157,7 @@ def collaborate(visit: VisitOf, ticket_id: int, body: Collaborator) -> Response:
     return _answer(done)
 
 
-@router.delete("/tickets/{ticket_id}/collaborators/{person}")
+@router.delete("/tickets/{ticket_id}/collaborators/{person}", dependencies=[needs(Right.WORK)])
 def stop_collaborating(
     visit: VisitOf, ticket_id: int, person: str, reason: Annotated[str, Query(max_length=4000)]
 ) -> Response:
@@ -172,24 +175,23 @@ def stop_collaborating(
     return _answer(done)
 
 
-@router.get("/people")
-def people(visit: VisitOf) -> Response:
+@router.get("/people", dependencies=[needs(Right.WORK)])
+def people(visit: VisitOf, page: PagingOf) -> Response:
     """Everyone who can be assigned: on shift, on leave, online, where, with how many open tickets, as of now."""
     with visit.context.tickets.looking() as conn:
         roster = Roster(visit.plant, visit.context.now(), recall_presence(conn))
         loads = recall_loads(conn).open_tickets
-    said = [
-        {
+    return page.cut(
+        visit.plant.people,
+        lambda person: {
             **person.model_dump(mode="json"),
             **_standing(roster, person.id),
             "open_tickets": loads.get(person.id, 0),
-        }
-        for person in visit.plant.people
-    ]
-    return JSONResponse({"items": said})
+        },
+    )
 
 
-@router.put("/people/{person}/presence")
+@router.put("/people/{person}/presence", dependencies=[needs(Right.WORK)])
 def presence(visit: VisitOf, person: str, body: Whereabouts) -> Response:
     """Where a person is now. When leave begins, the backups take over: `moved` are those tickets."""
     context = visit.context
@@ -207,15 +209,15 @@ def presence(visit: VisitOf, person: str, body: Whereabouts) -> Response:
     return JSONResponse({"person": person, **_standing(roster, person), "moved": _numbers(moved)})
 
 
-@router.get("/people/{person}/offers")
-def offers_of(context: ContextOf, person: str) -> Response:
+@router.get("/people/{person}/offers", dependencies=[needs(Right.WORK)])
+def offers_of(context: ContextOf, person: str, page: PagingOf) -> Response:
     """The tickets that are offered to a person now."""
     with context.tickets.looking() as conn:
-        found = offers.open_for(conn, person)
-    return JSONResponse({"items": plain(found)})
+        found = offers.open_for(conn, person, page.probe, page.behind(int, int))
+    return page.answer(found, plain, lambda one: (one.at_ns, one.ticket))
 
 
-@router.post("/people/{person}/reassign")
+@router.post("/people/{person}/reassign", dependencies=[needs(Right.PLAN, whole=True)])
 def reassign(visit: VisitOf, person: str, body: Why) -> Response:
     """Give all that a person has or backs up to others, as when the person leaves."""
     context = visit.context
@@ -223,7 +225,7 @@ def reassign(visit: VisitOf, person: str, body: Why) -> Response:
     return JSONResponse({"person": person, "moved": _numbers(moved)})
 
 
-@router.post("/routing/test")
+@router.post("/routing/test", dependencies=[needs(Right.PLAN)])
 def try_routing(visit: VisitOf, body: Hypothetical) -> Response:
     """What routing would decide for such a ticket; nothing is written."""
     return JSONResponse(plain(tried(visit, body)))

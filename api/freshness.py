@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.answers import plain
 from api.context import Context
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf
 from ingest import gaps
 from ingest.freshness import Freshness, Place, State, heard, judge
@@ -31,16 +34,15 @@ def counts_of(points: Mapping[Place, Freshness]) -> dict[State, int]:
     return {state: counted[state] for state in State}
 
 
-@router.get("/freshness")
+@router.get("/freshness", dependencies=[needs(Right.READ)])
 def freshness(
     context: ContextOf,
+    page: PagingOf,
     asset: Annotated[str | None, Query(max_length=64)] = None,
     state: Annotated[State | None, Query()] = None,
 ) -> Response:
     """The points of the plant, of one machine, or in one state, with when each was last heard and from which source."""
     points = points_of(context)
-    wanted = [
-        plain(one) for one in points.values() if asset in {None, one.asset} and state in {None, one.state}
-    ]
+    wanted = [one for one in points.values() if asset in {None, one.asset} and state in {None, one.state}]
     counts = {str(name): count for name, count in counts_of(points).items()}
-    return JSONResponse({"items": wanted, "counts": counts})
+    return page.cut(wanted, plain, counts=counts)

@@ -1,14 +1,18 @@
 """Over REST: a cause split off a ticket, a merge taken back, and what tickets are to each other."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.answers import plain
 from api.context import Context
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Back, Deed, Name, Target, Text
 from api.tickets import CHANNEL, On
 from api.visit import ContextOf, VisitOf
@@ -38,13 +42,13 @@ class Unmerge(Back):
         )
 
 
-@router.post("/tickets/{ticket_id}/split")
+@router.post("/tickets/{ticket_id}/split", dependencies=[needs(Right.PLAN)])
 def split(on: On, deed: Split) -> Response:
     """Any state before resolved: the answer is the new ticket, pending dispatch."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/unmerge")
+@router.post("/tickets/{ticket_id}/unmerge", dependencies=[needs(Right.PLAN)])
 def unmerge(on: On, deed: Unmerge) -> Response:
     """Closed as a duplicate → where it was before."""
     return on.do(deed)
@@ -59,30 +63,30 @@ class Link(BaseModel):
     note: Text = ""
 
 
-@router.get("/tickets/{ticket_id}/links")
-def links_of(context: ContextOf, ticket_id: int) -> Response:
+@router.get("/tickets/{ticket_id}/links", dependencies=[needs(Right.READ)])
+def links_of(context: ContextOf, ticket_id: int, page: PagingOf) -> Response:
     """All links, whichever end the ticket stands at: `blocked_by` is what the other one says as `blocks`."""
-    return _links(context, ticket_id)
+    return page.cut(_links(context, ticket_id), plain)
 
 
-def _links(context: Context, ticket_id: int, status: int = 200) -> Response:
+def _links(context: Context, ticket_id: int) -> Sequence[links.Linked]:
     with reading(context.database) as conn:
         store.ticket(conn, ticket_id, limit=1)
-        return JSONResponse({"items": plain(links.links(conn, ticket_id))}, status)
+        return links.links(conn, ticket_id)
 
 
-@router.post("/tickets/{ticket_id}/links", status_code=201)
+@router.post("/tickets/{ticket_id}/links", status_code=201, dependencies=[needs(Right.PLAN)])
 def link(visit: VisitOf, ticket_id: int, wanted: Link) -> Response:
     """Say that it is related to another ticket, or stands in its way."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
         kind = LinkKind(wanted.kind)
         links.link(book, ticket_id, kind, wanted.ticket, note=wanted.note, actor=visit.actor, channel=CHANNEL)
-    return _links(visit.context, ticket_id, 201)
+    return JSONResponse({"items": plain(_links(visit.context, ticket_id))}, 201)
 
 
-@router.delete("/tickets/{ticket_id}/links/{kind}/{other}")
+@router.delete("/tickets/{ticket_id}/links/{kind}/{other}", dependencies=[needs(Right.PLAN)])
 def unlink(visit: VisitOf, ticket_id: int, kind: LinkKind, other: int, note: Name = "") -> Response:
     """Take away what people have linked."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
         links.unlink(book, ticket_id, kind, other, note=note, actor=visit.actor, channel=CHANNEL)
-    return _links(visit.context, ticket_id)
+    return JSONResponse({"items": plain(_links(visit.context, ticket_id))})

@@ -4,51 +4,60 @@ import base64
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from andon import manifest
+from andon.access.roles import Right
 from andon.database import reading
 from andon.ports import DeadLetter
 from api.answers import plain
 from api.flow import sources_of
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf
 from ingest import deadletters
 from ingest import gaps as gap_store
 
 router = APIRouter(tags=["pipeline"])
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.get("/sources")
-def sources(request: Request, context: ContextOf) -> Response:
+@router.get("/sources", dependencies=[needs(Right.READ)])
+def sources(request: Request, context: ContextOf, page: PagingOf) -> Response:
     """Every source; received = stored + duplicates + ignored + overflow + refused."""
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
     found = sources_of(stages, context.status(), request.app.state.rates, context.now())
-    items = [{**plain(source), "balances": source.off_by == 0} for source in found]
     stages_after = {name: dict(counts) for name, counts in stages.items() if not name.startswith("source.")}
-    return JSONResponse({"items": items, "stages": stages_after, "degraded": context.readiness()})
+    return page.cut(
+        found,
+        lambda source: {**plain(source), "balances": source.off_by == 0},
+        stages=stages_after,
+        degraded=context.readiness(),
+    )
 
 
-@router.get("/dead-letters")
-def dead_letters(context: ContextOf, limit: Limit = 100) -> Response:
+@router.get("/dead-letters", dependencies=[needs(Right.READ, whole=True)])
+def dead_letters(context: ContextOf, page: PagingOf) -> Response:
     """The newest messages that could not be used, with their reason and beginning (base64), and how many there are."""
     with reading(context.database) as conn:
-        found, counts = deadletters.recent(conn, limit), deadletters.counts(conn)
-    items = [
-        {**plain(letter), "head_base64": base64.b64encode(letter.head).decode("ascii")} for letter in found
-    ]
-    return JSONResponse({"items": items, "counts": dict(counts)})
+        found = deadletters.recent(conn, page.probe, after=page.behind(int, int, str))
+        counts = deadletters.counts(conn)
+    return page.answer(
+        found,
+        lambda one: {**plain(one), "head_base64": base64.b64encode(one.head).decode("ascii")},
+        lambda one: (one.received_ns, one.position, one.source),
+        counts=dict(counts),
+    )
 
 
-@router.get("/gaps")
+@router.get("/gaps", dependencies=[needs(Right.READ)])
 def gaps(
-    context: ContextOf, limit: Limit = 100, still_open: Annotated[bool, Query(alias="open")] = False
+    context: ContextOf, page: PagingOf, still_open: Annotated[bool, Query(alias="open")] = False
 ) -> Response:
     """Data known to be missing, newest first."""
     with reading(context.database) as conn:
-        found = gap_store.open_gaps(conn)[:limit] if still_open else gap_store.recent(conn, limit)
-    return JSONResponse({"items": plain(found)})
+        found = gap_store.listed(conn, page.probe, still_open=still_open, after=page.behind(int, int))
+    return page.answer(found, lambda one: plain(one[1]), lambda one: (one[1].from_ns, one[0]))
 
 
 def readable(letter: DeadLetter) -> str:

@@ -9,9 +9,12 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.answers import plain
-from api.problem_deeds import DEEDS, ProblemDeed, do
+from api.paging import PagingOf
+from api.problem_deeds import DEEDS, RIGHT_OF, ProblemDeed, do
+from api.rights import needs
 from api.steps import Deed, Target, Text
 from api.tickets import On as OnTicket
 from api.visit import ContextOf, Visit, VisitOf
@@ -24,21 +27,22 @@ from ticketing.ticket import Ticket
 router = APIRouter(tags=["root-cause tasks"])
 
 
-@router.get("/problems")
+@router.get("/problems", dependencies=[needs(Right.READ)])
 def listed(
     context: ContextOf,
+    page: PagingOf,
     state: Annotated[ProblemState | None, Query()] = None,
     kind: Annotated[ProblemKind | None, Query()] = None,
     asset: Annotated[str, Query(max_length=64)] = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> Response:
     """Root-cause and improvement tasks with what they rest on, newest first."""
     with reading(context.database) as conn:
-        found = problems(conn, state=state, kind=kind, asset=asset, limit=limit)
-    return JSONResponse({"items": plain(found)})
+        after = page.behind(int)
+        found = problems(conn, state=state, kind=kind, asset=asset, limit=page.probe, after=after)
+    return page.answer(found, plain, lambda one: (one.id,))
 
 
-@router.get("/problems/{problem_id}")
+@router.get("/problems/{problem_id}", dependencies=[needs(Right.READ)])
 def one(context: ContextOf, problem_id: int) -> Response:
     """One task with its failures, causes, actions, check and audit."""
     with reading(context.database) as conn:
@@ -90,7 +94,12 @@ def _route(step: ProblemStep, body: type[ProblemDeed]) -> Callable[..., Response
 
 
 for _step, _body in DEEDS.items():
-    router.add_api_route(f"/problems/{{problem_id}}/{_step}", _route(_step, _body), methods=["POST"])
+    router.add_api_route(
+        f"/problems/{{problem_id}}/{_step}",
+        _route(_step, _body),
+        methods=["POST"],
+        dependencies=[needs(RIGHT_OF[_step])],
+    )
 
 
 class Recode(Deed):
@@ -105,7 +114,7 @@ class Recode(Deed):
         )
 
 
-@router.post("/tickets/{ticket_id}/recode")
+@router.post("/tickets/{ticket_id}/recode", dependencies=[needs(Right.ANALYSE)])
 def recode(on: OnTicket, deed: Recode) -> Response:
     """Resolved or closed: its root cause was another one; what was counted by it is counted anew."""
     return on.do(deed)

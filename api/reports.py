@@ -8,11 +8,14 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.events import Json, Priority
 from api import steps
 from api.answers import plain
+from api.paging import PagingOf
 from api.problems import problem
-from api.tickets import CHANNEL, Limit, On
+from api.rights import needs
+from api.tickets import CHANNEL, On
 from api.visit import ContextOf, VisitOf
 from ticketing import editing, reports
 from ticketing.report import MAX_BYTES, Told
@@ -34,7 +37,7 @@ async def body_of(request: Request) -> bytes:
     return bytes(body[: MAX_BYTES + 1])
 
 
-@router.post("/reports", status_code=201, openapi_extra=dict(_BODY))
+@router.post("/reports", status_code=201, openapi_extra=dict(_BODY), dependencies=[needs(Right.REPORT)])
 def report(
     visit: VisitOf,
     body: Annotated[bytes, Depends(body_of)],
@@ -63,7 +66,7 @@ def answer(was: reports.Intake) -> Response:
     return JSONResponse(shown(was), 201, headers={"Location": f"/api/v1/tickets/{was.ticket}"})
 
 
-@router.get("/reports/types")
+@router.get("/reports/types", dependencies=[needs(Right.READ)])
 def types(visit: VisitOf) -> Response:
     """What can be reported, with the fields that each type asks for, and the pick list of faults."""
     plant = visit.plant
@@ -72,23 +75,27 @@ def types(visit: VisitOf) -> Response:
     return JSONResponse({"ticket_types": kinds, "fault_types": faults})
 
 
-@router.get("/reports")
+@router.get("/reports", dependencies=[needs(Right.READ)])
 def all_reports(
-    context: ContextOf, ticket: int | None = None, lost: bool = False, limit: Limit = 200
+    context: ContextOf, page: PagingOf, ticket: int | None = None, lost: bool = False
 ) -> Response:
     """What people reported, newest first, each with its ticket or refusal; `lost` are those with neither."""
     with context.tickets.looking() as conn:
-        found = reports.lost(conn, limit=limit) if lost else reports.newest(conn, ticket=ticket, limit=limit)
+        most, after = page.probe, page.behind(int)
+        if lost:
+            found = reports.lost(conn, limit=most, after=after)
+        else:
+            found = reports.newest(conn, ticket=ticket, limit=most, after=after)
         counts = reports.counts(conn)
-    return JSONResponse({"items": [shown(one) for one in found], "counts": plain(counts)})
+    return page.answer(found, shown, lambda one: (one.id,), counts=plain(counts))
 
 
-@router.get("/reports/{number}")
-def one_report(context: ContextOf, number: int) -> Response:
+@router.get("/reports/{report_id}", dependencies=[needs(Right.READ)])
+def one_report(context: ContextOf, report_id: int) -> Response:
     """One report, as it came."""
     with context.tickets.looking() as conn:
         try:
-            return JSONResponse(shown(reports.one(conn, number)))
+            return JSONResponse(shown(reports.one(conn, report_id)))
         except KeyError:
             raise HTTPException(404, "there is no such report") from None
 
@@ -116,7 +123,7 @@ class Edit(steps.Deed):
         return editing.edit(on.tickets, on.ticket_id, wanted, reason=self.reason, plant=on.plant, **on.by)
 
 
-@router.patch("/tickets/{ticket_id}/fields")
+@router.patch("/tickets/{ticket_id}/fields", dependencies=[needs(Right.WORK)])
 def edit(on: On, edit: Edit) -> Response:
     """Change type, fault type, urgency, priority, grade, region or the type's own fields."""
     return on.do(edit)

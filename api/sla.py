@@ -9,16 +9,18 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import SECOND_NS, Json, rfc3339
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.visit import ContextOf
 from ticketing import drift, sla, store, timers
 from ticketing.clocks import ClockReading, readings
 from ticketing.timers import Timer
 
 router = APIRouter(tags=["limits"])
-MOST = 500
 
 
 def clock_json(clock: ClockReading) -> Mapping[str, Json]:
@@ -38,21 +40,22 @@ def clock_json(clock: ClockReading) -> Mapping[str, Json]:
     }
 
 
-@router.get("/tickets/{ticket_id}/clocks")
-def clocks(context: ContextOf, ticket_id: int) -> Response:
+@router.get("/tickets/{ticket_id}/clocks", dependencies=[needs(Right.READ)])
+def clocks(context: ContextOf, ticket_id: int, page: PagingOf) -> Response:
     """Every clock of a ticket as it stands now, computed from its audit and the limits in force."""
     with reading(context.database) as conn:
         ticket = store.ticket(conn, ticket_id, limit=1).ticket
         found = readings(ticket, sla.lines_of(conn, ticket_id), context.plant(), context.now())
-    return JSONResponse({"items": [clock_json(one) for one in found]})
+    return page.cut(found, clock_json)
 
 
-@router.get("/board")
-def board(context: ContextOf, line: Annotated[str, Query(max_length=64)] = "") -> Response:
+@router.get("/board", dependencies=[needs(Right.READ)])
+def board(context: ContextOf, asked: PagingOf, line: Annotated[str, Query(max_length=64)] = "") -> Response:
     """The shift leader's board: tickets with a limit that has passed, the longest overdue first."""
-    wanted = store.Filter(line=line, overdue=True)
+    wanted, sort = store.Filter(line=line, overdue=True), store.Sort.DUE
+    after = asked.behind(*store.place_kinds(sort))
     with reading(context.database) as conn:
-        page = store.tickets(conn, wanted, sort=store.Sort.DUE, limit=MOST)
+        page = store.tickets(conn, wanted, sort=sort, limit=asked.limit, after=after)
         known = sla.clocks_of(conn, [one.id for one in page.tickets])
     items = [
         {
@@ -61,11 +64,11 @@ def board(context: ContextOf, line: Annotated[str, Query(max_length=64)] = "") -
         }
         for one in page.tickets
     ]
-    return JSONResponse({"items": items, "total": page.total})
+    return asked.page(items, page.last, total=page.total)
 
 
-@router.get("/drift")
-def drift_list(context: ContextOf, day: Annotated[date | None, Query()] = None) -> Response:
+@router.get("/drift", dependencies=[needs(Right.READ)])
+def drift_list(context: ContextOf, page: PagingOf, day: Annotated[date | None, Query()] = None) -> Response:
     """The drift list of a day, or the newest; and the days that have one."""
     with reading(context.database) as conn:
         found, days = drift.kept(conn, day), drift.days(conn)
@@ -73,19 +76,21 @@ def drift_list(context: ContextOf, day: Annotated[date | None, Query()] = None) 
         raise HTTPException(
             404, "there is no drift list of that day" if day else "there is no drift list yet"
         )
-    items = [{**plain(one), "reasons": list(one.reasons)} for one in found.items]
-    listed = [{"day": one.isoformat(), "tickets": n} for one, n in days.items()]
-    return JSONResponse(
-        {"day": found.day.isoformat(), "at": rfc3339(found.at_ns), "items": items, "days": listed}
+    return page.cut(
+        found.items,
+        lambda one: {**plain(one), "reasons": list(one.reasons)},
+        day=found.day.isoformat(),
+        at=rfc3339(found.at_ns),
+        days=[{"day": one.isoformat(), "tickets": n} for one, n in days.items()],
     )
 
 
-@router.get("/timers/failed")
-def failed(context: ContextOf) -> Response:
+@router.get("/timers/failed", dependencies=[needs(Right.REDRIVE, whole=True)])
+def failed(context: ContextOf, page: PagingOf) -> Response:
     """Steps that were due and failed too often, with their last error: each waits to be tried again."""
     with reading(context.database) as conn:
         found = timers.given_up(conn)
-    return JSONResponse({"items": [plain(one) for one in found]})
+    return page.cut(found, plain)
 
 
 class Again(BaseModel):
@@ -97,7 +102,7 @@ class Again(BaseModel):
     cycle: int = 0
 
 
-@router.post("/timers/failed/again", status_code=202)
+@router.post("/timers/failed/again", status_code=202, dependencies=[needs(Right.REDRIVE, whole=True)])
 def again(context: ContextOf, which: Again) -> Response:
     """Have a step that was given up tried once more, at once."""
     with context.tickets.transaction(context.now()) as book:

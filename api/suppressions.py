@@ -7,10 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import SECOND_NS, Json, nanoseconds
 from andon.rules.suppression import Matcher
 from api.answers import plain
+from api.paging import PagingOf
+from api.rights import needs
 from api.steps import Text
 from api.visit import ContextOf, VisitOf
 from ticketing import suppressions
@@ -41,33 +44,34 @@ class Wanted(BaseModel):
         return starts_ns, None if self.for_s is None else starts_ns + round(self.for_s * SECOND_NS)
 
 
-@router.get("/suppressions")
-def listed(
-    context: ContextOf,
-    state: Literal["active", "ended"] = "active",
-    limit: Annotated[int, Query(ge=1, le=500)] = 200,
-) -> Response:
+@router.get("/suppressions", dependencies=[needs(Right.READ)])
+def listed(context: ContextOf, page: PagingOf, state: Literal["active", "ended"] = "active") -> Response:
     """What holds alarms back, or held them: the newest first, each with how many occurrences, and who did what.
 
-    A window of the plant document that holds nothing yet has no number.
+    A window of the plant document that holds nothing yet has no number; it stands on the last page.
     """
     now_ns = context.now()
     with reading(context.database) as conn:
-        found = suppressions.listed(conn, now_ns, ended=state == "ended", limit=limit)
-        if state == "active":
-            found += tuple(suppressions.only_planned(context.plant(), now_ns, found))
-    return JSONResponse({"items": [shown(one) for one in found]})
+        found = suppressions.listed(
+            conn, now_ns, ended=state == "ended", limit=page.probe, after=page.behind(int)
+        )
+        last_page = len(found) <= page.limit
+        if state == "active" and last_page:
+            every = suppressions.listed(conn, now_ns)
+            planned = [*suppressions.only_planned(context.plant(), now_ns, every)]
+            return page.page([shown(one) for one in (*found, *planned)], None)
+    return page.answer(found, shown, lambda one: (one.suppression.id,))
 
 
-@router.get("/suppressions/{number}")
-def one(context: ContextOf, number: int) -> Response:
+@router.get("/suppressions/{suppression_id}", dependencies=[needs(Right.READ)])
+def one(context: ContextOf, suppression_id: int) -> Response:
     """One of them."""
     with reading(context.database) as conn:
-        found = suppressions.detail(conn, number)
+        found = suppressions.detail(conn, suppression_id)
     return JSONResponse(shown(found))
 
 
-@router.post("/suppressions", status_code=201)
+@router.post("/suppressions", status_code=201, dependencies=[needs(Right.LEAD)])
 def begin(visit: VisitOf, wanted: Wanted) -> Response:
     """Shelve alarms, or open a maintenance window for them."""
     now_ns = visit.context.now()
@@ -88,11 +92,13 @@ def begin(visit: VisitOf, wanted: Wanted) -> Response:
     return JSONResponse(_plain(made), 201)
 
 
-@router.delete("/suppressions/{number}")
-def end(visit: VisitOf, number: int, reason: Annotated[str, Query(max_length=4000)] = "") -> Response:
+@router.delete("/suppressions/{suppression_id}", dependencies=[needs(Right.LEAD)])
+def end(visit: VisitOf, suppression_id: int, reason: Annotated[str, Query(max_length=4000)] = "") -> Response:
     """End it before its time, and say why; what stands then becomes a ticket within seconds."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
-        ended = suppressions.end_early(book, number, actor=visit.actor, reason=reason, channel=CHANNEL)
+        ended = suppressions.end_early(
+            book, suppression_id, actor=visit.actor, reason=reason, channel=CHANNEL
+        )
     return JSONResponse(_plain(ended))
 
 

@@ -3,15 +3,18 @@
 import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, UploadFile
+from fastapi import APIRouter, Depends, Header, Query, Request, UploadFile
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import Priority
 from api import steps
 from api.answers import plain
+from api.paging import MOST, Paging, PagingOf
+from api.rights import needs
 from api.sla import clock_json
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import findings, store
@@ -20,8 +23,6 @@ from ticketing.service import By
 from ticketing.ticket import Ticket, TicketState
 
 router = APIRouter(tags=["tickets"])
-Limit = Annotated[int, Query(ge=1, le=500)]
-Offset = Annotated[int, Query(ge=0)]
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
 CHANNEL = "api"
 
@@ -58,28 +59,37 @@ def filter_of(wanted: Wanted) -> store.Filter:
 
 
 class Page(Wanted):
-    """The filters with the size of a page."""
+    """The filters with the size of a page; `after` (a page's `next`) goes before `offset`."""
 
-    limit: int = Field(default=50, ge=1, le=500)
+    limit: int = Field(default=50, ge=1, le=MOST)
+    after: str = Field(default="", max_length=500)
 
 
-@router.get("/tickets")
-def tickets(context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
+@router.get("/tickets", dependencies=[needs(Right.READ)])
+def tickets(request: Request, context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
     """One page of tickets, and how many fit in each state."""
+    asked = Paging(request, wanted.limit, wanted.after)
+    after = asked.behind(*store.place_kinds(wanted.sort))
     with reading(context.database) as conn:
         page = store.tickets(
-            conn, filter_of(wanted), sort=wanted.sort, limit=wanted.limit, offset=wanted.offset
+            conn,
+            filter_of(wanted),
+            sort=wanted.sort,
+            limit=wanted.limit,
+            offset=0 if after else wanted.offset,
+            after=after,
         )
-    found = {
-        "items": plain(page.tickets),
-        "total": page.total,
-        "counts": plain(page.counts),
-        "capped": page.capped,
-    }
-    return JSONResponse({**found, "limit": wanted.limit, "offset": wanted.offset})
+    return asked.page(
+        plain(page.tickets),
+        page.last,
+        total=page.total,
+        counts=plain(page.counts),
+        capped=page.capped,
+        offset=wanted.offset,
+    )
 
 
-@router.get("/tickets/{ticket_id}")
+@router.get("/tickets/{ticket_id}", dependencies=[needs(Right.READ)])
 def ticket(context: ContextOf, ticket_id: int) -> Response:
     """One ticket with its newest occurrences, drawings, audit, photos, root-cause tasks, clocks and what can be done next."""
     with reading(context.database) as conn:
@@ -89,16 +99,16 @@ def ticket(context: ContextOf, ticket_id: int) -> Response:
     return JSONResponse(found, headers={"ETag": _tag(detail.ticket)})
 
 
-@router.get("/tickets/{ticket_id}/occurrences")
-def occurrences(context: ContextOf, ticket_id: int, limit: Limit = 200, offset: Offset = 0) -> Response:
+@router.get("/tickets/{ticket_id}/occurrences", dependencies=[needs(Right.READ)])
+def occurrences(context: ContextOf, ticket_id: int, page: PagingOf) -> Response:
     """What was folded into a ticket, newest first, each with the rule that put it there."""
     with reading(context.database) as conn:
         store.ticket(conn, ticket_id, limit=1)
-        found = store.occurrences(conn, ticket_id, limit=limit, offset=offset)
-    return JSONResponse({"items": plain(found), "limit": limit, "offset": offset})
+        found = store.occurrences(conn, ticket_id, limit=page.probe, after=page.behind(int, str))
+    return page.answer(found, plain, lambda one: (one.at_ns, one.finding))
 
 
-@router.get("/findings/{finding}")
+@router.get("/findings/{finding}", dependencies=[needs(Right.READ)])
 def finding(context: ContextOf, finding: str) -> Response:
     """One finding as it was folded: its numbers with their limits, its detector and version, its trace id."""
     with reading(context.database) as conn:
@@ -108,7 +118,7 @@ def finding(context: ContextOf, finding: str) -> Response:
     return JSONResponse(plain(found))
 
 
-@router.get("/findings/{finding}/evidence")
+@router.get("/findings/{finding}/evidence", dependencies=[needs(Right.READ)])
 def evidence(context: ContextOf, finding: str) -> Response:
     """The evidence of one finding as its detector gave it: trend, spectrum, envelope, baseline."""
     with reading(context.database) as conn:
@@ -151,121 +161,121 @@ class Doer:
 On = Annotated[Doer, Depends()]
 
 
-@router.post("/tickets/{ticket_id}/assign")
+@router.post("/tickets/{ticket_id}/assign", dependencies=[needs(Right.PLAN)])
 def assign(on: On, deed: steps.Assign) -> Response:
     """Pending dispatch → assigned."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/transfer")
+@router.post("/tickets/{ticket_id}/transfer", dependencies=[needs(Right.WORK)])
 def transfer(on: On, deed: steps.Transfer) -> Response:
     """Assigned or in progress → assigned to someone else."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/decline")
+@router.post("/tickets/{ticket_id}/decline", dependencies=[needs(Right.WORK)])
 def decline(on: On, deed: steps.Decline) -> Response:
     """Assigned → pending dispatch."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/accept")
+@router.post("/tickets/{ticket_id}/accept", dependencies=[needs(Right.WORK)])
 def accept(on: On, deed: steps.Accept) -> Response:
     """Assigned → in progress, by the assignee."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/depart")
+@router.post("/tickets/{ticket_id}/depart", dependencies=[needs(Right.WORK)])
 def depart(on: On, deed: steps.Depart) -> Response:
     """In progress: who works on it is on the way."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/arrive")
+@router.post("/tickets/{ticket_id}/arrive", dependencies=[needs(Right.WORK)])
 def arrive(on: On, deed: steps.Arrive) -> Response:
     """In progress: who works on it stands at the machine."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/hold")
+@router.post("/tickets/{ticket_id}/hold", dependencies=[needs(Right.WORK)])
 def hold(on: On, deed: steps.HoldIt) -> Response:
     """In progress: it waits, or cannot be solved for now."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/resume")
+@router.post("/tickets/{ticket_id}/resume", dependencies=[needs(Right.WORK)])
 def resume(on: On, deed: steps.Resume) -> Response:
     """In progress: what it waited for is there."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/substate")
+@router.post("/tickets/{ticket_id}/substate", dependencies=[needs(Right.WORK)])
 def substate(on: On, deed: steps.Substate) -> Response:
     """In progress: what the work is at now."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/resolve")
+@router.post("/tickets/{ticket_id}/resolve", dependencies=[needs(Right.WORK)])
 def resolve(on: On, deed: steps.Resolve) -> Response:
     """In progress → resolved."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/sign")
+@router.post("/tickets/{ticket_id}/sign", dependencies=[needs(Right.REPORT)])
 def sign(on: On, deed: steps.Sign) -> Response:
     """Resolved → closed, by someone other than the handler."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/reject")
+@router.post("/tickets/{ticket_id}/reject", dependencies=[needs(Right.REPORT)])
 def reject(on: On, deed: steps.Reject) -> Response:
     """Resolved → in progress: the requester refuses to sign."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/close_unsigned")
+@router.post("/tickets/{ticket_id}/close_unsigned", dependencies=[needs(Right.PLAN)])
 def close_unsigned(on: On, deed: steps.CloseUnsigned) -> Response:
     """Resolved → closed without a signature."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/cancel")
+@router.post("/tickets/{ticket_id}/cancel", dependencies=[needs(Right.PLAN)])
 def cancel(on: On, deed: steps.Cancel) -> Response:
     """Any state before resolved → closed: nothing needs to be done."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/false_alarm")
+@router.post("/tickets/{ticket_id}/false_alarm", dependencies=[needs(Right.PLAN)])
 def false_alarm(on: On, deed: steps.FalseAlarm) -> Response:
     """Any state before resolved → closed: there was no fault."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/duplicate")
+@router.post("/tickets/{ticket_id}/duplicate", dependencies=[needs(Right.PLAN)])
 def duplicate(on: On, deed: steps.Duplicate) -> Response:
     """Any state before resolved → closed: another ticket holds the same cause."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/reopen")
+@router.post("/tickets/{ticket_id}/reopen", dependencies=[needs(Right.LEAD)])
 def reopen(on: On, deed: steps.Reopen) -> Response:
     """Closed → in progress, or pending dispatch if nobody had it."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/archive")
+@router.post("/tickets/{ticket_id}/archive", dependencies=[needs(Right.LEAD)])
 def archive(on: On, deed: steps.Archive) -> Response:
     """Closed: laid in the archive, under its scene tag."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/relearn")
+@router.post("/tickets/{ticket_id}/relearn", dependencies=[needs(Right.TUNE)])
 def relearn(on: On, deed: steps.Relearn) -> Response:
     """Closed: what the closure proposes is declared, and the component's baseline learned anew."""
     return on.do(deed)
 
 
-@router.post("/tickets/{ticket_id}/keep_baseline")
+@router.post("/tickets/{ticket_id}/keep_baseline", dependencies=[needs(Right.TUNE)])
 def keep_baseline(on: On, deed: steps.KeepBaseline) -> Response:
     """Closed: what the closure proposes is declined."""
     return on.do(deed)
@@ -277,7 +287,7 @@ class Remark(BaseModel):
     text: steps.Text = Field(min_length=1)
 
 
-@router.post("/tickets/{ticket_id}/comments", status_code=201)
+@router.post("/tickets/{ticket_id}/comments", status_code=201, dependencies=[needs(Right.REPORT)])
 def comment(visit: VisitOf, ticket_id: int, remark: Remark) -> Response:
     """Put a remark on record."""
     done = visit.context.tickets.comment(
@@ -286,7 +296,7 @@ def comment(visit: VisitOf, ticket_id: int, remark: Remark) -> Response:
     return JSONResponse(plain(done), 201, headers={"ETag": _tag(done)})
 
 
-@router.post("/tickets/{ticket_id}/photos", status_code=201)
+@router.post("/tickets/{ticket_id}/photos", status_code=201, dependencies=[needs(Right.WORK)])
 def add_photo(visit: VisitOf, ticket_id: int, photo: UploadFile) -> Response:
     """Keep a photo (JPEG, PNG or WebP, at most 10 MB and 40 megapixels); it is written anew without its EXIF data."""
     kept = visit.context.tickets.add_photo(

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import behind
 from andon.ports import DeadLetter
 
 metadata = MetaData()
@@ -108,10 +109,13 @@ def unanswerable(conn: Connection, letter: DeadLetter) -> None:
     conn.execute(update(letters).where(_is(letter.source, letter.position)).values(asked_ns=None))
 
 
-def recent(conn: Connection, limit: int, which: Which = ALL) -> list[DeadLetter]:
+def recent(
+    conn: Connection, limit: int, which: Which = ALL, after: Sequence[object] | None = None
+) -> list[DeadLetter]:
     """The latest by time of receipt, newest first."""
-    newest = select(*_LETTER).where(which.rows())
-    return _read(conn, newest.order_by(letters.c.received_ns.desc(), letters.c.position.desc()).limit(limit))
+    order = (letters.c.received_ns.desc(), letters.c.position.desc(), letters.c.source.desc())
+    newest = select(*_LETTER).where(which.rows(), behind(order, after))
+    return _read(conn, newest.order_by(*order).limit(limit))
 
 
 def one(conn: Connection, source: str, position: int) -> tuple[DeadLetter, int | None] | None:

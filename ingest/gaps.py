@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Row,
     Select,
     Table,
     Text,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import behind
 from andon.events import Gap, Json, Origin
 
 Key = tuple[str, str, int, str | None, str | None]
@@ -104,6 +106,17 @@ def _known(conn: Connection, missing: Sequence[Gap]) -> dict[Key, dict[str, Json
     return found
 
 
+def listed(
+    conn: Connection, limit: int, *, still_open: bool = False, after: Sequence[object] | None = None
+) -> list[tuple[int, Gap]]:
+    """The latest by their beginning, newest first, or those that have not ended, each with its number."""
+    order = (gaps.c.from_ns.desc(), gaps.c.id.desc())
+    wanted = select(gaps).where(behind(order, after)).order_by(*order).limit(limit)
+    if still_open:
+        wanted = wanted.where(gaps.c.to_ns.is_(None))
+    return [(row.id, _gap_of(row)) for row in conn.execute(wanted)]
+
+
 def recent(conn: Connection, limit: int, source: str | None = None) -> list[Gap]:
     """The latest by their beginning, newest first; of one source, if it is named."""
     newest = select(gaps).order_by(gaps.c.from_ns.desc(), gaps.c.id.desc()).limit(limit)
@@ -139,16 +152,17 @@ def _row(gap: Gap) -> dict[str, Json]:
 
 
 def _read(conn: Connection, rows: Select[tuple[object, ...]]) -> list[Gap]:
-    return [
-        Gap(
-            source=row.source,
-            asset=row.asset,
-            point=row.point,
-            from_ns=row.from_ns,
-            to_ns=row.to_ns,
-            cause=row.cause,
-            backfilled=row.backfilled,
-            origin=Origin(row.source, row.position, row.received_ns),
-        )
-        for row in conn.execute(rows)
-    ]
+    return [_gap_of(row) for row in conn.execute(rows)]
+
+
+def _gap_of(row: Row[tuple[object, ...]]) -> Gap:
+    return Gap(
+        source=row.source,
+        asset=row.asset,
+        point=row.point,
+        from_ns=row.from_ns,
+        to_ns=row.to_ns,
+        cause=row.cause,
+        backfilled=row.backfilled,
+        origin=Origin(row.source, row.position, row.received_ns),
+    )

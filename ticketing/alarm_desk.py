@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
+from andon.database import behind
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from ticketing import holding
@@ -27,11 +28,13 @@ from ticketing.sql import Row, to_json, upsert
 from ticketing.tables import dedup_key, occurrence
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import FoldRule
+from ticketing.urgency import ORDER
 
 STALE_NS = 24 * HOUR_NS
 """An alarm that stands longer is stale (ISA-18.2, 16.5)."""
 
 _c = alarm_state.c
+_ORDER = (_c.active.desc(), _c.priority.desc(), _c.last_change_ns.desc(), _c.id)
 _HASHED = tuple(column.name for column in alarm_event.columns if column.name != "hash")
 
 
@@ -79,6 +82,12 @@ class Page:
     alarms: tuple[Named, ...]
     total: int
     counts: Mapping[AlarmState, int]
+
+    @staticmethod
+    def place(one: Named) -> tuple[int | str, ...]:
+        """Where an alarm stands in the list."""
+        alarm = one.alarm
+        return int(alarm.active), ORDER.index(one.priority), alarm.last_change_ns, one.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,13 @@ def return_to_service(book: Book, plant: Plant, alarm: str, **by: Unpack[By]) ->
 
 
 def alarms(
-    conn: Connection, wanted: Wanted = Wanted(), *, now_ns: int, limit: int = 50, offset: int = 0
+    conn: Connection,
+    wanted: Wanted = Wanted(),
+    *,
+    now_ns: int,
+    limit: int = 50,
+    offset: int = 0,
+    after: Sequence[object] | None = None,
 ) -> Page:
     """One page of the alarms wanted, and how many there are in each state."""
     wheres = _wheres(wanted, now_ns)
@@ -148,7 +163,9 @@ def alarms(
     rows = select(alarm_state).where(*wheres)
     if wanted.states:
         rows = rows.where(_c.state.in_([str(state) for state in wanted.states]))
-    ordered = rows.order_by(_c.active.desc(), _c.priority.desc(), _c.last_change_ns.desc(), _c.id)
+    if after is not None:
+        after = bool(after[0]), *after[1:]
+    ordered = rows.where(behind(_ORDER, after)).order_by(*_ORDER)
     page = conn.execute(ordered.limit(limit).offset(offset)).mappings()
     total = sum(counts[state] for state in wanted.states or AlarmState)
     return Page(tuple(alarm_of(row) for row in page), total, counts)

@@ -3,6 +3,7 @@
 Who has the role needs to ask nobody. What is granted is checked again when it is granted: the ticket may have moved on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import behind
 from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.demands import Demand, Given
@@ -184,10 +186,13 @@ def pending_of(conn: Connection, ticket_id: int) -> Approval | None:
     return None if row is None else _of(row)
 
 
-def in_state(conn: Connection, state: ApprovalState, *, limit: int = 200) -> tuple[Approval, ...]:
+def in_state(
+    conn: Connection, state: ApprovalState, *, limit: int = 200, after: Sequence[object] | None = None
+) -> tuple[Approval, ...]:
     """Approvals in that state, the oldest first."""
-    wanted = select(approval).where(approval.c.state == str(state)).order_by(approval.c.id).limit(limit)
-    return tuple(_of(row) for row in conn.execute(wanted).mappings())
+    order = (approval.c.id,)
+    wanted = select(approval).where(approval.c.state == str(state), behind(order, after))
+    return tuple(_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings())
 
 
 def _decide(

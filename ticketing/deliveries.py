@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, select, update
 
-from andon.database import reading, writing
+from andon.database import behind, reading, writing
 from andon.events import Json
 from ticketing.book import BUS
 from ticketing.message_tables import delivery, outbox
@@ -72,9 +72,11 @@ class Which:
         return found
 
 
-def recent(conn: Connection, which: Which, limit: int) -> list[Sent]:
+def recent(conn: Connection, which: Which, limit: int, after: Sequence[object] | None = None) -> list[Sent]:
     """The newest of these, at most `limit`."""
-    rows = conn.execute(select(outbox).where(*which.clauses()).order_by(outbox.c.id.desc()).limit(limit))
+    order = (outbox.c.id.desc(),)
+    wanted = select(outbox).where(*which.clauses(), behind(order, after))
+    rows = conn.execute(wanted.order_by(*order).limit(limit))
     return [
         Sent(
             id=row.id,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
+from andon.database import behind
 from andon.events import Priority
 from ticketing import tables as t
 from ticketing.clock_tables import clock
@@ -19,6 +20,8 @@ from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
 
 _CLOSED = TicketState.CLOSED
+NEVER_NS = 2**62
+"""Where what is never due stands among what is due."""
 _TELEPHONE = re.compile(r"[\d\s()+./-]{7,}")
 """What may be a telephone number, however it is written; tickets hold it as digits."""
 
@@ -43,18 +46,21 @@ _ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
     Sort.LAST_EVENT: (t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
     Sort.NEWEST: (t.ticket.c.id.desc(),),
     Sort.OLDEST: (t.ticket.c.id,),
-    Sort.DUE: (func.coalesce(_NEXT_DUE, 2**62), t.ticket.c.id),
+    Sort.DUE: (func.coalesce(_NEXT_DUE, NEVER_NS), t.ticket.c.id),
 }
 
 
-_KEYS: Mapping[Sort, Callable[[Any], tuple[int, ...]]] = {
-    Sort.URGENCY: lambda row: (-row.priority, -row.last_event_ns, -row.id),
-    Sort.LAST_EVENT: lambda row: (-row.last_event_ns, -row.id),
-    Sort.NEWEST: lambda row: (-row.id,),
-    Sort.OLDEST: lambda row: (row.id,),
-    Sort.DUE: lambda row: (2**62 if row.next_due_ns is None else row.next_due_ns, row.id),
+Place = tuple[Any, ...]
+"""Where a ticket stands in a list of an order: its values of what the list is ordered by."""
+_PLACES: Mapping[Sort, Callable[[RowMapping], Place]] = {
+    Sort.URGENCY: lambda row: (row["priority"], row["last_event_ns"], row["id"]),
+    Sort.LAST_EVENT: lambda row: (row["last_event_ns"], row["id"]),
+    Sort.NEWEST: lambda row: (row["id"],),
+    Sort.OLDEST: lambda row: (row["id"],),
+    Sort.DUE: lambda row: (NEVER_NS if row["next_due_ns"] is None else row["next_due_ns"], row["id"]),
 }
-"""The same orders for rows that were read."""
+_FALLING = frozenset({Sort.URGENCY, Sort.LAST_EVENT, Sort.NEWEST})
+"""The orders whose places fall from page to page; in the others they rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,19 @@ class Page:
     """One page of tickets. `counts` has every state, under the same filter without its states.
 
     With words, the closed are counted only where they are asked for. `capped`: there are more of them with these words
-    than were looked at; the newest were.
+    than were looked at; the newest were. `last` is where the next page begins behind, None if there is none.
     """
 
     tickets: tuple[Ticket, ...]
     total: int
     counts: Mapping[TicketState, int]
     capped: bool = False
+    last: Place | None = None
+
+
+def place_kinds(sort: Sort) -> tuple[type, ...]:
+    """What a place in that order is made of."""
+    return tuple(int for _ in _ORDERS[sort])
 
 
 def tickets(
@@ -91,54 +103,65 @@ def tickets(
     sort: Sort = Sort.URGENCY,
     limit: int = 50,
     offset: int = 0,
+    after: Place | None = None,
 ) -> Page:
-    """One page of the tickets wanted, and how many there are in each state. Only what is open is due."""
+    """One page of the tickets wanted, and how many there are in each state. Only what is open is due.
+
+    It begins behind the place `after`, which is a page's `last`, or after so many as `offset` says.
+    """
     if sort is Sort.DUE and not wanted.states:
         wanted = replace(wanted, states=tuple(state for state in TicketState if state is not _CLOSED))
     if wanted.text.strip():
         shown = slice(offset, offset + limit)
-        page = _searched(conn, wanted, sort, shown)
+        page = _searched(conn, wanted, sort, shown, after)
         if page.total or _TELEPHONE.fullmatch(wanted.text) is None:
             return page
-        return _searched(conn, replace(wanted, text=telephone(wanted.text)), sort, shown)
+        return _searched(conn, replace(wanted, text=telephone(wanted.text)), sort, shown, after)
     wheres = _wheres(wanted)
     counted = counts(conn, wheres)
-    rows = select(t.ticket).where(*wheres).order_by(*_ORDERS[sort]).limit(limit).offset(offset)
+    rows = select(t.ticket).where(*wheres, behind(_ORDERS[sort], after)).order_by(*_ORDERS[sort])
+    if sort is Sort.DUE:
+        rows = rows.add_columns(_NEXT_DUE.label("next_due_ns"))
     if wanted.states:
         rows = rows.where(t.ticket.c.state.in_(wanted.states))
+    found = conn.execute(rows.limit(limit + 1).offset(offset)).mappings().all() if limit else []
     return Page(
-        tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
+        tickets=tuple(ticket_of(row) for row in found[:limit]),
         total=sum(counted[state] for state in wanted.states or TicketState),
         counts=counted,
+        last=_PLACES[sort](found[limit - 1]) if len(found) > limit else None,
     )
 
 
-def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice) -> Page:
+def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice, after: Place | None) -> Page:
     """The same by words: all that are open are looked through, of the closed those that the index names."""
     c, words = t.ticket.c, words_of(wanted.text)
     holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
     chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
     if sort is Sort.DUE:
         chosen = chosen.add_columns(_NEXT_DUE.label("next_due_ns"))
-    found = [*conn.execute(chosen.where(c.state != _CLOSED))]
+    found = [*conn.execute(chosen.where(c.state != _CLOSED)).mappings()]
     index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
     named = [] if index is None else conn.execute(index).scalars().all()
     if named:
-        rows_named = conn.execute(
-            chosen.where(c.id.in_(named))
-        )  # asked for the state too, SQLite reads all closed
-        found += [row for row in rows_named if row.state == _CLOSED]
-    counted = Counter(row.state for row in found)
-    listed = sorted(
-        (row for row in found if not wanted.states or row.state in wanted.states), key=_KEYS[sort]
-    )
-    ids = [row.id for row in listed[shown]]
+        rows_named = conn.execute(chosen.where(c.id.in_(named))).mappings()
+        found += [  # asked for the state too, SQLite reads all closed
+            row for row in rows_named if row["state"] == _CLOSED
+        ]
+    counted = Counter(row["state"] for row in found)
+    place, falls = _PLACES[sort], sort in _FALLING
+    fits = [row for row in found if not wanted.states or row["state"] in wanted.states]
+    listed = sorted(fits, key=place, reverse=falls)
+    if after is not None:
+        listed = [row for row in listed if (place(row) < after if falls else place(row) > after)]
+    ids = [row["id"] for row in listed[shown]]
     rows = select(t.ticket).where(c.id.in_(ids)).order_by(*_ORDERS[sort])
     return Page(
         tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
-        total=len(listed),
+        total=len(fits),
         counts={state: counted[state] for state in TicketState},
         capped=len(named) == MOST,
+        last=place(listed[shown][-1]) if ids and listed[shown.stop :] else None,
     )
 
 

@@ -4,6 +4,7 @@ An obligation is told when it begins to press and once more, to others too, when
 voids a knowledge entry, for there will be another; a review stays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import behind
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from ticketing.book import MACHINE, Book
@@ -52,6 +54,7 @@ obligation = Table(
 )
 Index("obligation_by_owner", obligation.c.owner, obligation.c.done_ns)
 
+_ORDER = (obligation.c.due_ns, obligation.c.ticket, obligation.c.kind, obligation.c.cycle)
 TIMER = "obligation"
 PRESSES = 0.75
 """The owner is reminded when so much of the time has passed."""
@@ -146,9 +149,11 @@ def of_ticket(conn: Connection, ticket_id: int) -> tuple[Obligation, ...]:
     return _read(conn, _standing().where(obligation.c.ticket == ticket_id))
 
 
-def open_obligations(conn: Connection, owner: str = "", *, limit: int = 200) -> tuple[Obligation, ...]:
+def open_obligations(
+    conn: Connection, owner: str = "", *, limit: int = 200, after: Sequence[object] | None = None
+) -> tuple[Obligation, ...]:
     """What is still owed, by one person or by all, the next due first."""
-    wanted = _standing().where(obligation.c.done_ns.is_(None)).limit(limit)
+    wanted = _standing().where(obligation.c.done_ns.is_(None), behind(_ORDER, after)).limit(limit)
     return _read(conn, wanted.where(obligation.c.owner == owner) if owner else wanted)
 
 
@@ -157,7 +162,7 @@ def _standing() -> Select[tuple[object, ...]]:
     c = obligation.c
     joined = select(obligation).join(tickets, tickets.c.id == c.ticket)
     void = or_(c.kind == str(Owed.REVIEW), c.done_ns.is_not(None), c.cycle == tickets.c.reopen_count)
-    return joined.where(void).order_by(c.due_ns, c.ticket)
+    return joined.where(void).order_by(*_ORDER)
 
 
 def _read(conn: Connection, wanted: Select[tuple[object, ...]]) -> tuple[Obligation, ...]:

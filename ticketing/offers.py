@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
+from andon.database import behind
 from andon.events import SECOND_NS
 from ticketing.book import Book
 from ticketing.sql import metadata
@@ -130,13 +131,14 @@ def of(conn: Connection, ticket_id: int) -> Sequence[Offer]:
     return [_offer_of(row) for row in rows]
 
 
-def open_for(conn: Connection, person: str, limit: int = 200) -> Sequence[Offer]:
+def open_for(
+    conn: Connection, person: str, limit: int = 200, after: Sequence[object] | None = None
+) -> Sequence[Offer]:
     """The tickets that a person could accept now."""
     c = offer.c
-    wanted = select(offer).where(c.person == person, c.state == str(OfferState.OPEN))
-    return [
-        _offer_of(row) for row in conn.execute(wanted.order_by(c.at_ns, c.ticket).limit(limit)).mappings()
-    ]
+    order = (c.at_ns, c.ticket)
+    wanted = select(offer).where(c.person == person, c.state == str(OfferState.OPEN), behind(order, after))
+    return [_offer_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings()]
 
 
 def _answer(book: Book, ticket_id: int, people: Sequence[str], state: OfferState, reason: str = "") -> None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
 )
 
-from andon.database import append_only
+from andon.database import append_only, behind
 from andon.events import MINUTE_NS, Json
 from andon.plant import Plant
 from andon.rules.types import contradict
@@ -215,17 +215,23 @@ def one(conn: Connection, number: int) -> Intake:
     return found
 
 
-def lost(conn: Connection, *, before_ns: int | None = None, limit: int = 200) -> Sequence[Intake]:
+def lost(
+    conn: Connection, *, before_ns: int | None = None, limit: int = 200, after: Sequence[object] | None = None
+) -> Sequence[Intake]:
     """Reports with neither ticket nor refusal, oldest first: those that came before `before_ns`; there must be none."""
-    wanted = _WANTED.where(fate.c.report.is_(None)).order_by(intake.c.id).limit(limit)
+    order = (intake.c.id,)
+    wanted = _WANTED.where(fate.c.report.is_(None), behind(order, after)).order_by(*order).limit(limit)
     if before_ns is not None:
         wanted = wanted.where(intake.c.at_ns < before_ns)
     return [_intake(row) for row in conn.execute(wanted).mappings()]
 
 
-def newest(conn: Connection, *, ticket: int | None = None, limit: int = 200) -> Sequence[Intake]:
+def newest(
+    conn: Connection, *, ticket: int | None = None, limit: int = 200, after: Sequence[object] | None = None
+) -> Sequence[Intake]:
     """Reports, newest first; those of one ticket."""
-    wanted = _WANTED.order_by(intake.c.id.desc()).limit(limit)
+    order = (intake.c.id.desc(),)
+    wanted = _WANTED.where(behind(order, after)).order_by(*order).limit(limit)
     if ticket is not None:
         wanted = wanted.where(occurrence.c.ticket == ticket)
     return [_intake(row) for row in conn.execute(wanted).mappings()]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from andon.database import behind
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.sql import Row, metadata
@@ -142,10 +143,13 @@ def of_ticket(conn: Connection, ticket_id: int) -> tuple[Requisition, ...]:
     return tuple(_of(row) for row in conn.execute(wanted).mappings())
 
 
-def in_state(conn: Connection, state: RequisitionState, *, limit: int = 200) -> tuple[Requisition, ...]:
+def in_state(
+    conn: Connection, state: RequisitionState, *, limit: int = 200, after: Sequence[object] | None = None
+) -> tuple[Requisition, ...]:
     """Requisitions in that state, the oldest first: the store's list of parts to issue."""
-    wanted = select(requisition).where(requisition.c.state == str(state))
-    rows = conn.execute(wanted.order_by(requisition.c.id).limit(limit)).mappings()
+    order = (requisition.c.id,)
+    wanted = select(requisition).where(requisition.c.state == str(state), behind(order, after))
+    rows = conn.execute(wanted.order_by(*order).limit(limit)).mappings()
     return tuple(_of(row) for row in rows)
 
 

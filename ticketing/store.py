@@ -3,12 +3,13 @@
 Every function takes a connection and reads one snapshot; nothing here writes. `metadata` holds the tables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from andon.database import behind
 from andon.events import Declared, Json
 from ticketing import approvals, obligations, ratings, requisitions
 from ticketing import tables as t
@@ -17,7 +18,7 @@ from ticketing.audit import Responsibility, responsibility
 from ticketing.demands import Given
 from ticketing.errors import Missing, TicketNotFound
 from ticketing.links import Linked, links
-from ticketing.listing import Filter, Page, Sort, counts, tickets
+from ticketing.listing import Filter, Page, Sort, counts, place_kinds, tickets
 from ticketing.nodes import Node, nodes
 from ticketing.obligations import Obligation
 from ticketing.outcomes import proposed
@@ -56,12 +57,14 @@ __all__ = [
     "metadata",
     "metrics",
     "occurrences",
+    "place_kinds",
     "problem",
     "problems",
     "ticket",
     "tickets",
 ]
 
+_NEWEST_FIRST = (t.occurrence.c.at_ns.desc(), t.occurrence.c.finding)
 _DRAWN_FROM = 20  # newest findings with evidence that a ticket's page looks through
 
 
@@ -142,25 +145,30 @@ def ticket(conn: Connection, ticket_id: int, *, limit: int = 200) -> TicketDetai
 
 
 def occurrences(
-    conn: Connection, ticket_id: int, *, limit: int = 200, offset: int = 0
+    conn: Connection,
+    ticket_id: int,
+    *,
+    limit: int = 200,
+    offset: int = 0,
+    after: Sequence[object] | None = None,
 ) -> tuple[Occurrence, ...]:
     """What was folded into a ticket, newest first, each with the rule that put it there."""
-    c = t.occurrence.c
     wanted = (
         select(t.occurrence)
-        .where(c.ticket == ticket_id)
-        .order_by(c.at_ns.desc(), c.finding)
+        .where(t.occurrence.c.ticket == ticket_id, behind(_NEWEST_FIRST, after))
+        .order_by(*_NEWEST_FIRST)
         .limit(limit)
         .offset(offset)
     )
     return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
 
 
-def late(conn: Connection, *, limit: int = 200, offset: int = 0) -> tuple[Occurrence, ...]:
+def late(
+    conn: Connection, *, limit: int = 200, after: Sequence[object] | None = None
+) -> tuple[Occurrence, ...]:
     """What came too late (by default more than a day) and so opened nothing, newest first."""
-    c = t.occurrence.c
-    wanted = select(t.occurrence).where(c.rule == FoldRule.LATE).order_by(c.at_ns.desc(), c.finding)
-    wanted = wanted.limit(limit).offset(offset)
+    wanted = select(t.occurrence).where(t.occurrence.c.rule == FoldRule.LATE, behind(_NEWEST_FIRST, after))
+    wanted = wanted.order_by(*_NEWEST_FIRST).limit(limit)
     return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
 
 
@@ -254,6 +262,8 @@ class Metrics:
     suppressed: int
     failures: int
     problems_open: int
+    triaged: int
+    triage_s: int
 
     @property
     def folded(self) -> int:
@@ -266,7 +276,7 @@ def metrics(conn: Connection) -> Metrics:
     counted = _counters(conn, "count.%")
     names = (
         *("findings", "duplicates", "opened", "joined", "reopened", "late", "cleared", "held", "suppressed"),
-        "failures",
+        *("failures", "triaged", "triage_s"),
     )
     still_open = select(func.count()).where(t.problem.c.state != ProblemState.CLOSED)
     return Metrics(

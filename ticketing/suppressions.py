@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import append_only
+from andon.database import append_only, behind
 from andon.events import HOUR_NS, MINUTE_NS, SECOND_NS
 from andon.plant import Plant
 from andon.rules.suppression import Matcher, Suppressing
@@ -233,14 +233,22 @@ def reminded(book: Book, number: int) -> None:
     _record(book, number, "reminded", actor="timer")
 
 
-def listed(conn: Connection, now_ns: int, *, ended: bool = False, limit: int = 200) -> tuple[Listed, ...]:
+def listed(
+    conn: Connection,
+    now_ns: int,
+    *,
+    ended: bool = False,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
+) -> tuple[Listed, ...]:
     """Those that stand (also those that are to begin), or those that have ended; the newest first."""
     c = suppression.c
     over = or_(c.ended_ns.is_not(None), c.ends_ns <= now_ns)
     wanted = select(suppression).where(
         over if ended else c.ended_ns.is_(None) & (c.ends_ns.is_(None) | (c.ends_ns > now_ns))
     )
-    rows = conn.execute(wanted.order_by(c.id.desc()).limit(limit)).mappings().all()
+    order = (c.id.desc(),)
+    rows = conn.execute(wanted.where(behind(order, after)).order_by(*order).limit(limit)).mappings().all()
     return _listed(conn, [suppression_of(row) for row in rows])
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import Engine as Database
 
 from andon import declarations, manifest, plants
+from andon.access import tables as access
 from andon.config import ConfigError
 from andon.database import reading, writing
 from ingest import deadletters, freshness, gaps
@@ -39,6 +40,7 @@ METADATA = (
     gaps.metadata,
     freshness.metadata,
     store.metadata,
+    access.metadata,
 )
 VERSIONS = Path(__file__).with_name("migrations") / "versions"
 REVISIONS = tuple(sorted(path.name[1:5] for path in VERSIONS.glob("r[0-9]*.py")))

@@ -108,6 +108,8 @@ class TakeAndCommit:
         self.rebirths: list[tuple[str, str]] = []
         """Births wanted by what was committed, (source, group/edge), until who can ask for them takes them."""
         self.make_room: Callable[[], None] | None = None
+        self.lag_ns = 0
+        """How long the oldest record of the last turn had waited when all that follows from it was committed."""
 
     def recover(self) -> int:
         """Load the last snapshot and repeat what came after it; gives the number of repeated batches."""
@@ -283,6 +285,7 @@ class TakeAndCommit:
             return None
         outcome = self._pipeline.step(Batch(self._number + 1, slices))
         self._lasting(lambda: self._commit(outcome, slices))
+        self.lag_ns = max(0, self._now() - min(part.records[0].received_ns for part in slices))
         self.rebirths += outcome.rebirths
         self._lasting(lambda: self._series.write(outcome.batch, outcome.readings))
         for part, damaged, _ in found:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,11 +20,13 @@ from andon.config import Keeping
 from andon.database import reading
 from andon.datadir import open_store
 from andon.engine import OWN, Picture
+from andon.events import SECOND_NS
 from andon.memory import keep_freed_memory
 from andon.nudges import Nudged
 from andon.parts import Job, heard, ready, status, tell
 from andon.plant import Plant
 from andon.upkeep import DiskWatch, needed, say_needed
+from andon.workload import Workload
 from ingest.disk import Level, says_full
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.own_records import notice
@@ -77,6 +80,7 @@ class LiveEngine:
         self._tickets = make_tickets(self._data, self._database, notify=job["notify"])
         self._plant = Plant.model_validate(job["plant"]) if job.get("plant") else None
         self._disk = Level.FINE
+        self._workload = Workload(self._data)
         self._backlogs, self._backlogs_s = Backlogs(), 0.0
         self._keeper = ThreadPoolExecutor(1, "snapshot")
         self._kept = self._keeper.submit(lambda: None)
@@ -103,7 +107,7 @@ class LiveEngine:
             now_s = time.monotonic()
             tick = now_s - last_tick_s >= TICK_EVERY_S
             last_tick_s = now_s if tick else last_tick_s
-            if self._engine.turn(tick=tick) is None:
+            if self._workload.timed(partial(self._engine.turn, tick=tick)) is None:
                 nudged.wait()
             elif self._engine.all_read:
                 nudged.rest(time.monotonic() - now_s)
@@ -134,7 +138,15 @@ class LiveEngine:
         if time.monotonic() - self._backlogs_s >= BACKLOGS_EVERY_S:
             self._backlogs_s = time.monotonic()
             self._tell_backlogs()
-        status({"caught_up": self._engine.caught_up(), "differs": self._engine.differs})
+        status(
+            {
+                "caught_up": self._engine.caught_up(),
+                "differs": self._engine.differs,
+                "untaken": dict(self._engine.untaken()),
+                "lag_s": self._engine.lag_ns / SECOND_NS,
+                **self._workload.report(time.monotonic()),
+            }
+        )
 
     def _tell_backlogs(self) -> None:
         """Journal a notice of each queue that has grown and does not come down."""

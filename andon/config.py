@@ -255,6 +255,9 @@ class Config(_Frozen):
     """The whole file. Every key has a default, so that an empty file is a valid one."""
 
     data: Path = Field(default=Path("var/andon"), description="journals, store, series, snapshots")
+    plant: Path | None = Field(
+        default=None, description="the plant document of the first start; then `andon plant import` changes it"
+    )
     sources: dict[Identifier, Source] = Field(default_factory=dict)
     journal: Keeping = Keeping()
     series: Series = Series()

@@ -82,7 +82,8 @@ class SourceContext:
 
     `ready` is told the address once data can come; `status` how it stands, at most once a second. `words` is
     what it is told while it runs: `{"word": "reload", "parameters": {...}}`, `{"word": "rebirth", "edge": ...}`.
-    In `folder` it keeps what it has to remember over restarts; `pki` holds the installation's certificates.
+    In `folder` it keeps what it has to remember over restarts; `pki` holds the installation's certificates, and the
+    file `devices` who may publish to a listener.
     """
 
     journal: Journal
@@ -93,6 +94,7 @@ class SourceContext:
     folder: Path
     words: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
     pki: Path | None = None
+    devices: Path | None = None
 
 
 class Detector(Protocol):

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _LOG_COST, _BLOCK, _PARALLEL = 14, 8, 1
 """16 MiB and some 50 ms (RFC 7914): devices come back by the hundred, so no more by default."""
+_ANY, _CLIMBING = b"+", frozenset({b".", b".."})
+_NO_NAME = frozenset({b"", b"$"})
+_TOPIC_MAX = 512
 _HASH = r"^scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)$"
 
 
@@ -26,33 +29,79 @@ class User(BaseModel):
     )
     topics: tuple[str, ...] = Field(
         default=(),
-        description="the only topics it may publish to, with all levels below them; empty: any topic",
+        description="the only topics it may publish to, with all levels below them; `+` is any one level; "
+        "empty: any topic",
     )
 
     @field_validator("topics")
     @classmethod
     def _are_topics(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
         for topic in topics:
-            if not topic.strip("/") or set(topic) & set("+#\0"):
-                raise ValueError(f"a topic has no wildcards, and all levels below it are meant: {topic!r}")
+            wrong = fault_of(topic)
+            if wrong:
+                raise ValueError(f"{topic!r} is no place to publish: {wrong}")
         return topics
+
+
+def fault_of(topic: str) -> str:
+    """Why a topic cannot be granted; empty if it can.
+
+    >>> fault_of("acme/press7"), fault_of("acme/+/press7")
+    ('', '')
+    >>> fault_of("acme/press+")
+    '+ stands for a whole level'
+    """
+    levels = topic.rstrip("/").split("/")
+    if not topic.strip("/+"):
+        return "give at least one level by its name"
+    if not topic.isprintable() or len(topic) > _TOPIC_MAX:
+        return f"it has to be printable and at most {_TOPIC_MAX} characters long"
+    if "#" in topic:
+        return "all levels below are meant without #"
+    if any("+" in level and level != "+" for level in levels):
+        return "+ stands for a whole level"
+    if topic.startswith("$"):
+        return "what begins with $ belongs to brokers"
+    return "a level cannot be . or .." if _CLIMBING.intersection(level.encode() for level in levels) else ""
 
 
 class Rights:
     """Where one user may publish."""
 
     def __init__(self, topics: Sequence[str]) -> None:
-        self._whole = frozenset(topic.rstrip("/").encode() for topic in topics)
+        granted = [topic.rstrip("/").encode() for topic in topics]
+        self._anywhere = not granted
+        self._whole = frozenset(topic for topic in granted if _ANY not in topic)
         self._below = tuple(topic + b"/" for topic in self._whole)
+        self._open = [topic.split(b"/") for topic in granted if _ANY in topic]
 
     def allow(self, topic: bytes) -> bool:
         """Whether `topic` is one of the user's or below it, by whole levels.
 
-        >>> rights = Rights(["andon/v1/m7"])
+        >>> rights = Rights(["andon/v1/m7", "acme/+/m7"])
         >>> rights.allow(b"andon/v1/m7/_event/stop"), rights.allow(b"andon/v1/m70/_event/stop")
         (True, False)
+        >>> rights.allow(b"acme/east/m7/state"), rights.allow(b"acme/east/m7/../m8/state")
+        (True, False)
         """
-        return not self._below or topic.startswith(self._below) or topic in self._whole
+        if self._anywhere:
+            return True
+        if (b"/." in topic or topic[:1] == b".") and not _CLIMBING.isdisjoint(topic.split(b"/")):
+            return False
+        return (
+            topic.startswith(self._below)
+            or topic in self._whole
+            or any(_fits(granted, topic) for granted in self._open)
+        )
+
+
+def _fits(granted: Sequence[bytes], topic: bytes) -> bool:
+    """Whether the topic begins with these levels; `+` is one that has a name and is not a broker's own."""
+    levels = topic.split(b"/", len(granted))
+    return len(levels) >= len(granted) and all(
+        one == level if one != _ANY else level[:1] not in _NO_NAME
+        for one, level in zip(granted, levels, strict=False)
+    )
 
 
 def hash_password(password: str, *, log_cost: int = _LOG_COST) -> str:
@@ -71,8 +120,8 @@ class Doorkeeper:
     """
 
     def __init__(self, users: Mapping[str, User], *, anonymous: bool = False) -> None:
-        self._users = users
-        self._anonymous = anonymous
+        self.users = users
+        self.anonymous = anonymous
         self._key = secrets.token_bytes(32)
         self._known: set[bytes] = set()
         # An unknown user costs as much time as a known one, so that names cannot be found by the clock.
@@ -81,18 +130,18 @@ class Doorkeeper:
     def welcomes(self, user: str | None, password: bytes | None) -> bool:
         """Whether no check is needed: nobody has to say a name here, or this password was right before."""
         if user is None:
-            return self._anonymous
+            return self.anonymous
         return password is not None and self._mac(user, password) in self._known
 
     def certifies(self, user: str) -> bool:
         """Whether a verified certificate of that name may come in."""
-        return user in self._users
+        return user in self.users
 
     def check(self, user: str | None, password: bytes | None) -> bool:
         """Whether user and password are right; takes some 50 ms and 16 MiB."""
         if user is None or password is None:
             return False
-        known = self._users.get(user)
+        known = self.users.get(user)
         stored = known.password if known is not None else None
         right = _matches(password, stored or self._stranger) and stored is not None
         if right:
@@ -101,7 +150,7 @@ class Doorkeeper:
 
     def rights(self, user: str | None) -> Rights:
         """Where the user may publish."""
-        known = self._users.get(user) if user is not None else None
+        known = self.users.get(user) if user is not None else None
         return Rights(known.topics if known is not None else ())
 
     def _mac(self, user: str, password: bytes) -> bytes:

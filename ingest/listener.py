@@ -12,8 +12,9 @@ from andon.clock import Now
 from andon.config import ConfigError, check
 from andon.events import Json
 from andon.ports import Journal, Record, SourceContext
-from ingest.credentials import Doorkeeper
+from ingest.credentials import Doorkeeper, User
 from ingest.desk import Desk
+from ingest.devices import Roll
 from ingest.group_commit import GroupCommit
 from ingest.last_received import last_received_ns
 from ingest.listener_parameters import Parameters, Tls
@@ -43,12 +44,12 @@ async def run(parameters: Parameters, at: SourceContext) -> None:
     """Listen until `stopping` is set, then commit what was read, acknowledge it and close, within 5 s.
 
     `ready` is told `mqtt://host:port` (or `mqtts://`). `{"word": "reload"}` changes users and limits while the
-    clients stay; for anything else they are sent away and may come again at once. Raises OSError if the
+    clients stay, and so does the file of devices; for anything else they are sent away and may come again at once. Raises OSError if the
     address or a certificate cannot be used at the start, or if the journal fails; nothing that was not durable
     has been acknowledged then.
     """
     notices: list[Record] = []
-    terms = Terms(parameters, Notices(at.folder, at.now, notices.append), notices)
+    terms = Terms(parameters, Notices(at.folder, at.now, notices.append), notices, Roll(at.devices))
     try:
         while not at.stopping.is_set():
             await _listen(terms, at)
@@ -62,8 +63,9 @@ class Terms:
     A door that is the same is kept open meanwhile: whoever knocks waits, and is let in by the new terms.
     """
 
-    def __init__(self, parameters: Parameters, notices: Notices, said: list[Record]) -> None:
+    def __init__(self, parameters: Parameters, notices: Notices, said: list[Record], roll: Roll) -> None:
         self.parameters = parameters
+        self.roll = roll
         self.next: Parameters | None = None
         self.error: str | None = None
         self.said = said
@@ -92,22 +94,39 @@ class Terms:
             self.door.close()
         self.door, self.tls, self.next = door, tls, wanted
 
+    @property
+    def users(self) -> Mapping[str, User]:
+        """Who may publish: those of andon.toml, and the devices."""
+        return {**self.roll.devices, **self.parameters.users}
+
     def adopt(self, desk: Desk) -> bool:
-        """Take the next parameters into force where the clients can stay; False if they cannot."""
-        if self.next is None:
-            return True
-        new, old = self.next, self.parameters
-        if new.model_copy(update={name: getattr(old, name) for name in _LIVE}) != old:
-            return False
-        self.parameters, self.next = new, None
-        _put_limits(desk, new)
-        if (new.users, new.anonymous) != (old.users, old.anonymous):
-            desk.doorkeeper = Doorkeeper(new.users, anonymous=new.anonymous)
-            for (user, _), session in list(desk.sessions.items()):
-                same = old.users.get(user) == new.users.get(user) if user is not None else new.anonymous
-                if not same:
-                    session.leave(Reason.NOT_AUTHORISED, with_will=False)
+        """Take the next parameters and devices into force where the clients can stay; False if they cannot."""
+        if self.next is not None:
+            new, old = self.next, self.parameters
+            if new.model_copy(update={name: getattr(old, name) for name in _LIVE}) != old:
+                return False
+            self.parameters, self.next = new, None
+            _put_limits(desk, new)
+        self._look_at_devices()
+        self._admit(desk)
         return True
+
+    def _look_at_devices(self) -> None:
+        before = self.roll.error
+        self.roll.look()
+        if self.roll.error not in {before, None}:
+            _log.error("the devices are refused; those before stay", extra={"why": self.roll.error})
+
+    def _admit(self, desk: Desk) -> None:
+        """Let in who is a user now; who is one no more, or another, is sent away and has to come again."""
+        new, old, anonymous = self.users, desk.doorkeeper.users, self.parameters.anonymous
+        if (new, anonymous) == (old, desk.doorkeeper.anonymous):
+            return
+        desk.doorkeeper = Doorkeeper(new, anonymous=anonymous)
+        for (user, _), session in list(desk.sessions.items()):
+            same = old.get(user) == new.get(user) if user is not None else anonymous
+            if not same:
+                session.leave(Reason.NOT_AUTHORISED, with_will=False)
 
 
 async def _listen(terms: Terms, at: SourceContext) -> None:
@@ -124,7 +143,7 @@ async def _listen(terms: Terms, at: SourceContext) -> None:
             bound_bytes=parameters.queue_max_bytes,
             on_change=lambda full: _turn(desk, full=full),
         )
-        desk = _desk(parameters, at.journal, group, at.now, checker)
+        desk = _desk(terms, at.journal, group, at.now, checker)
         desk.voice.begin()
         await stack.enter_async_context(group)
         server = await loop.create_server(
@@ -179,7 +198,7 @@ async def _serve(desk: Desk, terms: Terms, at: SourceContext) -> None:
             if desk.received != received:
                 received, desk.last_received_ns = desk.received, desk.now()
             desk.tell_state()
-            facts = {**_facts(desk), "configuration_error": terms.error}
+            facts = {**_facts(desk), "configuration_error": terms.error or terms.roll.error}
             if facts != told and loop.time() - told_s >= 1.0:
                 at.status(facts)
                 told, told_s = facts, loop.time()
@@ -218,12 +237,11 @@ def _turn(desk: Desk, *, full: bool) -> None:
             session.release("full")
 
 
-def _desk(
-    parameters: Parameters, journal: Journal, group: GroupCommit, now: Now, checker: ThreadPoolExecutor
-) -> Desk:
+def _desk(terms: Terms, journal: Journal, group: GroupCommit, now: Now, checker: ThreadPoolExecutor) -> Desk:
+    parameters = terms.parameters
     return Desk(
         group=group,
-        doorkeeper=Doorkeeper(parameters.users, anonymous=parameters.anonymous),
+        doorkeeper=Doorkeeper(terms.users, anonymous=parameters.anonymous),
         now=now,
         checker=checker,
         voice=Voice(parameters.sparkplug, now),

@@ -85,8 +85,6 @@ class Parameters(BaseModel):
             )
         if not loopback and self.anonymous:
             raise ValueError(f"anonymous clients are for loopback only, and {self.host} is not: give users")
-        if not self.users and not self.anonymous:
-            raise ValueError("nobody could publish: give users (a password hash each, or tls.client_ca)")
         certified = self.tls is not None and self.tls.client_ca is not None
         bare = sorted(name for name, user in self.users.items() if user.password is None)
         if bare and not certified:

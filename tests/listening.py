@@ -40,8 +40,10 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def listening(journal: Journal, **settings: object) -> AsyncIterator[Listening]:
-    """A listener on a free port for the user `press` with the password `secret`."""
+async def listening(
+    journal: Journal, *, devices: Path | None = None, **settings: object
+) -> AsyncIterator[Listening]:
+    """A listener on a free port for the user `press` with the password `secret`, and for the devices of a file."""
     settings = {"port": 0, "users": {"press": {"password": CHEAP_HASH}}, **settings}
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopping, status = asyncio.Event(), list[Mapping[str, Json]]()
@@ -54,6 +56,7 @@ async def listening(journal: Journal, **settings: object) -> AsyncIterator[Liste
             lambda where: address.done() or address.set_result(where),
             status.append,
             Path(folder),
+            devices=devices,
         )
         task = asyncio.create_task(run(parameters, at), name="listener")
         await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from andon import plants
 from andon.commands import Refused
 from andon.commands.screen import stop_on_signals
 from andon.config import Config, ConfigError, Web, check, load_config
-from andon.database import open_database
-from andon.datadir import Busy, only_instance, place_store, store_at
+from andon.database import open_database, reading
+from andon.datadir import Busy, has_store, only_instance, open_store, place_store, store_at
 from andon.installation import Installation
 from andon.plant import Plant
 from andon.reload import Reload
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with only_instance(config.data):
             _open_store(config)
-            return _run(arguments.config, config, plant)
+            return _run(arguments.config, config, plant or first_plant(config))
     except (Busy, ChildDied, TimeoutError) as error:
         raise Refused(str(error)) from error
 
@@ -86,6 +87,17 @@ def read_plant(path: Path) -> Plant:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
     importlib.import_module("andon.app").check_detectors(plant)  # loaded only if there is a document to check
     return plant
+
+
+def first_plant(config: Config) -> Plant | None:
+    """The document that andon.toml names for the first start; None once one is in force."""
+    if config.plant is None:
+        return None
+    if has_store(config.data):
+        with reading(open_store(config.data)) as conn:
+            if plants.latest(conn) is not None:
+                return None
+    return read_plant(config.plant)
 
 
 def _run(path: Path, config: Config, plant: Plant | None) -> int:

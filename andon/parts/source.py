@@ -14,6 +14,7 @@ from andon.parts import Job, heard, ready, status, until
 from andon.ports import SourceContext
 from andon.sources import kind_of, parameters_of
 from andon.upkeep import bound_history
+from ingest.devices import devices_at
 from ingest.disk import Disk
 from ingest.journal import ROTATE_BYTES, SqliteJournal
 from ingest.retention import rotate_bytes, rotate_ns
@@ -39,8 +40,9 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
             threading.Thread(target=bound_history, args=upkeep, name="history", daemon=True).start()
 
             async def collect(event: asyncio.Event) -> None:
-                pki = Path(job["data"]) / "pki"
-                at = SourceContext(journal, now, event, ready, status, folder, pki=pki)
+                data = Path(job["data"])
+                places = {"pki": data / "pki", "devices": devices_at(data, job["name"])}
+                at = SourceContext(journal, now, event, ready, status, folder, **places)
                 _hand_on_words(at.words)
                 await kind.run(parameters, at)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import anyio.to_thread
-from fastapi import FastAPI
-from starlette.responses import Response
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from andon.access.roles import Right
 from api import (
     alarms,
     assets,
@@ -35,6 +37,7 @@ from api.context import Context
 from api.flow import Rates
 from api.headers import SafeHeaders
 from api.pages import WEB, build_id
+from api.rights import needs
 from api.web import (
     alarm_pages,
     asset_pages,
@@ -66,6 +69,15 @@ ABOUT = (
 )
 
 
+document = APIRouter(prefix=API, include_in_schema=False)
+
+
+@document.get("/openapi.json", dependencies=[needs(Right.SELF)])
+def openapi(request: Request) -> Response:
+    """What can be asked for, as OpenAPI."""
+    return JSONResponse(cast("FastAPI", request.app).openapi())
+
+
 def create_app(context: Context) -> FastAPI:
     """The application of one installation."""
     watch = live.Watch(context.database)
@@ -80,9 +92,8 @@ def create_app(context: Context) -> FastAPI:
         title="Andon",
         version="1",
         description=ABOUT,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=None,  # given by a route of ours, which asks for a right
         docs_url=None,  # its page would fetch scripts from the internet
-        redoc_url=None,
         lifespan=lifespan,
         default_response_class=Response,
     )
@@ -110,6 +121,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(topic.router, prefix=API)
     for part in (health, live, preferences):
         app.include_router(part.router)
+    app.include_router(document)
     for page in (
         inbox,
         alarm_pages,

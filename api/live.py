@@ -9,7 +9,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from andon.access.roles import Right
 from andon.database import reading
+from api.rights import needs
 from ticketing import store
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class Watch:
             await asyncio.sleep(self._every_s)
 
 
-@router.websocket("/live")
+@router.websocket("/live", dependencies=[needs(Right.READ)])
 async def live(socket: WebSocket) -> None:
     """One tab: `{"changed": n}` at once and whenever the number moves, nothing else. What the tab sends is ignored."""
     watch: Watch = socket.app.state.watch

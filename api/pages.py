@@ -13,29 +13,36 @@ from markupsafe import Markup
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 
+from andon.access.roles import Right, roles_with
 from andon.database import reading
 from andon.events import Json
 from api.auth import Refusal
 from api.catalogue import Words, negotiate, words_of
 from api.live import change_number
 from api.visit import LANGUAGE, THEMES, Visit
-from ticketing import store
+from ticketing import store, triage
 from ticketing.ticket import TicketState
 
 WEB = Path(__file__).parent / "web"
 PLACES = (
     ("inbox", "/"),
-    ("tickets", "/tickets"),
+    ("tickets", "/board"),
     ("alarms", "/alarms"),
     ("problems", "/problems"),
     ("assets", "/assets"),
     ("detectors", "/detectors"),
     ("pipeline", "/pipeline"),
 )
-SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.press_enter")
+SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.offline", "js.new", "js.press_enter")
 """The words that our scripts say; see api/web/static/words.js."""
 
-SHEETS = ("tokens", "base", "parts", "pages", "lists", "ticket", "detectors", "explained", "narrow")
+ON_PHONES = ("inbox", "tickets", "alarms", "assets")
+"""The places that stand in the bar of a phone; the others are one tap further."""
+
+SHEETS = (
+    *("tokens", "base", "parts", "pages", "lists", "inbox", "board", "ticket", "detectors", "explained"),
+    "narrow",
+)
 """The style sheets of every page, in their order."""
 
 FLASH = "andon_flash"
@@ -82,6 +89,7 @@ def render(
     """A page of the console. `place` is the entry of the navigation that it belongs to, `here` its address if not asked."""
     with reading(visit.context.database) as conn:
         waiting = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=0).total
+        waiting -= len(triage.away(conn))
         changed = change_number(conn)
     words = visit.words
     flash = _flash_of(request, words)
@@ -97,6 +105,7 @@ def render(
             actor=visit.actor,
             place=place,
             places=PLACES,
+            on_phones=ON_PHONES,
             here=here or _here(request),
             waiting=waiting,
             changed=changed,
@@ -137,8 +146,16 @@ def wants_page(request: HTTPConnection) -> bool:
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
 
 
-def refusal_page(request: HTTPConnection, refusal: Refusal) -> Response:
-    """A refusal in words, with the cure where there is one."""
+def _lacking(right: Right | None, words: Words) -> Mapping[str, str]:
+    """The right that was lacking, and the roles that have it, in words."""
+    if right is None:
+        return {}
+    roles = words("list.and").join(words(f"role.{role}") for role in roles_with(right))
+    return {"right": words(f"right.{right}"), "roles": roles}
+
+
+def refusal_page(request: HTTPConnection, refusal: Refusal, right: Right | None = None) -> Response:
+    """A refusal in words, with the cure where there is one, and who has the `right` that was lacking."""
     words = words_of(negotiate(request.cookies.get(LANGUAGE), request.headers.get("accept-language", "")))
     code = refusal.code if f"refused.{refusal.code}" in words else "broken"
     body = (
@@ -147,9 +164,9 @@ def refusal_page(request: HTTPConnection, refusal: Refusal) -> Response:
         .render(
             t=words,
             title=words(f"refused.{code}"),
-            text=words(f"refused.{code}_text"),
+            text=words(f"refused.{code}_text", **_lacking(right, words)),
             cure=words(f"refused.{code}_cure") if f"refused.{code}_cure" in words else "",
-            home=refusal.status in {404, 500},
+            home=refusal.status in {403, 404, 500},
         )
     )
     return HTMLResponse(body, refusal.status)

@@ -6,13 +6,15 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse
 
+from andon.access.roles import Right
+from api.rights import needs
 from api.visit import LANGUAGE, PERSON, THEME
 
 router = APIRouter(include_in_schema=False)
 A_YEAR_S = 365 * 24 * 3600
 
 
-@router.post("/preferences")
+@router.post("/preferences", dependencies=[needs(Right.SELF)])
 def choose(
     back: Annotated[str, Form()] = "/",
     language: Annotated[str | None, Form(pattern="^(zh|en)$")] = None,

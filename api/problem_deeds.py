@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from andon.access.roles import Right
 from andon.events import SECOND_NS
 from api.steps import Evidence, Name, Text
 from api.visit import Visit
@@ -168,6 +169,12 @@ DEEDS: Mapping[ProblemStep, type[ProblemDeed]] = {
     ProblemStep.REVIEW: Because,
 }
 """Every step that people take; RECUR is the machine's own."""
+
+RIGHT_OF: Mapping[ProblemStep, Right] = {
+    **dict.fromkeys(DEEDS, Right.ANALYSE),
+    ProblemStep.FINISH_ACTION: Right.REPORT,
+}
+"""What each step asks for: an action is anybody's of the staff, who says when it is done."""
 
 
 def do(

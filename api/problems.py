@@ -12,12 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from andon.access.roles import roles_with
 from andon.declarations import DeclarationRefused
 from andon.events import Json
 from api.answers import plain
 from api.auth import Refusal
 from api.headers import HEADERS
 from api.pages import refusal_page, wants_page
+from api.rights import NoRight
 from ticketing.errors import FieldsRefused, NoEdge, StaleVersion, StepRefused, TicketingError
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ STATUS: Mapping[str, int] = {
     "event_id_missing": 422,
     "idempotency_key_reused": 422,
     "key_has_open_ticket": 409,
+    "too_late": 409,
     "not_on_ticket": 409,
     "problem_not_found": 404,
     "scope_has_open_problem": 409,
@@ -46,6 +49,11 @@ STATUS: Mapping[str, int] = {
     "photo_too_large": 413,
     "photo_not_an_image": 415,
     "photo_too_many_pixels": 422,
+    "photo_animated": 415,
+    "photo_too_costly": 422,
+    "photo_busy": 503,
+    "photo_too_many": 409,
+    "photo_quota": 429,
     "photo_no_folder": 503,
     "signature_blank": 422,
     "vague": 422,
@@ -129,6 +137,21 @@ def _ticketing(request: Request, error: Exception) -> Response:
     return of_ticketing(error)
 
 
+def _no_right(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoRight)  # noqa: S101 - registered for nothing else
+    code = "only_whole_plant" if error.everywhere else "no_right"
+    if wants_page(request):
+        return refusal_page(request, Refusal(403, code), error.right)
+    roles = [str(role) for role in roles_with(error.right)]
+    asks = f"this asks for the right `{error.right}`, which these roles have: {', '.join(roles)}"
+    detail = (
+        "this is about the whole plant, and your account is for some places of it"
+        if error.everywhere
+        else asks
+    )
+    return problem(403, code, detail, right=str(error.right), roles=roles)
+
+
 def _declaration(_request: Request, error: Exception) -> Response:
     assert isinstance(error, DeclarationRefused)  # noqa: S101 - registered for nothing else
     return problem(STATUS[error.code], error.code, str(error))
@@ -167,6 +190,7 @@ def _broken(request: Request, _error: Exception) -> Response:
 
 _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     TicketingError: _ticketing,
+    NoRight: _no_right,
     DeclarationRefused: _declaration,
     HTTPException: _http,
     RequestValidationError: _invalid,

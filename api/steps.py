@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from andon.access.roles import Right
 from andon.plant import Plant
 from ticketing import fieldwork
 from ticketing.demands import Hold, SignedBy, Ticks
@@ -334,3 +335,13 @@ DEEDS: Mapping[Step, type[Deed]] = {
     Step.ARCHIVE: Archive,
 }
 """Every step that people take; FAIL_AGAIN is the machine's own."""
+
+RIGHT_OF: Mapping[Step, Right] = {
+    **dict.fromkeys(DEEDS, Right.WORK),
+    **dict.fromkeys((Step.SIGN, Step.REJECT), Right.REPORT),
+    **dict.fromkeys((Step.REOPEN, Step.ARCHIVE), Right.LEAD),
+    **dict.fromkeys((Step.RELEARN, Step.KEEP_BASELINE), Right.TUNE),
+    **dict.fromkeys((Step.ASSIGN, Step.CANCEL, Step.FALSE_ALARM), Right.PLAN),
+    **dict.fromkeys((Step.DUPLICATE, Step.CLOSE_UNSIGNED), Right.PLAN),
+}
+"""What each step asks for: who has worked on it works, who asked for it confirms."""

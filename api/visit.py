@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, HTTPException, Request
 
-from andon.plant import Plant
+from andon.access.roles import Right
+from andon.plant import Asset, Plant
 from api.catalogue import Words, negotiate, words_of
 from api.context import Context
+from api.places import Sight
 from api.web.formats import PlantTime
 
 LANGUAGE, THEME, PERSON = "andon_language", "andon_theme", "andon_person"
@@ -24,7 +26,10 @@ NOBODY = "planner"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request's surroundings. `actor` is the id of the person acted as: what the audit will name."""
+    """One request's surroundings. `actor` is the id of the person acted as: what the audit will name.
+
+    `sight` is what of the plant the visitor sees; deeds are done in the whole plant, lists are made of what is seen.
+    """
 
     context: Context
     plant: Plant
@@ -32,6 +37,16 @@ class Visit:
     time: PlantTime
     theme: str
     actor: str
+    sight: Sight
+
+    def may(self, right: Right) -> bool:
+        """Whether the visitor has that right."""
+        return self.sight.principal.may(right)
+
+    @property
+    def machines(self) -> tuple[Asset, ...]:
+        """The machines that the visitor sees."""
+        return self.sight.machines(self.plant)
 
 
 def context_of(request: Request) -> Context:
@@ -51,6 +66,7 @@ def visit_of(request: Request, context: Annotated[Context, Depends(context_of)])
         time=PlantTime(zone_named(plant.time_zone), context.now(), words),
         theme=theme if theme in THEMES else "auto",
         actor=_actor(request, plant),
+        sight=Sight.of(request.state.principal, plant),
     )
 
 

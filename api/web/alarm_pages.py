@@ -1,16 +1,18 @@
 """The alarms of the plant as their states say: acknowledged, shelved or taken out of service here; bad actors apart."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import HOUR_NS, Priority
 from andon.rules.suppression import Matcher
 from api.pages import render, say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.formats import whole
 from api.web.forms import Form
@@ -34,14 +36,15 @@ STATES: Mapping[Which, tuple[AlarmState, ...]] = {
     "held_back": (AlarmState.SHLVD, AlarmState.DSUPR, AlarmState.OOSRV),
     "all": (),
 }
-STEPS = {
-    AlarmStep.ACKNOWLEDGE,
-    AlarmStep.UNACKNOWLEDGE,
-    AlarmStep.SHELVE,
-    AlarmStep.UNSHELVE,
-    AlarmStep.REMOVE_FROM_SERVICE,
-    AlarmStep.RETURN_TO_SERVICE,
+STEPS: Mapping[AlarmStep, Right] = {
+    AlarmStep.ACKNOWLEDGE: Right.LEAD,
+    AlarmStep.UNACKNOWLEDGE: Right.LEAD,
+    AlarmStep.SHELVE: Right.LEAD,
+    AlarmStep.UNSHELVE: Right.LEAD,
+    AlarmStep.REMOVE_FROM_SERVICE: Right.TUNE,
+    AlarmStep.RETURN_TO_SERVICE: Right.TUNE,
 }
+"""What people do to an alarm from its row, and what each asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class AlarmRow:
     steps: tuple[AlarmStep, ...]
 
 
-@router.get("/alarms")
+@router.get("/alarms", dependencies=[needs(Right.READ)])
 def alarms(
     request: Request,
     visit: VisitOf,
@@ -96,8 +99,7 @@ def alarms(
     )
 
 
-@router.post("/alarms/{alarm_id}/{step}")
-def take(visit: VisitOf, alarm_id: str, step: AlarmStep, form: Form) -> Response:
+def _take(visit: Visit, alarm_id: str, step: AlarmStep, form: Mapping[str, object]) -> Response:
     """A step from the page; back to it, with how it went in the corner."""
     answer = RedirectResponse("/alarms", 303)
     name = visit.words("frame.alarms")
@@ -112,6 +114,19 @@ def take(visit: VisitOf, alarm_id: str, step: AlarmStep, form: Form) -> Response
     else:
         say(answer, "flash.done", number=name, step=visit.words(f"alarm_step.{step}"))
     return answer
+
+
+def _route(step: AlarmStep) -> Callable[..., Response]:
+    def take(visit: VisitOf, alarm_id: str, form: Form) -> Response:
+        return _take(visit, alarm_id, step, form)
+
+    return take
+
+
+for _step, _right in STEPS.items():
+    router.add_api_route(
+        f"/alarms/{{alarm_id}}/{_step}", _route(_step), methods=["POST"], dependencies=[needs(_right)]
+    )
 
 
 def _done(book: Book, visit: Visit, alarm_id: str, step: AlarmStep, form: Mapping[str, object]) -> Named:

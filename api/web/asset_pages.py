@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from andon import declarations
+from andon.access.roles import Right
 from andon.database import reading
 from andon.declarations import DeclarationRefused, Entry
 from andon.events import HOUR_NS, PackMLState, Priority, Quality
@@ -20,6 +21,7 @@ from api.assets import CLOCK_MARGIN_NS, Word, asset_of
 from api.detectors import labels_of
 from api.freshness import points_of
 from api.pages import render, say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.bearings import bearings_of
 from api.web.charts import BAND, Chart, quantity_name, trend
@@ -78,7 +80,7 @@ class Line:
     assets: list[AssetRow]
 
 
-@router.get("/assets")
+@router.get("/assets", dependencies=[needs(Right.READ)])
 def assets(request: Request, visit: VisitOf) -> Response:
     """All machines by line."""
     with reading(visit.context.database) as conn:
@@ -160,7 +162,7 @@ class ChannelRow:
     spark: str
 
 
-@router.get("/assets/{asset_id}")
+@router.get("/assets/{asset_id}", dependencies=[needs(Right.READ)])
 def asset(
     request: Request,
     visit: VisitOf,
@@ -206,7 +208,7 @@ def asset(
     )
 
 
-@router.post("/assets/{asset_id}/declarations")
+@router.post("/assets/{asset_id}/declarations", dependencies=[needs(Right.LEAD)])
 def declare(visit: VisitOf, asset_id: str, form: Form) -> Response:
     """Declare something about a machine; the page says how it went."""
     given = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}

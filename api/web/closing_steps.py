@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from api.pages import say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.forms import Form, field_of, texts_of, whole_number_of
 from api.web.refused import refusal
@@ -59,7 +61,7 @@ class _Page:
         return answer
 
 
-@router.post("/tickets/{ticket_id}/requisitions")
+@router.post("/tickets/{ticket_id}/requisitions", dependencies=[needs(Right.WORK)])
 def request_part(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Ask the store for a part."""
     return _Page(request, visit, ticket_id, "requisition", "parts.request", form).after(
@@ -73,7 +75,7 @@ def request_part(request: Request, visit: VisitOf, ticket_id: int, form: Form) -
     )
 
 
-@router.post("/requisitions/{requisition_id}/issue")
+@router.post("/requisitions/{requisition_id}/issue", dependencies=[needs(Right.STOCK)])
 def issue_part(request: Request, visit: VisitOf, requisition_id: int, form: Form) -> Response:
     """The store hands a part out."""
     with visit.context.tickets.looking() as conn:
@@ -84,7 +86,7 @@ def issue_part(request: Request, visit: VisitOf, requisition_id: int, form: Form
     )
 
 
-@router.post("/requisitions/{requisition_id}/withdraw")
+@router.post("/requisitions/{requisition_id}/withdraw", dependencies=[needs(Right.WORK)])
 def withdraw_part(request: Request, visit: VisitOf, requisition_id: int, form: Form) -> Response:
     """A part is not wanted any more."""
     with visit.context.tickets.looking() as conn:
@@ -95,7 +97,7 @@ def withdraw_part(request: Request, visit: VisitOf, requisition_id: int, form: F
     )
 
 
-@router.post("/tickets/{ticket_id}/sign-code")
+@router.post("/tickets/{ticket_id}/sign-code", dependencies=[needs(Right.REPORT)])
 def send_code(request: Request, visit: VisitOf, ticket_id: int) -> Response:
     """Send the requester a code."""
     return _Page(request, visit, ticket_id, "code", "activity.sign_code").after(
@@ -103,7 +105,7 @@ def send_code(request: Request, visit: VisitOf, ticket_id: int) -> Response:
     )
 
 
-@router.post("/tickets/{ticket_id}/signature")
+@router.post("/tickets/{ticket_id}/signature", dependencies=[needs(Right.REPORT)])
 def add_signature(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Keep a drawn signature."""
     try:
@@ -117,7 +119,7 @@ def add_signature(request: Request, visit: VisitOf, ticket_id: int, form: Form) 
     )
 
 
-@router.post("/tickets/{ticket_id}/ask/{step}")
+@router.post("/tickets/{ticket_id}/ask/{step}", dependencies=[needs(Right.WORK)])
 def ask_approval(request: Request, visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
     """Ask another person to close it without a repair or a signature."""
     outcome = field_of(form, "outcome")
@@ -134,7 +136,7 @@ def ask_approval(request: Request, visit: VisitOf, ticket_id: int, step: Step, f
     )
 
 
-@router.post("/approvals/{approval_id}/grant")
+@router.post("/approvals/{approval_id}/grant", dependencies=[needs(Right.PLAN)])
 def grant(request: Request, visit: VisitOf, approval_id: int) -> Response:
     """Agree."""
     with visit.context.tickets.looking() as conn:
@@ -144,7 +146,7 @@ def grant(request: Request, visit: VisitOf, approval_id: int) -> Response:
     )
 
 
-@router.post("/approvals/{approval_id}/refuse")
+@router.post("/approvals/{approval_id}/refuse", dependencies=[needs(Right.PLAN)])
 def refuse(request: Request, visit: VisitOf, approval_id: int, form: Form) -> Response:
     """Do not agree."""
     with visit.context.tickets.looking() as conn:
@@ -155,7 +157,7 @@ def refuse(request: Request, visit: VisitOf, approval_id: int, form: Form) -> Re
     )
 
 
-@router.post("/tickets/{ticket_id}/rating")
+@router.post("/tickets/{ticket_id}/rating", dependencies=[needs(Right.REPORT)])
 def rate(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """The requester's stars."""
     return _Page(request, visit, ticket_id, "rating", "rating.give", form).after(
@@ -169,7 +171,7 @@ def rate(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Respon
     )
 
 
-@router.post("/tickets/{ticket_id}/obligations/{kind}")
+@router.post("/tickets/{ticket_id}/obligations/{kind}", dependencies=[needs(Right.WORK)])
 def fulfil(request: Request, visit: VisitOf, ticket_id: int, kind: Owed, form: Form) -> Response:
     """What was owed is done."""
     note = field_of(form, "note")

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from andon import plants
+from andon.access.roles import Right
 from andon.config import ConfigError
 from andon.detector_sets import Change, ChangeSet, changed, text_of
 from andon.events import Json, nanoseconds, rfc3339
@@ -20,6 +21,7 @@ from api.backtests import Job, Occupied
 from api.catalogue import Words
 from api.detectors import Mark, begun, marked, promoted, rolled_back, runner, versions_of
 from api.pages import render, say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.backtest_charts import sweep_chart, tickets_chart
 from api.web.formats import MISSING, number, quantity
@@ -65,7 +67,7 @@ class Field:
     choices: Sequence[tuple[str, str]]
 
 
-@router.get(PLACE)
+@router.get(PLACE, dependencies=[needs(Right.READ)])
 def page(
     request: Request,
     visit: VisitOf,
@@ -97,7 +99,7 @@ def page(
     )
 
 
-@router.post(f"{PLACE}/backtests")
+@router.post(f"{PLACE}/backtests", dependencies=[needs(Right.TUNE, whole=True)])
 def start(visit: VisitOf, form: Form) -> Response:
     """Try a change out on history."""
     given = texts_of(form)
@@ -111,7 +113,7 @@ def start(visit: VisitOf, form: Form) -> Response:
     return RedirectResponse(f"{PLACE}/backtests/{name}", 303)
 
 
-@router.get(f"{PLACE}/backtests/{{name}}")
+@router.get(f"{PLACE}/backtests/{{name}}", dependencies=[needs(Right.TUNE, whole=True)])
 def backtest(request: Request, visit: VisitOf, name: str) -> Response:
     """How far a back-test is, or what came of it."""
     job = runner(visit.context).get(name)
@@ -136,7 +138,7 @@ def backtest(request: Request, visit: VisitOf, name: str) -> Response:
     )
 
 
-@router.post(f"{PLACE}/backtests/{{name}}/promote")
+@router.post(f"{PLACE}/backtests/{{name}}/promote", dependencies=[needs(Right.TUNE, whole=True)])
 def promote(visit: VisitOf, name: str, form: Form) -> Response:
     """Bring a change that was tried out into force."""
     job = runner(visit.context).get(name)
@@ -149,7 +151,7 @@ def promote(visit: VisitOf, name: str, form: Form) -> Response:
     return _asked(wanted)
 
 
-@router.post(f"{PLACE}/rollback")
+@router.post(f"{PLACE}/rollback", dependencies=[needs(Right.TUNE, whole=True)])
 def rollback(visit: VisitOf, form: Form) -> Response:
     """Go back to an earlier version."""
     given = texts_of(form)
@@ -160,7 +162,7 @@ def rollback(visit: VisitOf, form: Form) -> Response:
     return _asked(wanted)
 
 
-@router.post("/assets/{asset_id}/labels")
+@router.post("/assets/{asset_id}/labels", dependencies=[needs(Right.TUNE)])
 def label(visit: VisitOf, asset_id: str, form: Form) -> Response:
     """Mark what a stretch of a machine's time was."""
     given = texts_of(form)

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.pages import render
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.wording import asset_name, person_name
 from ticketing import drift
@@ -33,7 +35,7 @@ class DriftRow:
     update_due_ns: int | None
 
 
-@router.get("/drift")
+@router.get("/drift", dependencies=[needs(Right.READ)])
 def drift_list(request: Request, visit: VisitOf, day: Annotated[date | None, Query()] = None) -> Response:
     """The list of that day, or the newest."""
     with reading(visit.context.database) as conn:

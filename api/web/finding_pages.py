@@ -4,8 +4,10 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.pages import render
+from api.rights import needs
 from api.visit import VisitOf
 from api.web.explained import explain
 from api.web.reader import Reader
@@ -14,7 +16,7 @@ from ticketing import findings
 router = APIRouter()
 
 
-@router.get("/findings/{finding_id}")
+@router.get("/findings/{finding_id}", dependencies=[needs(Right.READ)])
 def finding(request: Request, visit: VisitOf, finding_id: str) -> Response:
     """The finding explained; what `andon explain` writes as a file."""
     with reading(visit.context.database) as conn:

@@ -8,6 +8,7 @@ from fastapi import Form as FormField
 from starlette.responses import RedirectResponse, Response
 
 from andon import manifest
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import Gap, GapCause
 from andon.ports import DeadLetter
@@ -17,6 +18,7 @@ from api.freshness import counts_of, points_of
 from api.health import degraded
 from api.pages import render
 from api.pipeline import readable
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.formats import MISSING, number, whole
 from api.web.wording import asset_name
@@ -112,7 +114,7 @@ class SilentPoint:
     why: str
 
 
-@router.get("/pipeline")
+@router.get("/pipeline", dependencies=[needs(Right.READ)])
 def pipeline(request: Request, visit: VisitOf, reason: Annotated[Reason | None, Query()] = None) -> Response:
     """All of it on one page; of the dead letters those of one reason, if it is given."""
     context = visit.context
@@ -181,7 +183,7 @@ def _source(source: SourceState) -> SourceRow:
     )
 
 
-@router.post("/pipeline/outbox/redrive")
+@router.post("/pipeline/outbox/redrive", dependencies=[needs(Right.REDRIVE, whole=True)])
 def redrive(visit: VisitOf, channel: Annotated[str, FormField()]) -> Response:
     """Send the dead messages of a channel again."""
     deliveries.redrive(visit.context.database, deliveries.Which(channel=channel), visit.context.now())

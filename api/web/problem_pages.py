@@ -1,19 +1,21 @@
 """Root-cause and improvement tasks: what each rests on, its causes and actions, the check, and a form for every step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from sqlalchemy import Connection
-from starlette.exceptions import HTTPException
+from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from andon.events import SECOND_NS
 from api.pages import render, say
-from api.problem_deeds import DEEDS, do
+from api.problem_deeds import DEEDS, RIGHT_OF, do
+from api.rights import needs
 from api.visit import Visit, VisitOf, zone_named
 from api.web.forms import Form, texts_of
 from api.web.history import actor_name
@@ -65,7 +67,7 @@ class Line:
     reason: str
 
 
-@router.get("/problems")
+@router.get("/problems", dependencies=[needs(Right.READ)])
 def problems(request: Request, visit: VisitOf) -> Response:
     """All tasks, newest first."""
     with reading(visit.context.database) as conn:
@@ -73,7 +75,7 @@ def problems(request: Request, visit: VisitOf) -> Response:
     return render(request, visit, "problems.html", "problems", tasks=tasks)
 
 
-@router.get("/problems/{problem_id}")
+@router.get("/problems/{problem_id}", dependencies=[needs(Right.READ)])
 def problem(request: Request, visit: VisitOf, problem_id: int) -> Response:
     """One task with all that belongs to it."""
     return _show(request, visit, problem_id)
@@ -114,11 +116,8 @@ def _show(request: Request, visit: Visit, problem_id: int, refused: Refused | No
     return answer
 
 
-@router.post("/problems/{problem_id}/{step}")
-def take(request: Request, visit: VisitOf, problem_id: int, step: ProblemStep, form: Form) -> Response:
+def _take(request: Request, visit: Visit, problem_id: int, step: ProblemStep, form: FormData) -> Response:
     """A step from the page; back to it, with how it went in the corner, or beside the field that lacks something."""
-    if step not in DEEDS:
-        raise HTTPException(404)
     answer = RedirectResponse(f"/problems/{problem_id}", 303)
     with reading(visit.context.database) as conn:
         number = look(conn, problem_id).number
@@ -133,6 +132,22 @@ def take(request: Request, visit: VisitOf, problem_id: int, step: ProblemStep, f
     else:
         say(answer, "flash.done", number=number, step=visit.words(f"problem_step.{step}"))
     return answer
+
+
+def _route(step: ProblemStep) -> Callable[..., Response]:
+    def take(request: Request, visit: VisitOf, problem_id: int, form: Form) -> Response:
+        return _take(request, visit, problem_id, step, form)
+
+    return take
+
+
+for _step in DEEDS:
+    router.add_api_route(
+        f"/problems/{{problem_id}}/{_step}",
+        _route(_step),
+        methods=["POST"],
+        dependencies=[needs(RIGHT_OF[_step])],
+    )
 
 
 def _given(form: Mapping[str, object], visit: Visit) -> dict[str, str]:

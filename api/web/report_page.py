@@ -8,11 +8,13 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.events import Json
 from andon.plant import Plant
 from andon.rules.types import CustomField, FaultType, TicketType
 from api.catalogue import Words
 from api.pages import render, say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.forms import Form, texts_of
 from api.web.wording import asset_name, person_name
@@ -44,7 +46,7 @@ class Asked:
     needed: bool
 
 
-@router.get("/report")
+@router.get("/report", dependencies=[needs(Right.REPORT)])
 def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
     """An empty form; what stands in the address is filled in (a code on the machine: `/report?asset=M7`)."""
     given = {name: request.query_params.get(name, "") for name in _SAID}
@@ -52,13 +54,13 @@ def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
     return _page(request, visit, {**given, "channel": channel, "reporter": reporter})
 
 
-@router.post("/report/type")
+@router.post("/report/type", dependencies=[needs(Right.REPORT)])
 def with_type(request: Request, visit: VisitOf, form: Form) -> Response:
     """The form of another type, with what was written so far."""
     return _page(request, visit, texts_of(form))
 
 
-@router.post("/report")
+@router.post("/report", dependencies=[needs(Right.REPORT)])
 def report(request: Request, visit: VisitOf, form: Form) -> Response:
     """The same entry as for programs; a second click is the same report."""
     texts, context = texts_of(form), visit.context

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.events import Priority
 from api.catalogue import Words
 from api.dispatch import Hypothetical, tried
 from api.pages import render, say
+from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.ticket_steps import ticket_of, why_not
 from api.web.weighed import PARTS, why
@@ -34,7 +36,7 @@ class Asked(BaseModel):
     at: Annotated[datetime | None, BeforeValidator(lambda given: given or None)] = None
 
 
-@router.get("/routing")
+@router.get("/routing", dependencies=[needs(Right.PLAN)])
 def routing(request: Request, visit: VisitOf, asked: Annotated[Asked, Query()]) -> Response:
     """The form, and the decision for what it says."""
     plant, words = visit.plant, visit.words
@@ -65,7 +67,7 @@ def _kind_name(kind: str, words: Words) -> str:
     return words(f"family.{kind}") if f"family.{kind}" in words else condition_name(kind, words)
 
 
-@router.post("/tickets/{ticket_id}/taken/{how}")
+@router.post("/tickets/{ticket_id}/taken/{how}", dependencies=[needs(Right.WORK)])
 def take(visit: VisitOf, ticket_id: int, how: Literal["offer", "claim"]) -> Response:
     """The visitor accepts an offer, or claims a ticket that waits."""
     answer = RedirectResponse(f"/tickets/{ticket_id}", 303)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.rules.types import TicketType
 from api.pages import say
+from api.rights import needs
 from api.visit import VisitOf
 from api.web.forms import Form, texts_of
 from api.web.refused import FIELDS, Refused
@@ -22,7 +24,7 @@ from ticketing.urgency import ORDER
 router = APIRouter()
 
 
-@router.post("/tickets/{ticket_id}/fields")
+@router.post("/tickets/{ticket_id}/fields", dependencies=[needs(Right.WORK)])
 def edit(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Change fields of an open ticket."""
     texts, answer = texts_of(form), RedirectResponse(f"/tickets/{ticket_id}", 303)

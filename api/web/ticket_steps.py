@@ -1,17 +1,18 @@
 """What the forms of the pages do: one step each, then back to the page, which says how it went."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import FormData, UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from andon.access.roles import Right
 from andon.database import reading
 from api.catalogue import Words
 from api.pages import say
-from api.steps import DEEDS, Target
+from api.rights import needs
+from api.steps import DEEDS, RIGHT_OF, Target
 from api.visit import Visit, VisitOf
 from api.web.forms import Form, texts_of
 from api.web.refused import refusal
@@ -19,6 +20,7 @@ from api.web.ticket_view import show
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
 from ticketing.errors import PhotoRefused, StaleVersion, StepRefused, TicketingError
+from ticketing.photos import MAX_BYTES
 from ticketing.service import By
 from ticketing.states import Step
 from ticketing.ticket import Ticket
@@ -29,27 +31,12 @@ router = APIRouter()
 _NOT_OF_THE_STEP = frozenset({"next"})
 
 
-@router.post("/inbox/{ticket_id}/{step}")
-def from_inbox(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
-    """A step from the inbox; the next ticket comes up by itself."""
-    following = str(form.get("next", ""))
-    fields = texts_of(form)
-    if step is Step.FALSE_ALARM:
-        fields["approver"] = visit.actor
-    before = ticket_of(visit, ticket_id)
-    try:
-        after = _taken(visit, ticket_id, step, fields)
-    except (ValidationError, TicketingError) as error:
-        return _not_done(visit, before, f"/?ticket={ticket_id}", error)
-    return _done(visit, after, step, f"/?ticket={following}" if following.isdecimal() else "/")
-
-
-@router.post("/tickets/{ticket_id}/photos")
+@router.post("/tickets/{ticket_id}/photos", dependencies=[needs(Right.WORK)])
 def add_photo(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Keep a photo of the work."""
     answer = RedirectResponse(f"/tickets/{ticket_id}", 303)
     upload = form.get("photo")
-    body = upload.file.read() if isinstance(upload, UploadFile) else b""
+    body = upload.file.read(MAX_BYTES + 1) if isinstance(upload, UploadFile) else b""
     ticket = ticket_of(visit, ticket_id)
     try:
         visit.context.tickets.add_photo(
@@ -62,7 +49,7 @@ def add_photo(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     return answer
 
 
-@router.post("/tickets/{ticket_id}/comment")
+@router.post("/tickets/{ticket_id}/comment", dependencies=[needs(Right.REPORT)])
 def comment(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Put a remark on record."""
     answer = RedirectResponse(f"/tickets/{ticket_id}", 303)
@@ -80,8 +67,7 @@ def comment(visit: VisitOf, ticket_id: int, form: Form) -> Response:
     return answer
 
 
-@router.post("/tickets/{ticket_id}/{step}")
-def from_ticket(request: Request, visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
+def _from_ticket(request: Request, visit: Visit, ticket_id: int, step: Step, form: FormData) -> Response:
     """A step from the ticket's own page; what is missing is said there, beside its field."""
     fields, here = texts_of(form), f"/tickets/{ticket_id}"
     before = ticket_of(visit, ticket_id)
@@ -94,9 +80,23 @@ def from_ticket(request: Request, visit: VisitOf, ticket_id: int, step: Step, fo
     return _done(visit, after, step, here)
 
 
+def _route(step: Step) -> Callable[..., Response]:
+    def take(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
+        return _from_ticket(request, visit, ticket_id, step, form)
+
+    return take
+
+
+for _step in DEEDS:
+    router.add_api_route(
+        f"/tickets/{{ticket_id}}/{_step}",
+        _route(_step),
+        methods=["POST"],
+        dependencies=[needs(RIGHT_OF[_step])],
+    )
+
+
 def _taken(visit: Visit, ticket_id: int, step: Step, fields: Mapping[str, str]) -> Ticket:
-    if step not in DEEDS:
-        raise HTTPException(404)
     given = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_STEP and value != ""}
     deed = DEEDS[step].model_validate(with_master(visit, given))
     by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=deed.version or 0)

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from andon.access import roles
 from andon.events import Action, Declared, Family, GapCause, PackMLState, Priority
 from andon.stories import tale
 from api import problems
@@ -25,7 +26,7 @@ from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
 from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
-from ticketing import dispatch, routing
+from ticketing import dispatch, routing, triage
 from ticketing.alarms import AlarmState
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
@@ -110,8 +111,12 @@ MACHINE_DEEDS = (
     *("approval_asked", "approval_refused", "rating", "knowledge_done", "review_done"),
     *("obligation", "obligation_overdue"),
     *("routed", "offered", "offer_decline", "collaborator", "backup"),
+    *("snoozed", "woken", "not_carried_out"),
 )
-REFUSALS = ("no_token", "wrong_token", "foreign_host", "foreign_origin", "not_found", "broken")
+REFUSALS = (
+    *("no_token", "wrong_token", "foreign_host", "foreign_origin", "no_right", "only_whole_plant"),
+    *("not_found", "broken"),
+)
 
 
 def numbers_said() -> set[str]:
@@ -162,7 +167,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("scene_tag_unknown", "scene_tag_retired", "approver_no_role", "approver_to_be_asked"),
         *(f"signature_code_{why}" for why in ("absent", "wrong", "expired", "used", "spent")),
         *("reason_vague", "summary_vague", "summary_unsolved"),
-        *("part", "quantity", "stars"),
+        *("part", "quantity", "stars", "until"),
     ),
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
@@ -188,6 +193,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         "stale",
         "photo",
         "not_done",
+        "undone",
         "promoted",
         "marked",
     ),
@@ -202,7 +208,8 @@ FAMILIES: dict[str, Iterable[str]] = {
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
-    "help.key_": ("j", "k", "a", "n", "o", "help"),
+    "help.key_": ("j", "k", "a", "n", "m", "s", "u", "o", "find", "help"),
+    "inbox.about_to_": triage.DEEDS,
     "kind.": kinds(),
     "label.is_": What,
     "letter.": Reason,
@@ -242,11 +249,13 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("stops", "active", "delay", "distance", "voltage"),
         *("temperature", "current", "pressure", "speed", "flow", "power", "state"),
     ),
+    "right.": roles.Right,
+    "role.": roles.Role,
     "relearn.why_": ("repair", "operating_change"),
     "refused.": (
         *REFUSALS,
         *(f"{code}_text" for code in REFUSALS),
-        *(f"{code}_cure" for code in REFUSALS[:4]),
+        *(f"{code}_cure" for code in REFUSALS if code not in {"not_found", "broken"}),
     ),
     "report.": (
         *("type", "fault_type", "priority", "grade", "region", "reason", "event_id", "channel", "state"),
@@ -288,7 +297,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "routing.why_": dispatch.WHY,
     "rule.": (
         *("usual", "critical", "line_stop", "three_a_month", "repeat", "repeat_72h", "recurrence", "due"),
-        *("drift", "ground", "backup", "flood", "close_unsigned", *Owed, "cause", "operating_change"),
+        *("drift", "ground", "backup", "flood", "close_unsigned", *Owed, "cause", "operating_change", "triage"),
     ),
     "solution.": (
         "summary",

@@ -128,6 +128,12 @@ class Asset(_Frozen):
         levels = self.path.split("/")
         return levels[3] if len(levels) > 3 else levels[-1]
 
+    @property
+    def area(self) -> str:
+        """The area that its line is in; "" where the path names none."""
+        levels = self.path.split("/")
+        return levels[2] if len(levels) > 3 else ""
+
     def point(self, point_id: str) -> Point | None:
         """The measuring point of that id, if there is one."""
         return next((point for point in self.points if point.id == point_id), None)

@@ -33,7 +33,9 @@ from api import (
     tickets,
 )
 from api.auth import Gate
+from api.bodies import Bounded
 from api.context import Context
+from api.described import API, describe
 from api.flow import Rates
 from api.headers import SafeHeaders
 from api.pages import WEB, build_id
@@ -61,14 +63,6 @@ __all__ = ["Context", "create_app"]
 THREADS = 8
 """Requests worked on at once: SQLite writes one at a time, and each thread costs memory."""
 
-API = "/api/v1"
-ABOUT = (
-    "Tickets, root-cause tasks, machines, their series, and how the pipeline does. Times are RFC 3339 in UTC "
-    "(`…_at`), durations seconds (`…_s`). A step on a ticket names the version it was decided on, in `version` "
-    'or as `If-Match: "<version>"`; errors are RFC 9457 problems with a stable `code`.'
-)
-
-
 document = APIRouter(prefix=API, include_in_schema=False)
 
 
@@ -91,7 +85,6 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="Andon",
         version="1",
-        description=ABOUT,
         openapi_url=None,  # given by a route of ours, which asks for a right
         docs_url=None,  # its page would fetch scripts from the internet
         lifespan=lifespan,
@@ -143,7 +136,9 @@ def create_app(context: Context) -> FastAPI:
     for folder in ("vendor", "static"):  # both under one address, so that it changes when either does
         place = f"/static/{build_id()}" + ("/vendor" if folder == "vendor" else "")
         app.mount(place, StaticFiles(directory=WEB / folder, check_dir=False), name=folder)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     problems.install(app)
-    app.add_middleware(Gate, token=context.token, refuse=problems.refuse)
+    app.add_middleware(Bounded)
+    app.add_middleware(Gate, context=lambda: app.state.context, refuse=problems.refuse)
     app.add_middleware(SafeHeaders)
     return app

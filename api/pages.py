@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from andon.access.roles import Right, roles_with
 from andon.database import reading
 from andon.events import Json
-from api.auth import Refusal
+from api.auth import Refusal, address_asked
 from api.catalogue import Words, negotiate, words_of
 from api.live import change_number
 from api.visit import LANGUAGE, THEMES, Visit
@@ -106,7 +106,7 @@ def render(
             place=place,
             places=PLACES,
             on_phones=ON_PHONES,
-            here=here or _here(request),
+            here=here or address_asked(request),
             waiting=waiting,
             changed=changed,
             other_language="en" if words.language == "zh" else "zh",
@@ -134,24 +134,6 @@ def _flash_of(request: Request, words: Words) -> Mapping[str, str] | None:
         return {"text": words(said["key"], **said["arguments"]), "link": said["link"]}
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _here(request: Request) -> str:
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
-
-
-def wants_page(request: HTTPConnection) -> bool:
-    """Whether a person is looking: a browser asks for text/html, and not below /api."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-
-
-def _lacking(right: Right | None, words: Words) -> Mapping[str, str]:
-    """The right that was lacking, and the roles that have it, in words."""
-    if right is None:
-        return {}
-    roles = words("list.and").join(words(f"role.{role}") for role in roles_with(right))
-    return {"right": words(f"right.{right}"), "roles": roles}
 
 
 def refusal_page(request: HTTPConnection, refusal: Refusal, right: Right | None = None) -> Response:

@@ -16,9 +16,9 @@ from andon.access.roles import roles_with
 from andon.declarations import DeclarationRefused
 from andon.events import Json
 from api.answers import plain
-from api.auth import Refusal
+from api.auth import Refusal, wants_page
 from api.headers import HEADERS
-from api.pages import refusal_page, wants_page
+from api.pages import refusal_page
 from api.rights import NoRight
 from ticketing.errors import FieldsRefused, NoEdge, StaleVersion, StepRefused, TicketingError
 
@@ -116,11 +116,11 @@ def of_ticketing(error: TicketingError) -> Response:
 
 def refuse(request: HTTPConnection, refusal: Refusal) -> Response:
     """The gate's refusal: a page for people, a problem for programs."""
-    if wants_page(request):
-        return refusal_page(request, refusal)
-    answer = problem(refusal.status, refusal.code)
+    answer = refusal_page(request, refusal) if wants_page(request) else problem(refusal.status, refusal.code)
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
+    if refusal.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(refusal.retry_after_s)
     return answer
 
 

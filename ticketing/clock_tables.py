@@ -22,6 +22,7 @@ timer = Table(
 )
 Index("timer_due", timer.c.state, timer.c.try_ns)
 Index("timer_of", timer.c.subject, timer.c.state)
+Index("timer_by_kind", timer.c.kind, timer.c.state)
 """What has to happen later; see ticketing.timers."""
 
 

@@ -27,6 +27,7 @@ from ticketing import (
     reports,
     sla,
     suppressions,
+    triage,
 )
 from ticketing.book import Book
 from ticketing.service import Tickets
@@ -57,6 +58,8 @@ HANDLERS: Mapping[str, Handler] = {
     reports.TIMER: reports.due,
     sla.KIND: sla.review,
     drift.KIND: drift.make,
+    triage.DEED: triage.carry_out,
+    triage.SNOOZE: triage.wake,
 }
 """Kind of timer -> what happens when it is due."""
 

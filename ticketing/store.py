@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import Declared, Json
 from ticketing import approvals, obligations, ratings, requisitions
 from ticketing import tables as t
@@ -164,11 +164,15 @@ def occurrences(
 
 
 def late(
-    conn: Connection, *, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    *,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
 ) -> tuple[Occurrence, ...]:
     """What came too late (by default more than a day) and so opened nothing, newest first."""
     wanted = select(t.occurrence).where(t.occurrence.c.rule == FoldRule.LATE, behind(_NEWEST_FIRST, after))
-    wanted = wanted.order_by(*_NEWEST_FIRST).limit(limit)
+    wanted = wanted.where(among(t.occurrence.c.asset, machines)).order_by(*_NEWEST_FIRST).limit(limit)
     return tuple(occurrence_of(row) for row in conn.execute(wanted).mappings())
 
 

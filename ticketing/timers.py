@@ -81,9 +81,9 @@ def set_timer(book: Book, wanted: Timer) -> None:
         upsert(book.conn, timer, [row], _SET)
 
 
-def cancel(book: Book, kind: str, subject: str) -> None:
-    """No step of that kind is to happen any more, in any cycle begun so far."""
-    book.conn.execute(
+def cancel(book: Book, kind: str, subject: str) -> int:
+    """No step of that kind is to happen any more, in any cycle begun so far; gives how many were to."""
+    cancelled = book.conn.execute(
         sql_update(timer)
         .where(
             timer.c.kind == kind,
@@ -92,6 +92,7 @@ def cancel(book: Book, kind: str, subject: str) -> None:
         )
         .values(state=str(TimerState.CANCELLED), done_ns=book.now_ns)
     )
+    return cancelled.rowcount
 
 
 def one(conn: Connection, kind: str, subject: str, step: int = 0, cycle: int = 0) -> Timer | None:

@@ -19,6 +19,19 @@ class ClockRow:
     rule: str
     late: bool
     ended: bool
+    eighths: int
+    """What is left of its time, for a ring."""
+
+
+def eighths_left(due_ns: int | None, limit_ns: int, now_ns: int) -> int:
+    """How many eighths of a clock's time are left, none only once it is over; all while it stands.
+
+    >>> [eighths_left(due_ns, 80, 100) for due_ns in (None, 180, 141, 101, 100)]
+    [8, 8, 5, 1, 0]
+    """
+    if due_ns is None:
+        return 8
+    return max(0, min(8, -((now_ns - due_ns) * 8 // limit_ns)))
 
 
 def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
@@ -37,6 +50,7 @@ def clock_row(clock: ClockReading, visit: Visit) -> ClockRow:
         ),
         late=clock.late or clock.state is ClockState.BREACHED,
         ended=clock.ended_ns is not None,
+        eighths=eighths_left(clock.due_ns, clock.limit_ns, time.now_ns),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from andon.events import SECOND_NS
@@ -87,9 +87,25 @@ class PlantTime:
         offset = self._moment(at_ns).utcoffset()
         return at_ns // 1_000_000 + (int(offset.total_seconds()) * 1000 if offset else 0)
 
+    def of_chart(self, shifted_ms: int) -> str:
+        """A moment of a chart's axis to the second: `2026-03-12 14:05:09`."""
+        return f"{datetime.fromtimestamp(shifted_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+    def unshifted_ns(self, shifted_ms: int) -> int:
+        """What `shifted_ms` made of it; of an hour that comes twice the first."""
+        local = datetime.fromtimestamp(shifted_ms / 1000, UTC).replace(tzinfo=self.zone)
+        return int(local.timestamp() * 1000) * 1_000_000
+
     def with_offset(self, local: str) -> str:
         """A time of the plant's own clock, `2026-03-12T14:05`, as RFC 3339; ValueError if it is none."""
         return datetime.fromisoformat(local).replace(tzinfo=self.zone).isoformat()
+
+    def next_ns(self, of_day: timedelta) -> int:
+        """The next time that it is so late in the day at the plant."""
+        today = self._moment(self.now_ns).replace(hour=0, minute=0, second=0, microsecond=0)
+        days = (today, today + timedelta(days=1))
+        moments = (int((day + of_day).timestamp()) * SECOND_NS for day in days)
+        return next(at_ns for at_ns in moments if at_ns > self.now_ns)
 
     def ago(self, at_ns: int | None) -> str:
         """How long ago: `42 min ago`."""

@@ -144,6 +144,8 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
         return fold_sentence(Fold(FoldRule(event.reason), event.numbers), visit.words, visit.time)
     if event.action in {"escalated", "reminded"}:
         return visit.words(f"sla.clock_{event.reason}")
+    if event.action == "not_carried_out":
+        return _not_carried_out(event.reason, visit.words)
     if event.action == "drifting":
         return visit.words("list.and").join(visit.words(f"drift.why_{one}") for one in event.reason.split())
     if event.action == "routed":
@@ -151,6 +153,13 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
     if event.reason.startswith(_ROUTED):
         return visit.words(f"routing.rule_{event.reason.removeprefix(_ROUTED)}")
     return _of_taking(event.reason, visit.words)
+
+
+def _not_carried_out(reason: str, words: Words) -> str:
+    """The step that was decided on, and why it had become impossible."""
+    step, _, code = reason.partition(": ")
+    why = words(f"error.{code}") if f"error.{code}" in words else words("error.invalid_request")
+    return f"{words(f'step.{step}')}: {why}"
 
 
 def _of_taking(reason: str, words: Words) -> str:

@@ -39,7 +39,7 @@ from api.web.explained import explain
 from api.web.formats import PlantTime
 from api.web.reader import Reader
 from tests.shop_floor import NOW_NS, TOKEN, ShopFloor, a_busy_day
-from ticketing import clockwork, findings
+from ticketing import clockwork, findings, triage
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -226,7 +226,7 @@ async def test_a_planner_assigns_by_keys_and_the_next_ticket_comes_up(
         await page.keyboard.press("a")
         assert await page.evaluate("document.activeElement.dataset.key") == "a"
         await page.keyboard.press("Enter")
-        await page.wait_for_selector("#toast >> text=A-2 is assigned to")
+        await page.wait_for_selector("#undo-2 >> text=A-2 goes to")
         await page.wait_for_selector(".item[aria-current=true] >> text=Combustion air fan")
         assert await page.locator(".item").count() == 5
         assert await page.locator(".nav .count").inner_text() == "5"
@@ -240,7 +240,10 @@ async def test_not_a_fault_asks_for_the_reason_first(chromium: Browser, served: 
         await page.get_by_role("button", name="Planned work on the machine").click()
         await page.keyboard.type(": jn?a")
         await page.keyboard.press("Enter")
-        await page.wait_for_selector("#toast >> text=A-4 is closed as false alarm")
+        await page.wait_for_selector("#undo-4 >> text=A-4 is being closed as false alarm")
+        floor = served.floor
+        floor.clock.now_ns += triage.UNDO_NS
+        await asyncio.to_thread(clockwork.turn, floor.tickets, floor.plant, floor.clock())
         await page.goto(f"{served.address}/tickets/4")
         assert await page.locator("text=Planned work on the machine: jn?a").count() > 0
         assert await page.locator("dd >> text=Planned work").count() == 2  # what it was, and the reason

@@ -1,6 +1,7 @@
 // Starts what a page needs: live hints, keys, tabs, charts, forms. Pages also work without any of it, save the charts.
 
 import { drawCharts, watchCharts } from "./charts.js";
+import { startFresh } from "./fresh.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startForms } from "./forms.js";
@@ -17,6 +18,7 @@ startForms();
 startSignatures();
 watchTabs();
 watchCharts();
+startFresh();
 startLive();
 furnish(document);
 document.addEventListener("htmx:after:settle", () => furnish(document));

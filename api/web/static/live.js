@@ -4,6 +4,7 @@ import { t } from "./words.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const PATIENCE_MS = 2_000;
 const sign = document.querySelector(".live");
 const view = () => document.getElementById("view");
 
@@ -11,6 +12,8 @@ let wait = FIRST_WAIT_MS;
 let latest = 0;
 let underWay = 0;
 let fetchedAt = performance.now();
+let heardAt = Date.now();
+let telling = 0;
 
 /** Open the tab's one WebSocket and follow its hints; open it again when it breaks. */
 export function startLive() {
@@ -38,10 +41,12 @@ function connect() {
     say("on");
   });
   socket.addEventListener("message", (message) => {
+    heardAt = Date.now();
     latest = JSON.parse(message.data).changed;
     refreshIfStale();
   });
   socket.addEventListener("close", () => {
+    if (sign?.dataset.state === "on") heardAt = Date.now();
     say("off");
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
@@ -53,6 +58,19 @@ function say(state) {
   sign.dataset.state = state;
   sign.title = t(`js.live_${state}`);
   sign.querySelector("span").textContent = sign.title;
+  clearTimeout(telling);
+  if (state === "off") telling = setTimeout(tell, PATIENCE_MS);
+  else document.getElementById("offline")?.replaceChildren();
+}
+
+// A connection that comes back at once is not worth a word.
+function tell() {
+  const { lang, dataset } = document.documentElement;
+  const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: dataset.zone });
+  const band = document.getElementById("offline");
+  if (band && !band.childElementCount) {
+    band.appendChild(document.createElement("p")).textContent = t("js.offline", { what: clock.format(heardAt) });
+  }
 }
 
 function refreshIfStale() {

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Engine as Database
 
-from andon import declarations, manifest, plants
+from andon import declarations, manifest, once, plants
 from andon.access import tables as access
 from andon.config import ConfigError
 from andon.database import reading, writing
@@ -41,6 +41,7 @@ METADATA = (
     freshness.metadata,
     store.metadata,
     access.metadata,
+    once.metadata,
 )
 VERSIONS = Path(__file__).with_name("migrations") / "versions"
 REVISIONS = tuple(sorted(path.name[1:5] for path in VERSIONS.glob("r[0-9]*.py")))

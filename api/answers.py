@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from typing import Literal
 
 from andon.events import SECOND_NS, Json, rfc3339
 
 _DURATIONS = frozenset({"interval_ns"})
-_INNER = frozenset({"search", "audit_seq", "audit_hash", "head", "given"})
+HIDDEN = frozenset({"search", "audit_seq", "audit_hash", "head", "given"})
 """Fields that are the store's own business."""
 
 
@@ -22,7 +23,7 @@ def plain(value: object) -> Json:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if is_dataclass(value) and not isinstance(value, type):
-        named = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in _INNER}
+        named = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in HIDDEN}
         return dict(_pair(name, inner) for name, inner in named.items())
     return _scalar(value)
 
@@ -37,10 +38,23 @@ def _scalar(value: object) -> Json:
     return value
 
 
-def _pair(name: str, value: object) -> tuple[str, Json]:
+def named(name: str) -> tuple[str, Literal["time", "duration"] | None]:
+    """What a field is called outside, and what its nanoseconds are.
+
+    >>> named("opened_ns"), named("interval_ns"), named("asset")
+    (('opened_at', 'time'), ('interval_s', 'duration'), ('asset', None))
+    """
     if name in _DURATIONS:
-        return name[:-3] + "_s", value / SECOND_NS if isinstance(value, int) else None
-    if name == "at_ns" or name.endswith("_ns"):
-        at = rfc3339(value) if isinstance(value, int) else None
-        return ("at" if name == "at_ns" else name[:-3] + "_at"), at
-    return name, plain(value)
+        return name[:-3] + "_s", "duration"
+    if name.endswith("_ns"):
+        return ("at" if name == "at_ns" else name[:-3] + "_at"), "time"
+    return name, None
+
+
+def _pair(name: str, value: object) -> tuple[str, Json]:
+    said, unit = named(name)
+    if unit is None:
+        return said, plain(value)
+    if not isinstance(value, int):
+        return said, None
+    return said, rfc3339(value) if unit == "time" else value / SECOND_NS

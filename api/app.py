@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -32,12 +32,14 @@ from api import (
     suppressions,
     tickets,
 )
+from api.asking import as_described
 from api.auth import Gate
 from api.bodies import Bounded
 from api.context import Context
 from api.described import API, describe
 from api.flow import Rates
 from api.headers import SafeHeaders
+from api.once import Once
 from api.pages import WEB, build_id
 from api.rights import needs
 from api.web import (
@@ -111,7 +113,7 @@ def create_app(context: Context) -> FastAPI:
         suppressions,
         alarms,
     ):
-        app.include_router(topic.router, prefix=API)
+        app.include_router(topic.router, prefix=API, dependencies=[Depends(as_described)])
     for part in (health, live, preferences):
         app.include_router(part.router)
     app.include_router(document)
@@ -138,6 +140,7 @@ def create_app(context: Context) -> FastAPI:
         app.mount(place, StaticFiles(directory=WEB / folder, check_dir=False), name=folder)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     problems.install(app)
+    app.add_middleware(Once)
     app.add_middleware(Bounded)
     app.add_middleware(Gate, context=lambda: app.state.context, refuse=problems.refuse)
     app.add_middleware(SafeHeaders)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from andon import plants
 from andon.access.roles import Right
 from andon.config import ConfigError
-from andon.database import reading, writing
+from andon.database import Machines, reading, writing
 from andon.detector_sets import (
     ChangeSet,
     changed,
@@ -71,7 +71,7 @@ class Mark(_Given):
 def detectors(visit: VisitOf, page: PagingOf) -> Response:
     """The version in force, and every detector of every machine with its parameters, told in the asker's language."""
     plant, words = visit.plant, visit.words
-    every = [(asset.id, one) for asset in plant.assets for one in plant.detectors_of(asset)]
+    every = [(asset.id, one) for asset in visit.machines for one in plant.detectors_of(asset)]
     return page.cut(
         every,
         lambda found: {
@@ -92,7 +92,7 @@ def versions(context: ContextOf, page: PagingOf) -> Response:
     return page.cut(versions_of(context), plain)
 
 
-@router.post("/detectors/promote", dependencies=[needs(Right.TUNE, whole=True)])
+@router.post("/detectors/promote", status_code=202, dependencies=[needs(Right.TUNE, whole=True)])
 def promote(visit: VisitOf, given: Promotion) -> Response:
     """Bring a change into force: its place in the stream is the engine's next turn."""
     with _refusals():
@@ -100,7 +100,7 @@ def promote(visit: VisitOf, given: Promotion) -> Response:
     return JSONResponse(wanted.detector_set.model_dump(mode="json"), 202)
 
 
-@router.post("/detectors/rollback", dependencies=[needs(Right.TUNE, whole=True)])
+@router.post("/detectors/rollback", status_code=202, dependencies=[needs(Right.TUNE, whole=True)])
 def rollback(visit: VisitOf, given: Rollback) -> Response:
     """Go back to an earlier version's detectors."""
     with _refusals():
@@ -108,7 +108,7 @@ def rollback(visit: VisitOf, given: Rollback) -> Response:
     return JSONResponse(wanted.detector_set.model_dump(mode="json"), 202)
 
 
-@router.post("/detectors/backtests", dependencies=[needs(Right.TUNE, whole=True)])
+@router.post("/detectors/backtests", status_code=202, dependencies=[needs(Right.TUNE, whole=True)])
 def start(
     context: ContextOf,
     change: Toml,
@@ -134,13 +134,13 @@ def backtest(context: ContextOf, name: str) -> Response:
 
 @router.get("/labels", dependencies=[needs(Right.READ)])
 def all_labels(
-    context: ContextOf, page: PagingOf, asset: Annotated[str, Query(max_length=200)] = ""
+    context: ContextOf, sight: SightOf, page: PagingOf, asset: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
     """What is known to have happened: by closures of tickets, and marked by people."""
-    return page.cut(labels_of(context, asset), plain)
+    return page.cut(labels_of(context, asset, sight.assets), plain)
 
 
-@router.post("/labels", dependencies=[needs(Right.TUNE)])
+@router.post("/labels", status_code=201, dependencies=[needs(Right.TUNE)])
 def mark(visit: VisitOf, given: Mark) -> Response:
     """Mark what a stretch of time was."""
     with _refusals():
@@ -206,6 +206,7 @@ def rolled_back(visit: Visit, to: int, note: str) -> Plant:
 
 def marked(visit: Visit, given: Mark) -> int:
     """Keep a label; LabelRefused or ValueError if it makes no sense."""
+    visit.sight.must_see(given.asset)
     asset = asset_of(visit.plant, given.asset)
     label = Label(
         asset=given.asset,
@@ -222,11 +223,12 @@ def marked(visit: Visit, given: Mark) -> int:
         return labels.save(conn, label)
 
 
-def labels_of(context: Context, asset: str) -> list[Label]:
-    """Everything that is known, newest first."""
+def labels_of(context: Context, asset: str, machines: Machines = None) -> list[Label]:
+    """Everything that is known of a machine, or of all that are seen, newest first."""
     with reading(context.database) as conn:
-        tickets = store.tickets(conn, store.Filter(asset=asset), sort=store.Sort.NEWEST, limit=ALL).tickets
-        found = [*labels.of_tickets(tickets), *labels.marked(conn, asset)]
+        wanted = store.Filter(asset=asset, machines=machines)
+        tickets = store.tickets(conn, wanted, sort=store.Sort.NEWEST, limit=ALL).tickets
+        found = [*labels.of_tickets(tickets), *labels.marked(conn, asset, machines)]
     return sorted(found, key=lambda label: label.from_ns, reverse=True)
 
 

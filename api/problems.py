@@ -16,6 +16,7 @@ from andon.access.roles import roles_with
 from andon.declarations import DeclarationRefused
 from andon.events import Json
 from api.answers import plain
+from api.asking import UnknownParameter
 from api.auth import Refusal, wants_page
 from api.headers import HEADERS
 from api.pages import refusal_page
@@ -152,6 +153,11 @@ def _no_right(request: Request, error: Exception) -> Response:
     return problem(403, code, detail, right=str(error.right), roles=roles)
 
 
+def _unknown(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, UnknownParameter)  # noqa: S101 - registered for nothing else
+    return problem(422, "unknown_parameter", str(error), parameter=error.name)
+
+
 def _declaration(_request: Request, error: Exception) -> Response:
     assert isinstance(error, DeclarationRefused)  # noqa: S101 - registered for nothing else
     return problem(STATUS[error.code], error.code, str(error))
@@ -159,7 +165,7 @@ def _declaration(_request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else _code(error.status_code)
+    code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else code_of(error.status_code)
     if wants_page(request):
         return refusal_page(request, Refusal(error.status_code, code))
     answer = problem(error.status_code, code, error.detail if error.detail != "Not Found" else "")
@@ -192,6 +198,7 @@ _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     TicketingError: _ticketing,
     NoRight: _no_right,
     DeclarationRefused: _declaration,
+    UnknownParameter: _unknown,
     HTTPException: _http,
     RequestValidationError: _invalid,
     OverflowError: _not_storable,  # SQLite's driver
@@ -201,5 +208,6 @@ _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
 }
 
 
-def _code(status: int) -> str:
+def code_of(status: int) -> str:
+    """The code of a refusal that is HTTP's own."""
     return HTTPStatus(status).phrase.lower().replace(" ", "_")

@@ -1,0 +1,270 @@
+"""What each operation of the API answers with, by its operationId: the table that the OpenAPI document is made from."""
+
+from collections.abc import Mapping
+
+from andon.declarations import Entry
+from andon.events import Gap, Json
+from andon.plant import Asset, DetectorSet, Person
+from api.channels import ChannelState
+from api.flow import SourceState
+from api.problem_deeds import DEEDS as PROBLEM_DEEDS
+from api.shapes import Moment
+from api.steps import DEEDS
+from detectors import Setting
+from ingest.freshness import Freshness
+from ticketing import signing
+from ticketing.alarm_desk import AlarmEvent
+from ticketing.approvals import Approval
+from ticketing.deliveries import Call, Sent
+from ticketing.dispatch import Decision
+from ticketing.drift import Drifting
+from ticketing.labels import Label
+from ticketing.links import Linked
+from ticketing.obligations import Obligation
+from ticketing.offers import Offer
+from ticketing.problem import Problem, ProblemEvent
+from ticketing.ratings import Rating
+from ticketing.rehearsal import Rehearsal
+from ticketing.reports import Intake
+from ticketing.requisitions import Requisition
+from ticketing.store import AssetHistory, TicketDetail
+from ticketing.suppression import Suppression
+from ticketing.suppressions import SuppressionEvent
+from ticketing.ticket import Occurrence, Photo, Ticket
+from ticketing.timers import Timer
+
+Kind = object
+Also = tuple[Kind, Mapping[str, Kind]]
+"""A kind with more fields beside its own, or others in their place."""
+
+
+def page(item: Kind, **more: Kind) -> Mapping[str, Kind]:
+    """A page of a list."""
+    return {"items": (list, item), "next": str | None, "limit": int, **more}
+
+
+CLOCK: Mapping[str, Kind] = {
+    "kind": str,
+    "state": str,
+    "late": bool,
+    "policy": str,
+    "calendar": str,
+    "from_at": Moment,
+    "due_at": Moment | None,
+    "ended_at": Moment | None,
+    "limit_s": float,
+    "taken_s": float,
+    "left_s": float,
+}
+ALARM: Mapping[str, Kind] = {
+    **dict.fromkeys(
+        ("id", "key", "detector", "asset", "line", "component", "family", "condition", "priority", "state"),
+        str,
+    ),
+    "severity": int,
+    "active": bool,
+    "active_since": Moment | None,
+    "last_change_at": Moment,
+    "stale": bool,
+    "chattering": bool,
+    "activations": int,
+    "chatters": int,
+    "fleeting": int,
+    "acknowledged_by": str | None,
+    "acknowledged_at": Moment | None,
+    "shelved_until": Moment | None,
+    "out_of_service": bool,
+    "definition_code": str,
+    "response_hint": Json,
+    "consequence": Json,
+}
+STANDING: Mapping[str, Kind] = {
+    "on_shift": bool,
+    "on_leave": bool,
+    "online": bool | None,
+    "position": Json,
+    "known": bool,
+    "age_s": float | None,
+}
+MOVED: Kind = (list, {"id": int, "number": str, "assignee": str | None, "backup": str | None})
+COUNTS = Mapping[str, int]
+SUPPRESSION: Also = (Suppression, {"id": int | None, "matcher": Mapping[str, Json]})
+LISTED: Also = (
+    Suppression,
+    {
+        "id": int | None,
+        "matcher": Mapping[str, Json],
+        "held": int,
+        "folded": int,
+        "over": int,
+        "events": list[SuppressionEvent],
+    },
+)
+REPORT: Also = (Intake, {"body": str, "lost": bool})
+SPECTRUM: Mapping[str, Kind] = {
+    "at": Moment,
+    "point": str,
+    "unit": str,
+    "window": str,
+    "dx_hz": float,
+    "value": list[float],
+}
+LABELLED = {"code": str, "zh": str, "en": str}
+
+ANSWERS: Mapping[str, Kind] = {
+    "list_tickets": page(Ticket, total=int, counts=COUNTS, capped=bool, offset=int),
+    "get_ticket": (TicketDetail, {"clocks": (list, CLOCK)}),
+    "list_ticket_occurrences": page(Occurrence),
+    "get_finding": Occurrence,
+    "get_finding_evidence": Mapping[str, Json],
+    "get_finding_block": {
+        **dict.fromkeys(("rate_hz", "speed_hz", "seconds", "from_s", "step_s"), float),
+        **dict.fromkeys(("samples", "axes", "each"), int),
+        "at": Moment,
+        "point": str,
+        "unit": str,
+        "low": list[float],
+        "high": list[float],
+    },
+    "get_finding_message": {
+        **dict.fromkeys(("source", "kind", "topic", "head"), str),
+        **dict.fromkeys(("position", "bytes"), int),
+        "received_at": Moment,
+        "text": str | None,
+    },
+    "get_finding_spectrum": SPECTRUM,
+    "get_finding_envelope": SPECTRUM,
+    "add_ticket_comment": Ticket,
+    "add_ticket_photo": Photo,
+    "add_ticket_signature": Photo,
+    **{f"{step}_ticket": Ticket for step in DEEDS},
+    **dict.fromkeys(
+        (
+            "split_ticket",
+            "unmerge_ticket",
+            "recode_ticket",
+            "claim_ticket",
+            "to_backup_ticket",
+            "accept_ticket_offer",
+            "decline_ticket_offer",
+            "collaborators_ticket",
+            "delete_ticket_collaborator",
+            "edit_ticket_fields",
+            "grant_approval",
+        ),
+        Ticket,
+    ),
+    "list_ticket_links": page(Linked),
+    "add_ticket_link": {"items": list[Linked]},
+    "delete_ticket_link": {"items": list[Linked]},
+    "list_dedup_rules": page({"version": int, "since": Moment | None, "rules": Mapping[str, Json]}),
+    "list_dedup_late": page(Occurrence),
+    "dry_run_dedup": Rehearsal,
+    "list_requisitions": page(Requisition),
+    "add_ticket_requisition": Requisition,
+    "issue_requisition": Requisition,
+    "withdraw_requisition": Requisition,
+    "sign_code_ticket": signing.Sent,
+    "list_approvals": page(Approval),
+    "add_ticket_approval": Approval,
+    "refuse_approval": Approval,
+    "add_ticket_rating": Rating,
+    "fulfil_ticket_obligation": Obligation,
+    "list_obligations": page(Obligation),
+    "get_closing": {
+        "causes": (list, {**LABELLED, "retired": bool}),
+        "scene_tags": (list, Mapping[str, Json]),
+    },
+    "get_scene_tags_top": {"items": (list, Mapping[str, Json])},
+    "get_ticket_routing": {"decisions": list[Decision], "offers": list[Offer]},
+    "list_people": page((Person, {**STANDING, "open_tickets": int})),
+    "put_person_presence": {"person": str, **STANDING, "moved": MOVED},
+    "list_person_offers": page(Offer),
+    "reassign_person": {"person": str, "moved": MOVED},
+    "test_routing": Decision,
+    "add_report": REPORT,
+    "list_reports": page(REPORT, counts=COUNTS),
+    "get_report": REPORT,
+    "get_reports_types": {
+        "ticket_types": (list, Mapping[str, Json]),
+        "fault_types": (list, Mapping[str, Json]),
+    },
+    "list_problems": page(Problem),
+    "get_problem": (Problem, {"events": list[ProblemEvent]}),
+    **{f"{step}_problem": Problem for step in PROBLEM_DEEDS},
+    "list_assets": page(Mapping[str, Json], plant=str, time_zone=str),
+    "get_asset": (
+        Asset,
+        {
+            "line": str,
+            "channels": (list, {"channel": str, "unit": str, "at": Moment, "value": float}),
+            "history": AssetHistory,
+            "maintenance": Entry | None,
+        },
+    ),
+    "list_asset_declarations": page(Entry),
+    "declarations_asset": Entry,
+    "get_asset_series": {
+        "asset": str,
+        "channel": str,
+        "unit": str,
+        "at": list[Moment],
+        "value": list[float],
+    },
+    "list_detectors": page(
+        {"asset": str, "kind": str, "name": str, "parameters": list[Setting]}, set=DetectorSet
+    ),
+    "list_detectors_versions": page((DetectorSet, {"since": Moment, "since_ns": int})),
+    "promote_detector": DetectorSet,
+    "rollback_detector": DetectorSet,
+    "backtests_detector": {"id": str},
+    "get_detectors_backtest": {
+        "id": str,
+        "state": str,
+        "percent": int,
+        "error": str,
+        "result": Json,
+    },
+    "list_labels": page(Label),
+    "add_label": {"id": int},
+    "list_sources": page((SourceState, {"balances": bool}), stages=Mapping[str, COUNTS], degraded=list[str]),
+    "list_dead_letters": page(Mapping[str, Json], counts=COUNTS),
+    "list_gaps": page(Gap),
+    "list_freshness": page(Freshness, counts=COUNTS),
+    "list_topics": page({"type": str, "schema": Mapping[str, Json]}),
+    "get_topic": Mapping[str, Json],
+    "list_channels": page(ChannelState),
+    "list_outbox": page(Sent),
+    "get_outbox": (Sent, {"content": Json, "calls": list[Call]}),
+    "redrive_outbox": {"redriven": int},
+    "list_messages": page(Sent),
+    "list_ticket_clocks": page(CLOCK),
+    "list_board": page({"ticket": Ticket, "clocks": (list, CLOCK)}, total=int),
+    "list_drift": page(
+        (Drifting, {"reasons": list[str]}),
+        day=str,
+        at=Moment,
+        days=(list, {"day": str, "tickets": int}),
+    ),
+    "list_timers_failed": page(Timer),
+    "again_timers_failed": {"tried": bool},
+    "list_suppressions": page(LISTED),
+    "get_suppression": LISTED,
+    "add_suppression": SUPPRESSION,
+    "delete_suppression": SUPPRESSION,
+    "list_alarms": page(ALARM, total=int, counts=COUNTS),
+    "get_alarms_bad_actors": {
+        **dict.fromkeys(("chattering", "fleeting", "stale"), (list, ALARM)),
+        "total": COUNTS,
+    },
+    "get_alarm": {
+        **ALARM,
+        "definition": Mapping[str, Json],
+        "ticket": Json,
+        "transitions": (list, {"at": Moment, "active": bool}),
+        "events": list[AlarmEvent],
+    },
+    **dict.fromkeys(
+        ("acknowledge_alarm", "unacknowledge_alarm", "out_of_service_alarm", "return_to_service_alarm"), ALARM
+    ),
+}

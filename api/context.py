@@ -6,10 +6,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from andon.access.signing_in import Desk
 from andon.clock import Now
 from andon.events import Json
 from andon.plant import Plant
 from api.backtests import Backtests
+from api.pace import Pace
 from ingest.series import SeriesStore
 from ticketing.service import Tickets
 
@@ -34,4 +36,7 @@ class Context:
     readiness: Callable[[], list[str]]
     photos: Path
     backtests: Backtests | None = None
+    desk: Desk | None = None
+    names: frozenset[str] = frozenset()
+    pace: Pace | None = None
     journals: Path | None = None

@@ -136,6 +136,14 @@ def _flash_of(request: Request, words: Words) -> Mapping[str, str] | None:
         return None
 
 
+def _lacking(right: Right | None, words: Words) -> Mapping[str, str]:
+    """The right that was lacking, and the roles that have it, in words."""
+    if right is None:
+        return {}
+    roles = words("list.and").join(words(f"role.{role}") for role in roles_with(right))
+    return {"right": words(f"right.{right}"), "roles": roles}
+
+
 def refusal_page(request: HTTPConnection, refusal: Refusal, right: Right | None = None) -> Response:
     """A refusal in words, with the cure where there is one, and who has the `right` that was lacking."""
     words = words_of(negotiate(request.cookies.get(LANGUAGE), request.headers.get("accept-language", "")))

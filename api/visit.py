@@ -9,15 +9,13 @@ from fastapi import Depends, HTTPException, Request
 
 from andon.access.roles import Right
 from andon.plant import Asset, Plant
+from api.auth import PERSON_HEADER, speaker_of
 from api.catalogue import Words, negotiate, words_of
 from api.context import Context
 from api.places import Sight
 from api.web.formats import PlantTime
 
 LANGUAGE, THEME, PERSON = "andon_language", "andon_theme", "andon_person"
-PERSON_HEADER = "X-Andon-Person"
-"""How a program says who acts."""
-
 THEMES = ("auto", "light", "dark")
 PLANNERS = ("planner", "计划员")
 NOBODY = "planner"
@@ -75,7 +73,10 @@ VisitOf = Annotated[Visit, Depends(visit_of)]
 
 
 def _actor(request: Request, plant: Plant) -> str:
-    """Who acts: named by a header, chosen on a page, else the plant's first planner, else its first person."""
+    """Who acts: whoever signed in. In a demo: named by a header, chosen on a page, else the first planner or person."""
+    principal = speaker_of(request).principal
+    if not principal.acts_for_anybody:
+        return principal.actor
     people = {person.id: person for person in plant.people}
     named = request.headers.get(PERSON_HEADER)
     if named is not None:

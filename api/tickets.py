@@ -10,15 +10,17 @@ from starlette.responses import JSONResponse, Response
 
 from andon.access.roles import Right
 from andon.database import reading
-from andon.events import Priority
+from andon.events import HOUR_NS, Priority
 from api import steps
 from api.answers import plain
 from api.paging import MOST, Paging, PagingOf
+from api.places import SightOf, must_see_ticket
 from api.rights import needs
 from api.sla import clock_json
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import findings, store
 from ticketing.clocks import readings
+from ticketing.photos import MAX_BYTES
 from ticketing.service import By
 from ticketing.ticket import Ticket, TicketState
 
@@ -37,14 +39,25 @@ class Wanted(BaseModel):
     priority: Priority | None = None
     person: str = ""
     overdue: bool = False
+    area: str = ""
+    type: str = ""
+    mine: bool = False
+    """Only those of whoever asks."""
+    stuck: bool = False
+    """Only open ones that have been in their state for more than two hours."""
     sort: Annotated[store.Sort, BeforeValidator(lambda given: given or store.Sort.URGENCY)] = (
         store.Sort.URGENCY
     )
     offset: int = Field(default=0, ge=0)
 
 
-def filter_of(wanted: Wanted) -> store.Filter:
-    """The store's filter for them."""
+STUCK_NS = 2 * HOUR_NS
+"""So long in one state, and a ticket is stuck."""
+
+
+def filter_of(wanted: Wanted, visit: Visit) -> store.Filter:
+    """The store's filter for them, as `visit` means it: whose are mine, what is where, what time it is."""
+    there = frozenset(one.id for one in visit.plant.assets if one.area == wanted.area)
     state = wanted.state
     states = OPEN if state == "open" else (TicketState(state),) if state else ()
     return store.Filter(
@@ -53,8 +66,12 @@ def filter_of(wanted: Wanted) -> store.Filter:
         line=wanted.line,
         text=wanted.text,
         priority=wanted.priority,
-        person=wanted.person,
+        person=visit.actor if wanted.mine else wanted.person,
         overdue=wanted.overdue,
+        type=wanted.type,
+        area=there if wanted.area else None,
+        stuck_ns=visit.context.now() - STUCK_NS if wanted.stuck else None,
+        machines=visit.sight.assets,
     )
 
 
@@ -66,14 +83,14 @@ class Page(Wanted):
 
 
 @router.get("/tickets", dependencies=[needs(Right.READ)])
-def tickets(request: Request, context: ContextOf, wanted: Annotated[Page, Query()]) -> Response:
+def tickets(request: Request, visit: VisitOf, wanted: Annotated[Page, Query()]) -> Response:
     """One page of tickets, and how many fit in each state."""
     asked = Paging(request, wanted.limit, wanted.after)
     after = asked.behind(*store.place_kinds(wanted.sort))
-    with reading(context.database) as conn:
+    with reading(visit.context.database) as conn:
         page = store.tickets(
             conn,
-            filter_of(wanted),
+            filter_of(wanted, visit),
             sort=wanted.sort,
             limit=wanted.limit,
             offset=0 if after else wanted.offset,
@@ -90,10 +107,10 @@ def tickets(request: Request, context: ContextOf, wanted: Annotated[Page, Query(
 
 
 @router.get("/tickets/{ticket_id}", dependencies=[needs(Right.READ)])
-def ticket(context: ContextOf, ticket_id: int) -> Response:
+def ticket(context: ContextOf, sight: SightOf, ticket_id: int) -> Response:
     """One ticket with its newest occurrences, drawings, audit, photos, root-cause tasks, clocks and what can be done next."""
     with reading(context.database) as conn:
-        detail = store.ticket(conn, ticket_id)
+        detail = sight.of_detail(store.ticket(conn, ticket_id))
     clocks = readings(detail.ticket, detail.events, context.plant(), context.now())
     found = plain(detail) | {"clocks": [clock_json(one) for one in clocks]}
     return JSONResponse(found, headers={"ETag": _tag(detail.ticket)})
@@ -143,8 +160,10 @@ class Doer:
 
     def do(self, deed: steps.Deed) -> Response:
         """One call of the service; the answer is the ticket as it then is."""
-        version = deed.version if deed.version is not None else self._version()
         visit = self._visit
+        if isinstance(deed, steps.Duplicate):
+            must_see_ticket(visit.context, visit.sight, deed.master)
+        version = deed.version if deed.version is not None else self._version()
         by = By(actor=visit.actor, now_ns=visit.context.now(), expected_version=version, channel=CHANNEL)
         done = deed.to(steps.Target(visit.context.tickets, self._ticket_id, visit.plant, by))
         return JSONResponse(plain(done), headers={"ETag": _tag(done)})
@@ -301,7 +320,7 @@ def add_photo(visit: VisitOf, ticket_id: int, photo: UploadFile) -> Response:
     """Keep a photo (JPEG, PNG or WebP, at most 10 MB and 40 megapixels); it is written anew without its EXIF data."""
     kept = visit.context.tickets.add_photo(
         ticket_id,
-        body=photo.file.read(),
+        body=photo.file.read(MAX_BYTES + 1),
         stage="api",
         actor=visit.actor,
         now_ns=visit.context.now(),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import Priority
 from ticketing import tables as t
 from ticketing.clock_tables import clock
@@ -41,7 +41,21 @@ _NEXT_DUE = (
     .where(clock.c.ticket == t.ticket.c.id, clock.c.ended_ns.is_(None))
     .scalar_subquery()
 )
-_ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
+SINCE_NS: ColumnElement[int] = func.coalesce(
+    select(func.max(clock.c.from_ns))
+    .where(clock.c.ticket == t.ticket.c.id, clock.c.kind == "dwell", clock.c.ended_ns.is_(None))
+    .scalar_subquery(),
+    case(
+        (t.ticket.c.state == "assigned", t.ticket.c.assigned_ns),
+        (t.ticket.c.state == "in_progress", t.ticket.c.accepted_ns),
+        (t.ticket.c.state == "resolved", t.ticket.c.resolved_ns),
+        (t.ticket.c.state == "closed", t.ticket.c.closed_ns),
+    ),
+    t.ticket.c.opened_ns,
+)
+"""Since when a ticket is in its state: as its clock says, else by the step that led there."""
+
+ORDERS: Mapping[Sort, tuple[ColumnElement[Any], ...]] = {
     Sort.URGENCY: (t.ticket.c.priority.desc(), t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
     Sort.LAST_EVENT: (t.ticket.c.last_event_ns.desc(), t.ticket.c.id.desc()),
     Sort.NEWEST: (t.ticket.c.id.desc(),),
@@ -65,7 +79,11 @@ _FALLING = frozenset({Sort.URGENCY, Sort.LAST_EVENT, Sort.NEWEST})
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tickets; what is empty does not restrict. `text`: all of its words, see `ticketing.search`."""
+    """Which tickets; what is empty does not restrict. `text`: all of its words, see `ticketing.search`.
+
+    `machines` are those that whoever asks sees: no other ticket is listed, counted or found. `area` are those of one
+    area. `stuck_ns`: open ones that entered their state at that moment or before.
+    """
 
     states: tuple[TicketState, ...] = ()
     asset: str = ""
@@ -74,6 +92,10 @@ class Filter:
     priority: Priority | None = None
     person: str = ""
     overdue: bool = False
+    type: str = ""
+    area: Machines = None
+    stuck_ns: int | None = None
+    machines: Machines = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,7 @@ class Page:
 
 def place_kinds(sort: Sort) -> tuple[type, ...]:
     """What a place in that order is made of."""
-    return tuple(int for _ in _ORDERS[sort])
+    return tuple(int for _ in ORDERS[sort])
 
 
 def tickets(
@@ -117,9 +139,9 @@ def tickets(
         if page.total or _TELEPHONE.fullmatch(wanted.text) is None:
             return page
         return _searched(conn, replace(wanted, text=telephone(wanted.text)), sort, shown, after)
-    wheres = _wheres(wanted)
+    wheres = wheres_of(wanted)
     counted = counts(conn, wheres)
-    rows = select(t.ticket).where(*wheres, behind(_ORDERS[sort], after)).order_by(*_ORDERS[sort])
+    rows = select(t.ticket).where(*wheres, behind(ORDERS[sort], after)).order_by(*ORDERS[sort])
     if sort is Sort.DUE:
         rows = rows.add_columns(_NEXT_DUE.label("next_due_ns"))
     if wanted.states:
@@ -136,12 +158,16 @@ def tickets(
 def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice, after: Place | None) -> Page:
     """The same by words: all that are open are looked through, of the closed those that the index names."""
     c, words = t.ticket.c, words_of(wanted.text)
-    holds = [*_wheres(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
+    holds = [*wheres_of(wanted), *(c.search.contains(word, autoescape=True) for word in words)]
     chosen = select(c.id, c.state, c.priority, c.last_event_ns).where(*holds)
     if sort is Sort.DUE:
         chosen = chosen.add_columns(_NEXT_DUE.label("next_due_ns"))
     found = [*conn.execute(chosen.where(c.state != _CLOSED)).mappings()]
-    index = newest(conn.dialect.name, words) if not wanted.states or _CLOSED in wanted.states else None
+    index = (
+        newest(conn.dialect.name, words, wanted.machines)
+        if not wanted.states or _CLOSED in wanted.states
+        else None
+    )
     named = [] if index is None else conn.execute(index).scalars().all()
     if named:
         rows_named = conn.execute(chosen.where(c.id.in_(named))).mappings()
@@ -155,7 +181,7 @@ def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice, after:
     if after is not None:
         listed = [row for row in listed if (place(row) < after if falls else place(row) > after)]
     ids = [row["id"] for row in listed[shown]]
-    rows = select(t.ticket).where(c.id.in_(ids)).order_by(*_ORDERS[sort])
+    rows = select(t.ticket).where(c.id.in_(ids)).order_by(*ORDERS[sort])
     return Page(
         tickets=tuple(ticket_of(row) for row in conn.execute(rows).mappings()),
         total=len(fits),
@@ -179,15 +205,25 @@ def counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[Tick
     return {state: found.get(state, 0) for state in TicketState}
 
 
-def _wheres(wanted: Filter) -> list[ColumnElement[bool]]:
+def wheres_of(wanted: Filter) -> list[ColumnElement[bool]]:
+    """The filter as SQL, but for its states and words."""
     c = t.ticket.c
     wheres: list[ColumnElement[bool]] = [
         column == value
-        for column, value in ((c.asset, wanted.asset), (c.line, wanted.line), (c.assignee, wanted.person))
+        for column, value in (
+            *((c.asset, wanted.asset), (c.line, wanted.line)),
+            *((c.assignee, wanted.person), (c.type, wanted.type)),
+        )
         if value
     ]
+    if wanted.area is not None:
+        wheres.append(among(c.asset, wanted.area))
+    if wanted.stuck_ns is not None:
+        wheres += [c.state != _CLOSED, wanted.stuck_ns >= SINCE_NS]
     if wanted.priority is not None:
         wheres.append(c.priority == ORDER.index(wanted.priority))
+    if wanted.machines is not None:
+        wheres.append(among(c.asset, wanted.machines))
     if wanted.overdue:
         wheres.append(c.id.in_(select(clock.c.ticket).where(clock.c.late.is_(True))))
     return wheres

@@ -142,14 +142,8 @@ def _reason(event: TicketEvent, visit: Visit) -> str:
     """A person's own words; what a rule gave as its reason is told by the rule's sentence."""
     if event.reason in _FOLD_RULES:
         return fold_sentence(Fold(FoldRule(event.reason), event.numbers), visit.words, visit.time)
-    if event.action in {"escalated", "reminded"}:
-        return visit.words(f"sla.clock_{event.reason}")
-    if event.action == "not_carried_out":
-        return _not_carried_out(event.reason, visit.words)
-    if event.action == "drifting":
-        return visit.words("list.and").join(visit.words(f"drift.why_{one}") for one in event.reason.split())
-    if event.action == "routed":
-        return visit.words(f"routing.why_{event.reason}")
+    if event.action in _BY_RULES:
+        return _BY_RULES[event.action](event.reason, visit.words)
     if event.reason.startswith(_ROUTED):
         return visit.words(f"routing.rule_{event.reason.removeprefix(_ROUTED)}")
     return _of_taking(event.reason, visit.words)
@@ -160,6 +154,16 @@ def _not_carried_out(reason: str, words: Words) -> str:
     step, _, code = reason.partition(": ")
     why = words(f"error.{code}") if f"error.{code}" in words else words("error.invalid_request")
     return f"{words(f'step.{step}')}: {why}"
+
+
+_BY_RULES: Mapping[str, Callable[[str, Words], str]] = {
+    "escalated": lambda reason, words: words(f"sla.clock_{reason}"),
+    "reminded": lambda reason, words: words(f"sla.clock_{reason}"),
+    "drifting": lambda reason, words: words("list.and").join(words(f"drift.why_{o}") for o in reason.split()),
+    "routed": lambda reason, words: words(f"routing.why_{reason}"),
+    "not_carried_out": _not_carried_out,
+}
+"""How the reason of what a rule did reads."""
 
 
 def _of_taking(reason: str, words: Words) -> str:

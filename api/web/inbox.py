@@ -1,7 +1,7 @@
 """The planner's home: what no one has looked at yet, the most urgent first, with verdict, evidence and a suggestion."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -128,7 +128,9 @@ def inbox(
 
 
 def _look(conn: Connection, visit: Visit) -> Looked:
-    page = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=MOST)
+    page = store.tickets(
+        conn, store.Filter(states=(TicketState.PENDING_DISPATCH,), machines=visit.sight.assets), limit=MOST
+    )
     away = triage.away(conn)
     clocks = sla.clocks_of(conn, [one.id for one in page.tickets])
     return Looked(
@@ -182,12 +184,12 @@ def _chosen(conn: Connection, ticket: Ticket, visit: Visit, found: Looked, sough
 def _alike(conn: Connection, ticket: Ticket, visit: Visit, sought: str) -> Sequence[Ticket]:
     """Open tickets that this one may be the same as: its machine's, then its line's; or what was looked for."""
     states = tuple(state for state in TicketState if state in UNRESOLVED)
-    places = [{"text": sought}] if sought else [{"asset": ticket.asset}, {"line": ticket.line}]
-    found: dict[int, Ticket] = {}
-    for place in places:
-        if any(place.values()):
-            wanted = store.Filter(states=states, **place)
-            found |= {one.id: one for one in store.tickets(conn, wanted, limit=ALIKE + 1).tickets}
+    seen = store.Filter(states, machines=visit.sight.assets)
+    wanted = [replace(seen, text=sought)] if sought else []
+    if not sought and ticket.asset:
+        wanted = [replace(seen, asset=ticket.asset), replace(seen, line=ticket.line)]
+    pages = (store.tickets(conn, one, limit=ALIKE + 1).tickets for one in wanted)
+    found = {one.id: one for page in pages for one in page}
     found.pop(ticket.id, None)
     ordered = sorted(found.values(), key=lambda one: (one.asset != ticket.asset, one.opened_ns))
     return ordered[:ALIKE]

@@ -1,7 +1,6 @@
 """What the inbox's forms do: a decision that can be taken back for ten seconds, a ticket put off, and both undone."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import ValidationError
@@ -34,7 +33,13 @@ def undo(visit: VisitOf, ticket_id: int) -> Response:
     try:
         triage.take_back(visit.context.tickets, ticket_id, actor=visit.actor, now_ns=visit.context.now())
     except TicketingError as error:
-        say(answer, "flash.refused", f"/tickets/{ticket_id}", number=before.number, why=why_not(error, visit.words))
+        say(
+            answer,
+            "flash.refused",
+            f"/tickets/{ticket_id}",
+            number=before.number,
+            why=why_not(error, visit.words),
+        )
     else:
         say(answer, "flash.undone", number=before.number)
     return answer
@@ -87,7 +92,7 @@ def _by(visit: Visit, form: Form) -> By:
 def _moment(visit: Visit, form: Form) -> int:
     """The moment that was pressed, else the one that was filled in; StepRefused if that is none."""
     until = field_of(form, "until")
-    if until.isdecimal() and len(until) < 20:  # noqa: PLR2004 - nanoseconds of our time have 19 digits
+    if until.isdecimal() and len(until) < 20:  # nanoseconds of our time have 19 digits
         return int(until)
     try:
         return nanoseconds(visit.time.with_offset(field_of(form, "at")))

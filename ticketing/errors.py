@@ -13,7 +13,8 @@ TicketingError
 ├── ReportRefused    report_unreadable, report_too_large, event_id_missing, report_refused, idempotency_key_reused
 ├── FieldsRefused    fields_refused   what was to be set on a ticket; `missing` names each field and why
 ├── DeedRefused      a code for each deed beside the steps: requisitions, approvals, codes by SMS, ratings
-└── PhotoRefused     photo_empty, photo_too_large, photo_not_an_image, photo_too_many_pixels, photo_no_folder
+└── PhotoRefused     photo_empty, photo_too_large, photo_not_an_image, photo_too_many_pixels, photo_animated,
+                     photo_too_costly, photo_busy, photo_too_many, photo_quota, photo_no_folder, signature_blank
 """
 
 from collections.abc import Sequence

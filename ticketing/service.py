@@ -20,8 +20,9 @@ from ticketing.demands import Given, SignedBy, Ticks, signer_of
 from ticketing.dispatch import Dispatch
 from ticketing.errors import Missing, NoEdge, PhotoRefused, StepRefused
 from ticketing.outcomes import repaired
+from ticketing.photo_quota import check_quota
 from ticketing.photos import MIME, keep, picture_of
-from ticketing.signing import check_drawn, try_code
+from ticketing.signing import try_code
 from ticketing.sql import Row
 from ticketing.states import OUTCOMES, Step, again, handed_over, next_steps
 from ticketing.stepping import (
@@ -358,16 +359,19 @@ class Tickets:
         now_ns: int,
         channel: str = CONSOLE,
     ) -> Photo:
-        """Keep a photo of the work; PhotoRefused if the bytes do not decode as one."""
+        """Keep a photo of the work; PhotoRefused if the bytes do not decode as one, or it is one too many."""
         if self._photos is None:
             raise PhotoRefused("photo_no_folder", "no folder for photos is configured")
+        with self.looking() as conn:
+            check_quota(conn, ticket_id, stage=stage, actor=actor, now_ns=now_ns)
         picture = picture_of(body)
-        if stage == SIGNATURE:
-            check_drawn(picture.body)
+        if stage == SIGNATURE and picture.blank:
+            raise PhotoRefused("signature_blank", "nothing is drawn in the signature")
         keep(picture, self._photos)  # before the row: a row never names bytes that are not there
         with self.transaction(now_ns) as book:
             lock(book.conn, ticket_id)
             ticket = book.ticket(ticket_id)
+            check_quota(book.conn, ticket_id, stage=stage, actor=actor, now_ns=now_ns)  # two may come at once
             kept = Photo(
                 ticket=ticket_id,
                 sha256=picture.sha256,

@@ -8,14 +8,12 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from io import BytesIO
 
-from PIL import Image
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, Table, select, update
 
 from andon.events import MINUTE_NS
 from ticketing.book import Book
-from ticketing.errors import DeedRefused, NoEdge, PhotoRefused
+from ticketing.errors import DeedRefused, NoEdge
 from ticketing.sql import metadata, upsert
 from ticketing.ticket import Ticket, TicketState
 
@@ -100,14 +98,6 @@ def use_code(book: Book, ticket: Ticket) -> str | None:
     """The code has done its work; "code_used" if it had before."""
     once = update(sign_code).where(sign_code.c.ticket == ticket.id, sign_code.c.used_ns.is_(None))
     return None if book.conn.execute(once.values(used_ns=book.now_ns)).rowcount == 1 else "code_used"
-
-
-def check_drawn(body: bytes) -> None:
-    """PhotoRefused if a picture that is one shows nothing: an empty field is no signature."""
-    with Image.open(BytesIO(body)) as image:
-        darkest, lightest = image.convert("L").getextrema()
-    if darkest == lightest:
-        raise PhotoRefused("signature_blank", "nothing is drawn in the signature")
 
 
 def _hash(code: str, salt: bytes) -> bytes:

@@ -150,12 +150,12 @@ def cookie_name(token: str) -> str:
 def session_cookie(request: HTTPConnection) -> str:
     """The name of a session's cookie: of this port; under TLS with the prefix that keeps other hosts from setting it."""
     _, _, port = request.headers.get("host", "").rpartition(":")
-    secure = request.url.scheme in {"https", "wss"}
-    return ("__Host-" if secure else "") + "andon_session" + (f"_{port}" if port.isdecimal() else "")
+    prefix = "__Host-" if request.url.scheme in {"https", "wss"} else ""
+    return prefix + "andon_session" + (f"_{port}" if port.isdecimal() else "")
 
 
 def keep_session(request: HTTPConnection, answer: Response, token: str) -> None:
-    """Have the browser bring that session's token along, until it is closed."""
+    """Have the browser bring that session's token along until it is closed; under TLS `SafeHeaders` adds Secure."""
     secure = request.url.scheme == "https"
     answer.set_cookie(
         session_cookie(request), token, httponly=True, samesite="strict", path="/", secure=secure

@@ -1,4 +1,4 @@
-"""What every answer tells the browser: run only our own files, tell nobody where you were, keep nothing."""
+"""What every answer tells the browser: run only our own files, tell nobody where you were, keep nothing, stay on TLS."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +15,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
 }
+ONLY_TLS = "max-age=31536000"
+"""Strict-Transport-Security (RFC 6797), where TLS was used: for a year this name is asked for in no other way."""
+
 FOREVER = "public, max-age=31536000, immutable"
 """For static files: their address changes with their content."""
 
@@ -30,6 +33,7 @@ class SafeHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        tls = scope["scheme"] == "https"
         lasting = scope["path"].startswith("/static/")
 
         async def with_headers(message: Message) -> None:
@@ -37,6 +41,12 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if tls:
+                    headers["Strict-Transport-Security"] = ONLY_TLS
+                    cookies = headers.getlist("set-cookie")
+                    del headers["set-cookie"]
+                    for cookie in cookies:
+                        headers.append("set-cookie", cookie if "; Secure" in cookie else f"{cookie}; Secure")
                 found = message["status"] == 200
                 headers.setdefault("Cache-Control", FOREVER if lasting and found else "no-store")
             await send(message)

@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from andon.access.roles import Right
 from andon.database import reading
+from api.auth import speaker_of
+from api.context import Context
 from api.rights import needs
 from ticketing import store
 
@@ -19,6 +21,11 @@ router = APIRouter()
 
 
 _NOTHING_IS_NEWER = 2**62
+SESSION_EVERY_S = 1.0
+"""How often it is looked whether the session of a tab still stands."""
+
+SESSION_OVER = 1008
+"""The code that such a socket is closed with (RFC 6455, 7.4.1: policy violation)."""
 
 
 def change_number(conn: Connection) -> int:
@@ -78,15 +85,19 @@ async def live(socket: WebSocket) -> None:
     watch: Watch = socket.app.state.watch
     await socket.accept()
     watch.tabs += 1
-    hints = asyncio.create_task(_hint(socket, watch), name="live-hints")
+    tasks = [asyncio.create_task(_hint(socket, watch), name="live-hints")]
+    session = speaker_of(socket).session
+    if session is not None:
+        tasks.append(asyncio.create_task(_end_with(session, socket), name="live-session"))
     try:
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
     finally:
         watch.tabs -= 1
-        hints.cancel()
-        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await hints
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await task
 
 
 async def _hint(socket: WebSocket, watch: Watch) -> None:
@@ -94,3 +105,14 @@ async def _hint(socket: WebSocket, watch: Watch) -> None:
     while True:
         seen = await watch.after(seen)
         await socket.send_json({"changed": seen})
+
+
+async def _end_with(session: int, socket: WebSocket) -> None:
+    """Close the tab's socket when its session has ended; the tab then asks to sign in."""
+    context: Context = socket.app.state.context
+    assert context.desk is not None  # noqa: S101 - who has a session got it there
+    stands = True
+    while stands:
+        await asyncio.sleep(SESSION_EVERY_S)
+        stands = await asyncio.to_thread(context.desk.stands, session, context.now())
+    await socket.close(SESSION_OVER)

@@ -1,6 +1,6 @@
 """Sessions: who is signed in from where, until it ends by itself, by its owner or by an administrator."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
@@ -97,10 +97,10 @@ def of(conn: Connection, account: str, now_ns: int, lifetimes: Lifetimes) -> Seq
     ]
 
 
-def standing(conn: Connection, ids: Iterable[int], now_ns: int, lifetimes: Lifetimes) -> frozenset[int]:
-    """Which of these have not ended."""
-    asked = select(sessions.c.id).where(sessions.c.id.in_(list(ids)), ~_over(now_ns, lifetimes))
-    return frozenset(conn.execute(asked).scalars())
+def stands(conn: Connection, session: int, now_ns: int, lifetimes: Lifetimes) -> bool:
+    """Whether it has not ended."""
+    asked = select(sessions.c.id).where(sessions.c.id == session, ~_over(now_ns, lifetimes))
+    return conn.execute(asked).first() is not None
 
 
 def end(conn: Connection, session: int, account: str) -> bool:

@@ -52,6 +52,11 @@ class Desk:
             accounts.set_password(conn, account, anew, by)
             return sessions.begin(conn, account, by.now_ns, self.lifetimes, address=by.address, agent=agent)
 
+    def stands(self, session: int, now_ns: int) -> bool:
+        """Whether that session has not ended."""
+        with reading(self.database) as conn:
+            return sessions.stands(conn, session, now_ns, self.lifetimes)
+
     def sign_out(self, session: int, account: str, by: By) -> bool:
         """End one session of that account; False if there is none of that number."""
         with writing(self.database) as conn:

@@ -88,6 +88,15 @@ def behind(order: Sequence[ColumnElement[Any]], place: Sequence[object] | None) 
     return or_(*after)
 
 
+Machines = frozenset[str] | None
+"""The ids of those machines that somebody sees; None: everything, also what is of no machine."""
+
+
+def among(asset: ColumnElement[str] | ColumnElement[str | None], machines: Machines) -> ColumnElement[bool]:
+    """What is of those machines."""
+    return true() if machines is None else asset.in_(sorted(machines))
+
+
 def _falls(each: ColumnElement[Any]) -> TypeGuard[UnaryExpression[Any]]:
     return isinstance(each, UnaryExpression) and each.modifier is desc_op
 

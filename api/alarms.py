@@ -14,6 +14,7 @@ from andon.plant import Plant
 from andon.rules.alarms import PRODUCTS_OWN, AlarmDefinition
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.steps import Text
 from api.visit import ContextOf, Visit, VisitOf
@@ -37,17 +38,18 @@ class Why(BaseModel):
 @router.get("/alarms", dependencies=[needs(Right.READ)])
 def alarms(
     context: ContextOf,
+    sight: SightOf,
     asked: PagingOf,
+    *,
     state: Annotated[list[AlarmState] | None, Query()] = None,
     asset: Annotated[str, Query(max_length=64)] = "",
     line: Annotated[str, Query(max_length=64)] = "",
-    *,
     stale: bool = False,
     chattering: bool = False,
 ) -> Response:
     """Alarms, those that stand first, then by priority; `counts` has every state of the ISA-18.2."""
     now_ns = context.now()
-    wanted = Wanted(tuple(state or ()), asset, line, stale, chattering)
+    wanted = Wanted(tuple(state or ()), asset, line, stale, chattering, sight.assets)
     with reading(context.database) as conn:
         after = asked.behind(int, int, int, str)
         page = alarm_desk.alarms(conn, wanted, now_ns=now_ns, limit=asked.probe, after=after)
@@ -62,11 +64,13 @@ def alarms(
 
 
 @router.get("/alarms/bad-actors", dependencies=[needs(Right.READ)])
-def bad_actors(context: ContextOf, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
+def bad_actors(
+    context: ContextOf, sight: SightOf, limit: Annotated[int, Query(ge=1, le=100)] = 10
+) -> Response:
     """Alarms that chatter, fleet by, or have stood for more than a day: the worst of each, and how many there are."""
     now_ns, plant = context.now(), context.plant()
     with reading(context.database) as conn:
-        found = alarm_desk.bad_actors(conn, now_ns, limit=limit)
+        found = alarm_desk.bad_actors(conn, now_ns, limit=limit, machines=sight.assets)
     lists = {"chattering": found.chattering, "fleeting": found.fleeting, "stale": found.stale}
     told = {kind: [shown(one, plant, now_ns) for one in some] for kind, some in lists.items()}
     return JSONResponse({**told, "total": plain(found.total)})

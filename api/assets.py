@@ -15,6 +15,7 @@ from andon.events import HOUR_NS, SECOND_NS, Declared, Quality, nanoseconds, rfc
 from andon.plant import Asset, Plant
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import store
@@ -34,11 +35,11 @@ def asset_of(plant: Plant, asset_id: str) -> Asset:
 
 
 @router.get("/assets", dependencies=[needs(Right.READ)])
-def assets(context: ContextOf, page: PagingOf) -> Response:
+def assets(context: ContextOf, sight: SightOf, page: PagingOf) -> Response:
     """All machines of the plant."""
     plant = context.plant()
     return page.cut(
-        plant.assets,
+        sight.machines(plant),
         lambda asset: asset.model_dump(mode="json", exclude={"detectors"}) | {"line": asset.line},
         plant=plant.name,
         time_zone=plant.time_zone,

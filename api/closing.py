@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from andon.access.roles import Right
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf, must_see_ticket
 from api.rights import needs
 from api.steps import Name, Text
 from api.visit import ContextOf, Visit, VisitOf
@@ -18,6 +19,7 @@ from ticketing.approvals import in_state as approvals_in
 from ticketing.causes import causes_of
 from ticketing.closing import scene_tags_of, top_scene_tags
 from ticketing.obligations import Owed, open_obligations
+from ticketing.photos import MAX_BYTES
 from ticketing.requisitions import RequisitionState
 from ticketing.requisitions import in_state as requisitions_in
 from ticketing.states import Step
@@ -87,11 +89,11 @@ def request_part(visit: VisitOf, ticket_id: int, wanted: Wanted) -> Response:
 
 @router.get("/requisitions", dependencies=[needs(Right.READ)])
 def requisitions(
-    context: ContextOf, page: PagingOf, state: RequisitionState = RequisitionState.OPEN
+    context: ContextOf, sight: SightOf, page: PagingOf, state: RequisitionState = RequisitionState.OPEN
 ) -> Response:
     """The store's list: requisitions in a state, the oldest first."""
     with context.tickets.looking() as conn:
-        found = requisitions_in(conn, state, limit=page.probe, after=page.behind(int))
+        found = requisitions_in(conn, state, machines=sight.assets, limit=page.probe, after=page.behind(int))
     return page.answer(found, plain, lambda one: (one.id,))
 
 
@@ -118,7 +120,7 @@ def add_signature(visit: VisitOf, ticket_id: int, picture: UploadFile) -> Respon
     """Keep a drawn signature (PNG, JPEG or WebP); then sign with `"signed_by": "signature"` and the signer's name."""
     kept = visit.context.tickets.add_photo(
         ticket_id,
-        body=picture.file.read(),
+        body=picture.file.read(MAX_BYTES + 1),
         stage=SIGNATURE,
         actor=visit.actor,
         now_ns=visit.context.now(),
@@ -130,14 +132,18 @@ def add_signature(visit: VisitOf, ticket_id: int, picture: UploadFile) -> Respon
 @router.post("/tickets/{ticket_id}/approvals", status_code=201, dependencies=[needs(Right.WORK)])
 def ask_approval(visit: VisitOf, ticket_id: int, asked: Asked) -> Response:
     """Ask another person to close it without a repair or a signature."""
+    if asked.master is not None:
+        must_see_ticket(visit.context, visit.sight, asked.master)
     return JSONResponse(plain(deeds.ask_approval(doer(visit), ticket_id, **asked.model_dump())), 201)
 
 
 @router.get("/approvals", dependencies=[needs(Right.READ)])
-def approvals(context: ContextOf, page: PagingOf, state: ApprovalState = ApprovalState.PENDING) -> Response:
+def approvals(
+    context: ContextOf, sight: SightOf, page: PagingOf, state: ApprovalState = ApprovalState.PENDING
+) -> Response:
     """Approvals in a state, the oldest first."""
     with context.tickets.looking() as conn:
-        found = approvals_in(conn, state, limit=page.probe, after=page.behind(int))
+        found = approvals_in(conn, state, machines=sight.assets, limit=page.probe, after=page.behind(int))
     return page.answer(found, plain, lambda one: (one.id,))
 
 
@@ -168,12 +174,12 @@ def fulfil(visit: VisitOf, ticket_id: int, kind: Owed, done: Done) -> Response:
 
 @router.get("/obligations", dependencies=[needs(Right.READ)])
 def obligations(
-    context: ContextOf, page: PagingOf, owner: Annotated[str, Query(max_length=64)] = ""
+    context: ContextOf, sight: SightOf, page: PagingOf, owner: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:
     """What is still owed, by one person or by all, the next due first."""
     after = page.behind(int, int, str, int)
     with context.tickets.looking() as conn:
-        found = open_obligations(conn, owner, limit=page.probe, after=after)
+        found = open_obligations(conn, owner, machines=sight.assets, limit=page.probe, after=after)
     return page.answer(found, plain, lambda one: (one.due_ns, one.ticket, str(one.kind), one.cycle))
 
 
@@ -198,6 +204,8 @@ def top(visit: VisitOf, days: Annotated[float, Query(gt=0, le=3660)] = 30.0) -> 
     """The scene tags of tickets closed in the last days, the most frequent ten first."""
     now_ns = visit.context.now()
     with visit.context.tickets.looking() as conn:
-        found = top_scene_tags(conn, visit.plant, from_ns=now_ns - round(days * 86_400e9))
+        found = top_scene_tags(
+            conn, visit.plant, from_ns=now_ns - round(days * 86_400e9), machines=visit.sight.assets
+        )
     items = [{"code": one.code, **one.label.model_dump(), "tickets": one.tickets} for one in found]
     return JSONResponse({"items": items})

@@ -12,6 +12,7 @@ from andon.events import HOUR_NS, Json, rfc3339
 from andon.rules.dedup import Dedup
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf
 from ticketing import key_versions, rehearsal, store
@@ -38,10 +39,10 @@ def _shown(one: key_versions.Since) -> Json:
 
 
 @router.get("/late", dependencies=[needs(Right.READ)])
-def late(context: ContextOf, page: PagingOf) -> Response:
+def late(context: ContextOf, sight: SightOf, page: PagingOf) -> Response:
     """What came too late to open or reopen a ticket, newest first: it is kept, and counted where a ticket is open."""
     with reading(context.database) as conn:
-        found = store.late(conn, limit=page.probe, after=page.behind(int, str))
+        found = store.late(conn, machines=sight.assets, limit=page.probe, after=page.behind(int, str))
     return page.answer(found, plain, lambda one: (one.at_ns, one.finding))
 
 

@@ -26,6 +26,7 @@ from api.assets import asset_of
 from api.backtests import Backtests, Occupied
 from api.context import Context
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf, Visit, VisitOf
 from api.web.parameters import kind_name, said

@@ -12,6 +12,7 @@ from andon.events import SECOND_NS, Json, Priority
 from andon.positions import Position
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.steps import Name, Text
 from api.tickets import CHANNEL
@@ -210,10 +211,10 @@ def presence(visit: VisitOf, person: str, body: Whereabouts) -> Response:
 
 
 @router.get("/people/{person}/offers", dependencies=[needs(Right.WORK)])
-def offers_of(context: ContextOf, person: str, page: PagingOf) -> Response:
+def offers_of(context: ContextOf, sight: SightOf, person: str, page: PagingOf) -> Response:
     """The tickets that are offered to a person now."""
     with context.tickets.looking() as conn:
-        found = offers.open_for(conn, person, page.probe, page.behind(int, int))
+        found = offers.open_for(conn, person, page.probe, page.behind(int, int), sight.assets)
     return page.answer(found, plain, lambda one: (one.at_ns, one.ticket))
 
 
@@ -233,7 +234,7 @@ def try_routing(visit: VisitOf, body: Hypothetical) -> Response:
 
 def tried(visit: Visit, body: Hypothetical) -> dispatch.Decision:
     """The decision for a ticket that might be; DeedRefused (unknown_asset)."""
-    asset = visit.plant.asset(body.asset)
+    asset = visit.plant.asset(body.asset) if visit.sight.sees(body.asset) else None
     if body.asset and asset is None:
         raise DeedRefused("unknown_asset", f"the plant has no machine {body.asset!r}")
     case = Case(

@@ -12,6 +12,7 @@ from andon.database import reading
 from api.answers import plain
 from api.context import Context
 from api.paging import PagingOf
+from api.places import Sight, SightOf, must_see_ticket
 from api.rights import needs
 from api.steps import Back, Deed, Name, Target, Text
 from api.tickets import CHANNEL, On
@@ -64,24 +65,25 @@ class Link(BaseModel):
 
 
 @router.get("/tickets/{ticket_id}/links", dependencies=[needs(Right.READ)])
-def links_of(context: ContextOf, ticket_id: int, page: PagingOf) -> Response:
+def links_of(context: ContextOf, sight: SightOf, ticket_id: int, page: PagingOf) -> Response:
     """All links, whichever end the ticket stands at: `blocked_by` is what the other one says as `blocks`."""
-    return page.cut(_links(context, ticket_id), plain)
+    return page.cut(_links(context, sight, ticket_id), plain)
 
 
-def _links(context: Context, ticket_id: int) -> Sequence[links.Linked]:
+def _links(context: Context, sight: Sight, ticket_id: int) -> Sequence[links.Linked]:
     with reading(context.database) as conn:
         store.ticket(conn, ticket_id, limit=1)
-        return links.links(conn, ticket_id)
+        return [one for one in links.links(conn, ticket_id) if sight.sees(one.asset)]
 
 
 @router.post("/tickets/{ticket_id}/links", status_code=201, dependencies=[needs(Right.PLAN)])
 def link(visit: VisitOf, ticket_id: int, wanted: Link) -> Response:
     """Say that it is related to another ticket, or stands in its way."""
+    must_see_ticket(visit.context, visit.sight, wanted.ticket)
     with visit.context.tickets.transaction(visit.context.now()) as book:
         kind = LinkKind(wanted.kind)
         links.link(book, ticket_id, kind, wanted.ticket, note=wanted.note, actor=visit.actor, channel=CHANNEL)
-    return JSONResponse({"items": plain(_links(visit.context, ticket_id))}, 201)
+    return JSONResponse({"items": plain(_links(visit.context, visit.sight, ticket_id))}, 201)
 
 
 @router.delete("/tickets/{ticket_id}/links/{kind}/{other}", dependencies=[needs(Right.PLAN)])
@@ -89,4 +91,4 @@ def unlink(visit: VisitOf, ticket_id: int, kind: LinkKind, other: int, note: Nam
     """Take away what people have linked."""
     with visit.context.tickets.transaction(visit.context.now()) as book:
         links.unlink(book, ticket_id, kind, other, note=note, actor=visit.actor, channel=CHANNEL)
-    return JSONResponse({"items": plain(_links(visit.context, ticket_id))})
+    return JSONResponse({"items": plain(_links(visit.context, visit.sight, ticket_id))})

@@ -88,8 +88,9 @@ def render(
 ) -> HTMLResponse:
     """A page of the console. `place` is the entry of the navigation that it belongs to, `here` its address if not asked."""
     with reading(visit.context.database) as conn:
-        waiting = store.tickets(conn, store.Filter(states=(TicketState.PENDING_DISPATCH,)), limit=0).total
-        waiting -= len(triage.away(conn))
+        seen = visit.sight.assets
+        pending = store.Filter(states=(TicketState.PENDING_DISPATCH,), machines=seen)
+        waiting = store.tickets(conn, pending, limit=0).total - len(triage.away(conn, seen))
         changed = change_number(conn)
     words = visit.words
     flash = _flash_of(request, words)

@@ -13,6 +13,7 @@ from andon.ports import DeadLetter
 from api.answers import plain
 from api.flow import sources_of
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf
 from ingest import deadletters
@@ -52,11 +53,15 @@ def dead_letters(context: ContextOf, page: PagingOf) -> Response:
 
 @router.get("/gaps", dependencies=[needs(Right.READ)])
 def gaps(
-    context: ContextOf, page: PagingOf, still_open: Annotated[bool, Query(alias="open")] = False
+    context: ContextOf,
+    sight: SightOf,
+    page: PagingOf,
+    still_open: Annotated[bool, Query(alias="open")] = False,
 ) -> Response:
     """Data known to be missing, newest first."""
     with reading(context.database) as conn:
-        found = gap_store.listed(conn, page.probe, still_open=still_open, after=page.behind(int, int))
+        after = page.behind(int, int)
+        found = gap_store.listed(conn, page.probe, still_open=still_open, machines=sight.assets, after=after)
     return page.answer(found, lambda one: plain(one[1]), lambda one: (one[1].from_ns, one[0]))
 
 

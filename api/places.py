@@ -5,7 +5,7 @@ a foreign one is not there. What concerns no machine (Andon's own tickets) is se
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
@@ -22,6 +22,7 @@ from ticketing.approvals import approval
 from ticketing.errors import DeedRefused
 from ticketing.reports import fate
 from ticketing.requisitions import requisition
+from ticketing.store import TicketDetail
 from ticketing.suppressions import suppression
 
 
@@ -43,9 +44,28 @@ class Sight:
         """Whether what concerns that machine, or none, is seen."""
         return self.assets is None or asset in self.assets
 
+    def must_see(self, asset: str) -> None:
+        """404 for a machine at a foreign place, named in a body: as if there were none."""
+        if not self.sees(asset):
+            raise OBJECTS["asset_id"].absent(asset)
+
+    @property
+    def matching(self) -> Callable[[Matcher], bool] | None:
+        """Which suppressions are seen; None: all."""
+        return None if self.assets is None else self.matches
+
     def machines(self, plant: Plant) -> tuple[Asset, ...]:
         """The machines of the plant that are seen."""
         return tuple(one for one in plant.assets if self.sees(one.id))
+
+    def of_detail(self, detail: TicketDetail) -> TicketDetail:
+        """A ticket's page without what belongs to it and is not seen."""
+        return replace(
+            detail,
+            links=tuple(one for one in detail.links if self.sees(one.asset)),
+            recurrences=tuple(one for one in detail.recurrences if self.sees(one.asset)),
+            problems=tuple(one for one in detail.problems if self.sees(one.asset)),
+        )
 
     def matches(self, matcher: Matcher) -> bool:
         """Whether all that a suppression holds back lies where this principal has rights."""

@@ -13,6 +13,7 @@ from andon.access.roles import Right
 from andon.database import reading
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.problem_deeds import DEEDS, RIGHT_OF, ProblemDeed, do
 from api.rights import needs
 from api.steps import Deed, Target, Text
@@ -30,7 +31,9 @@ router = APIRouter(tags=["root-cause tasks"])
 @router.get("/problems", dependencies=[needs(Right.READ)])
 def listed(
     context: ContextOf,
+    sight: SightOf,
     page: PagingOf,
+    *,
     state: Annotated[ProblemState | None, Query()] = None,
     kind: Annotated[ProblemKind | None, Query()] = None,
     asset: Annotated[str, Query(max_length=64)] = "",
@@ -38,7 +41,9 @@ def listed(
     """Root-cause and improvement tasks with what they rest on, newest first."""
     with reading(context.database) as conn:
         after = page.behind(int)
-        found = problems(conn, state=state, kind=kind, asset=asset, limit=page.probe, after=after)
+        found = problems(
+            conn, state=state, kind=kind, asset=asset, machines=sight.assets, limit=page.probe, after=after
+        )
     return page.answer(found, plain, lambda one: (one.id,))
 
 

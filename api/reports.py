@@ -13,6 +13,7 @@ from andon.events import Json, Priority
 from api import steps
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.problems import problem
 from api.rights import needs
 from api.tickets import CHANNEL, On
@@ -55,7 +56,7 @@ def report(
         now_ns=context.now(),
         idempotency=idempotency_key,
     )
-    return answer(reports.take(context.tickets, came.id, visit.plant, context.now()))
+    return answer(reports.take(context.tickets, came.id, visit.seen_plant, context.now()))
 
 
 def answer(was: reports.Intake) -> Response:
@@ -77,16 +78,16 @@ def types(visit: VisitOf) -> Response:
 
 @router.get("/reports", dependencies=[needs(Right.READ)])
 def all_reports(
-    context: ContextOf, page: PagingOf, ticket: int | None = None, lost: bool = False
+    context: ContextOf, sight: SightOf, page: PagingOf, ticket: int | None = None, lost: bool = False
 ) -> Response:
     """What people reported, newest first, each with its ticket or refusal; `lost` are those with neither."""
     with context.tickets.looking() as conn:
         most, after = page.probe, page.behind(int)
-        if lost:
-            found = reports.lost(conn, limit=most, after=after)
+        if lost:  # what has no ticket is at no place
+            found = reports.lost(conn, limit=most, after=after) if sight.assets is None else ()
         else:
-            found = reports.newest(conn, ticket=ticket, limit=most, after=after)
-        counts = reports.counts(conn)
+            found = reports.newest(conn, ticket=ticket, machines=sight.assets, limit=most, after=after)
+        counts = reports.counts(conn, sight.assets)
     return page.answer(found, shown, lambda one: (one.id,), counts=plain(counts))
 
 

@@ -14,6 +14,7 @@ from andon.database import reading
 from andon.events import SECOND_NS, Json, rfc3339
 from api.answers import plain
 from api.paging import PagingOf
+from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf
 from ticketing import drift, sla, store, timers
@@ -50,9 +51,11 @@ def clocks(context: ContextOf, ticket_id: int, page: PagingOf) -> Response:
 
 
 @router.get("/board", dependencies=[needs(Right.READ)])
-def board(context: ContextOf, asked: PagingOf, line: Annotated[str, Query(max_length=64)] = "") -> Response:
+def board(
+    context: ContextOf, sight: SightOf, asked: PagingOf, line: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
     """The shift leader's board: tickets with a limit that has passed, the longest overdue first."""
-    wanted, sort = store.Filter(line=line, overdue=True), store.Sort.DUE
+    wanted, sort = store.Filter(line=line, overdue=True, machines=sight.assets), store.Sort.DUE
     after = asked.behind(*store.place_kinds(sort))
     with reading(context.database) as conn:
         page = store.tickets(conn, wanted, sort=sort, limit=asked.limit, after=after)
@@ -68,10 +71,12 @@ def board(context: ContextOf, asked: PagingOf, line: Annotated[str, Query(max_le
 
 
 @router.get("/drift", dependencies=[needs(Right.READ)])
-def drift_list(context: ContextOf, page: PagingOf, day: Annotated[date | None, Query()] = None) -> Response:
+def drift_list(
+    context: ContextOf, sight: SightOf, page: PagingOf, day: Annotated[date | None, Query()] = None
+) -> Response:
     """The drift list of a day, or the newest; and the days that have one."""
     with reading(context.database) as conn:
-        found, days = drift.kept(conn, day), drift.days(conn)
+        found, days = drift.kept(conn, day, sight.assets), drift.days(conn, machines=sight.assets)
     if found is None:
         raise HTTPException(
             404, "there is no drift list of that day" if day else "there is no drift list yet"

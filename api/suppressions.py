@@ -13,7 +13,8 @@ from andon.events import SECOND_NS, Json, nanoseconds
 from andon.rules.suppression import Matcher
 from api.answers import plain
 from api.paging import PagingOf
-from api.rights import needs
+from api.places import SightOf
+from api.rights import NoRight, needs
 from api.steps import Text
 from api.visit import ContextOf, VisitOf
 from ticketing import suppressions
@@ -45,7 +46,9 @@ class Wanted(BaseModel):
 
 
 @router.get("/suppressions", dependencies=[needs(Right.READ)])
-def listed(context: ContextOf, page: PagingOf, state: Literal["active", "ended"] = "active") -> Response:
+def listed(
+    context: ContextOf, sight: SightOf, page: PagingOf, state: Literal["active", "ended"] = "active"
+) -> Response:
     """What holds alarms back, or held them: the newest first, each with how many occurrences, and who did what.
 
     A window of the plant document that holds nothing yet has no number; it stands on the last page.
@@ -53,12 +56,21 @@ def listed(context: ContextOf, page: PagingOf, state: Literal["active", "ended"]
     now_ns = context.now()
     with reading(context.database) as conn:
         found = suppressions.listed(
-            conn, now_ns, ended=state == "ended", limit=page.probe, after=page.behind(int)
+            conn,
+            now_ns,
+            ended=state == "ended",
+            seen=sight.matching,
+            limit=page.probe,
+            after=page.behind(int),
         )
         last_page = len(found) <= page.limit
         if state == "active" and last_page:
             every = suppressions.listed(conn, now_ns)
-            planned = [*suppressions.only_planned(context.plant(), now_ns, every)]
+            planned = [
+                one
+                for one in suppressions.only_planned(context.plant(), now_ns, every)
+                if sight.matches(one.suppression.matcher)
+            ]
             return page.page([shown(one) for one in (*found, *planned)], None)
     return page.answer(found, shown, lambda one: (one.suppression.id,))
 
@@ -76,6 +88,8 @@ def begin(visit: VisitOf, wanted: Wanted) -> Response:
     """Shelve alarms, or open a maintenance window for them."""
     now_ns = visit.context.now()
     starts_ns, ends_ns = wanted.times(now_ns)
+    if not visit.sight.matches(wanted.matcher):
+        raise NoRight(Right.LEAD, everywhere=True)
     with visit.context.tickets.transaction(now_ns) as book:
         made = suppressions.asked(
             book,

@@ -46,6 +46,15 @@ class Visit:
         """The machines that the visitor sees."""
         return self.sight.machines(self.plant)
 
+    @property
+    def seen_plant(self) -> Plant:
+        """The plant as if there were no machines but those: in which to look for one that somebody names freely."""
+        return (
+            self.plant
+            if self.sight.assets is None
+            else self.plant.model_copy(update={"assets": self.machines})
+        )
+
 
 def context_of(request: Request) -> Context:
     """The installation that this app serves."""

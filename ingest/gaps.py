@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import Gap, Json, Origin
 
 Key = tuple[str, str, int, str | None, str | None]
@@ -107,11 +107,18 @@ def _known(conn: Connection, missing: Sequence[Gap]) -> dict[Key, dict[str, Json
 
 
 def listed(
-    conn: Connection, limit: int, *, still_open: bool = False, after: Sequence[object] | None = None
+    conn: Connection,
+    limit: int,
+    *,
+    still_open: bool = False,
+    machines: Machines = None,
+    after: Sequence[object] | None = None,
 ) -> list[tuple[int, Gap]]:
     """The latest by their beginning, newest first, or those that have not ended, each with its number."""
     order = (gaps.c.from_ns.desc(), gaps.c.id.desc())
-    wanted = select(gaps).where(behind(order, after)).order_by(*order).limit(limit)
+    wanted = (
+        select(gaps).where(behind(order, after), among(gaps.c.asset, machines)).order_by(*order).limit(limit)
+    )
     if still_open:
         wanted = wanted.where(gaps.c.to_ns.is_(None))
     return [(row.id, _gap_of(row)) for row in conn.execute(wanted)]

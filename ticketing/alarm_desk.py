@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from ticketing import holding
@@ -73,6 +73,7 @@ class Wanted:
     line: str = ""
     stale: bool = False
     chattering: bool = False
+    machines: Machines = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +186,20 @@ def alarm(conn: Connection, name: str) -> AlarmDetail:
     return AlarmDetail(one, ticket.id if ticket else None, ticket.number if ticket else None, events)
 
 
-def bad_actors(conn: Connection, now_ns: int, *, limit: int = 10) -> BadActors:
+def bad_actors(conn: Connection, now_ns: int, *, limit: int = 10, machines: Machines = None) -> BadActors:
     """The alarms that chatter (or did most), that fleet by, and that have stood for more than a day."""
     kinds: Mapping[str, tuple[ColumnElement[bool], ColumnElement[int | None]]] = {
         "chattering": (_c.chatters > 0, _c.chatters.desc()),
         "fleeting": (_c.fleeting > 0, _c.fleeting.desc()),
         "stale": (_stale(now_ns), _c.active_since_ns),
     }
+    seen = among(_c.asset, machines)
     lists: dict[str, tuple[Named, ...]] = {}
     for kind, (which, worst) in kinds.items():
-        rows = select(alarm_state).where(which).order_by(worst, _c.activations.desc(), _c.id).limit(limit)
-        lists[kind] = tuple(alarm_of(row) for row in conn.execute(rows).mappings())
+        rows = select(alarm_state).where(which, seen).order_by(worst, _c.activations.desc(), _c.id)
+        lists[kind] = tuple(alarm_of(row) for row in conn.execute(rows.limit(limit)).mappings())
     counted = {
-        kind: conn.execute(select(func.count()).where(which)).scalar_one()
+        kind: conn.execute(select(func.count()).where(which, seen)).scalar_one()
         for kind, (which, _) in kinds.items()
     }
     return BadActors(**lists, total=counted)
@@ -264,6 +266,8 @@ def _wheres(wanted: Wanted, now_ns: int) -> list[ColumnElement[bool]]:
         wheres.append(_c.asset == wanted.asset)
     if wanted.line:
         wheres.append(_c.line == wanted.line)
+    if wanted.machines is not None:
+        wheres.append(among(_c.asset, wanted.machines))
     if wanted.stale:
         wheres.append(_stale(now_ns))
     if wanted.chattering:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import behind
+from andon.database import Machines, behind
 from andon.plant import Plant
 from ticketing.book import Book
 from ticketing.demands import Demand, Given
@@ -29,6 +29,7 @@ from ticketing.errors import DeedRefused, Missing, StepRefused
 from ticketing.sql import Row, metadata
 from ticketing.states import NEED_APPROVAL, OUTCOMES, Step, lacks, next_steps
 from ticketing.stepping import as_duplicate, entitled, give_up
+from ticketing.tables import of_machines
 from ticketing.ticket import Outcome, Ticket
 from ticketing.vague import is_vague
 
@@ -187,11 +188,17 @@ def pending_of(conn: Connection, ticket_id: int) -> Approval | None:
 
 
 def in_state(
-    conn: Connection, state: ApprovalState, *, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    state: ApprovalState,
+    *,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
 ) -> tuple[Approval, ...]:
     """Approvals in that state, the oldest first."""
     order = (approval.c.id,)
     wanted = select(approval).where(approval.c.state == str(state), behind(order, after))
+    wanted = wanted.where(of_machines(approval.c.ticket, machines))
     return tuple(_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings())
 
 

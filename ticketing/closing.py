@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from andon.database import Machines, among
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from andon.rules.closing import SCENE_TAGS, Label
@@ -71,11 +72,17 @@ class Counted:
 
 
 def top_scene_tags(
-    conn: Connection, plant: Plant, *, from_ns: int = 0, to_ns: int | None = None, limit: int = 10
+    conn: Connection,
+    plant: Plant,
+    *,
+    from_ns: int = 0,
+    to_ns: int | None = None,
+    machines: Machines = None,
+    limit: int = 10,
 ) -> tuple[Counted, ...]:
     """The scene tags of tickets closed in a time, the most frequent first: what training and products should look at."""
     c = tickets.c
-    wheres = [c.scene_tag.is_not(None), c.closed_ns >= from_ns]
+    wheres = [c.scene_tag.is_not(None), c.closed_ns >= from_ns, among(c.asset, machines)]
     if to_ns is not None:
         wheres.append(c.closed_ns < to_ns)
     n = func.count()

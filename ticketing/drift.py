@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, Text, or_, select
 
 from andon.calendars import WEEKDAYS, Calendar, NoWorkingTime
+from andon.database import Machines
 from andon.events import SECOND_NS, rfc3339
 from andon.plant import Plant
 from ticketing.book import Book
@@ -173,18 +174,26 @@ def _missed_in_a_row(lines: Sequence[TicketEvent]) -> list[str]:
     return missed
 
 
-def kept(conn: Connection, day: date | None = None) -> DriftList | None:
-    """The list of that day, or the newest; None if none was made."""
+def kept(conn: Connection, day: date | None = None, machines: Machines = None) -> DriftList | None:
+    """The list of that day, or the newest, as far as it is of those machines; None if none was made."""
     wanted = select(drift_list).order_by(drift_list.c.day.desc()).limit(1)
     if day is not None:
         wanted = wanted.where(drift_list.c.day == day.isoformat())
     row = conn.execute(wanted).mappings().first()
     if row is None:
         return None
-    return DriftList(date.fromisoformat(row["day"]), row["at_ns"], _ITEMS.decode(row["items"]))
+    return DriftList(date.fromisoformat(row["day"]), row["at_ns"], _seen(row["items"], machines))
 
 
-def days(conn: Connection, limit: int = 31) -> Mapping[date, int]:
-    """The days that have a list, newest first, and how many tickets were on it."""
-    wanted = select(drift_list.c.day, drift_list.c.number).order_by(drift_list.c.day.desc()).limit(limit)
-    return {date.fromisoformat(row.day): row.number for row in conn.execute(wanted)}
+def days(conn: Connection, limit: int = 31, machines: Machines = None) -> Mapping[date, int]:
+    """The days that have a list, newest first, and how many tickets of those machines were on it."""
+    c = drift_list.c
+    wanted = select(c.day, c.number if machines is None else c.items).order_by(c.day.desc()).limit(limit)
+    return {
+        date.fromisoformat(day): found if machines is None else len(_seen(found, machines))
+        for day, found in conn.execute(wanted)
+    }
+
+
+def _seen(items: str, machines: Machines) -> tuple[Drifting, ...]:
+    return tuple(one for one in _ITEMS.decode(items) if machines is None or one.asset in machines)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, insert, select
 from sqlalchemy import delete as delete_rows
 
+from andon.database import Machines, among
 from andon.plant import Asset
 from ticketing.tables import label as labels
 from ticketing.tables import occurrence
@@ -124,9 +125,9 @@ def remove(conn: Connection, number: int) -> bool:
     return conn.execute(delete_rows(labels).where(labels.c.id == number)).rowcount > 0
 
 
-def marked(conn: Connection, asset: str = "") -> list[Label]:
-    """What people marked, of one asset or of all, oldest first."""
-    wanted = select(labels).order_by(labels.c.from_ns, labels.c.id)
+def marked(conn: Connection, asset: str = "", machines: Machines = None) -> list[Label]:
+    """What people marked, of one asset or of all that are seen, oldest first."""
+    wanted = select(labels).where(among(labels.c.asset, machines)).order_by(labels.c.from_ns, labels.c.id)
     if asset:
         wanted = wanted.where(labels.c.asset == asset)
     return [Label(**{**row, "what": What(row["what"])}) for row in conn.execute(wanted).mappings()]

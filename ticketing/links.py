@@ -61,7 +61,10 @@ ticket_link = Table(
 """Split off, related, in the way. What a duplicate or a recurrence is of stands on the ticket itself."""
 Index("ticket_link_by_other", ticket_link.c.other)
 
-_ENDS = (tickets.c.id, tickets.c.number, tickets.c.state, tickets.c.duplicate_of, tickets.c.recurrence_of)
+_ENDS = (
+    *(tickets.c.id, tickets.c.number, tickets.c.state, tickets.c.asset),
+    *(tickets.c.duplicate_of, tickets.c.recurrence_of),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Linked:
     ticket: int
     number: str
     state: TicketState
+    asset: str
     at_ns: int | None = None
     by: str = ""
     note: str = ""
@@ -87,8 +91,8 @@ def links(conn: Connection, ticket_id: int) -> tuple[Linked, ...]:
     }
     found = []
     for kind, other, at_ns, by, note in said:
-        state = TicketState(ends[other].state)
-        found.append(Linked(kind, other, ends[other].number, state, at_ns, by, note))
+        end = ends[other]
+        found.append(Linked(kind, other, end.number, TicketState(end.state), end.asset, at_ns, by, note))
     return tuple(sorted(found, key=lambda one: (one.kind, one.ticket)))
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from ticketing.book import MACHINE, Book
@@ -150,10 +150,16 @@ def of_ticket(conn: Connection, ticket_id: int) -> tuple[Obligation, ...]:
 
 
 def open_obligations(
-    conn: Connection, owner: str = "", *, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    owner: str = "",
+    *,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
 ) -> tuple[Obligation, ...]:
     """What is still owed, by one person or by all, the next due first."""
     wanted = _standing().where(obligation.c.done_ns.is_(None), behind(_ORDER, after)).limit(limit)
+    wanted = wanted.where(among(tickets.c.asset, machines))
     return _read(conn, wanted.where(obligation.c.owner == owner) if owner else wanted)
 
 

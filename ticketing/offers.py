@@ -19,10 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import update as sql_update
 
-from andon.database import behind
+from andon.database import Machines, behind
 from andon.events import SECOND_NS
 from ticketing.book import Book
 from ticketing.sql import metadata
+from ticketing.tables import of_machines
 from ticketing.ticket import Suggestion, Ticket
 from ticketing.timers import Timer, cancel, set_timer
 
@@ -132,12 +133,17 @@ def of(conn: Connection, ticket_id: int) -> Sequence[Offer]:
 
 
 def open_for(
-    conn: Connection, person: str, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    person: str,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
+    machines: Machines = None,
 ) -> Sequence[Offer]:
     """The tickets that a person could accept now."""
     c = offer.c
     order = (c.at_ns, c.ticket)
     wanted = select(offer).where(c.person == person, c.state == str(OfferState.OPEN), behind(order, after))
+    wanted = wanted.where(of_machines(c.ticket, machines))
     return [_offer_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings()]
 
 

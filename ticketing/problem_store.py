@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, RowMapping, Select, Table, or_, select
 
-from andon.database import behind
+from andon.database import Machines, among, behind
 from andon.events import Json
 from ticketing.audit import PROBLEMS, line
 from ticketing.book import MACHINE, Book
@@ -50,12 +50,18 @@ def problems(
     state: ProblemState | None = None,
     kind: ProblemKind | None = None,
     asset: str = "",
+    machines: Machines = None,
     limit: int = 200,
     after: Sequence[object] | None = None,
 ) -> tuple[Problem, ...]:
     """Root-cause and improvement tasks with all that belongs to them, newest first."""
     order = (table.c.id.desc(),)
-    wanted = select(table).where(behind(order, after)).order_by(*order).limit(limit)
+    wanted = (
+        select(table)
+        .where(behind(order, after), among(table.c.asset, machines))
+        .order_by(*order)
+        .limit(limit)
+    )
     if state is not None:
         wanted = wanted.where(table.c.state == state)
     if kind is not None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
 )
 
-from andon.database import append_only, behind
+from andon.database import Machines, append_only, behind
 from andon.events import MINUTE_NS, Json
 from andon.plant import Plant
 from andon.rules.types import contradict
@@ -41,7 +41,7 @@ from ticketing.report import MAX_BYTES, Report, read
 from ticketing.rows import occurrence_of
 from ticketing.service import Tickets
 from ticketing.sql import metadata, to_json
-from ticketing.tables import occurrence
+from ticketing.tables import occurrence, of_machines
 from ticketing.tables import ticket as tickets_table
 from ticketing.ticket import UNRESOLVED, FoldRule, Occurrence
 from ticketing.timers import Timer, cancel, set_timer
@@ -227,11 +227,20 @@ def lost(
 
 
 def newest(
-    conn: Connection, *, ticket: int | None = None, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    *,
+    ticket: int | None = None,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
 ) -> Sequence[Intake]:
-    """Reports, newest first; those of one ticket."""
+    """Reports, newest first; those of one ticket, or of those machines."""
     order = (intake.c.id.desc(),)
-    wanted = _WANTED.where(behind(order, after)).order_by(*order).limit(limit)
+    wanted = (
+        _WANTED.where(behind(order, after), of_machines(occurrence.c.ticket, machines))
+        .order_by(*order)
+        .limit(limit)
+    )
     if ticket is not None:
         wanted = wanted.where(occurrence.c.ticket == ticket)
     return [_intake(row) for row in conn.execute(wanted).mappings()]
@@ -244,17 +253,20 @@ def told(conn: Connection, ticket: int) -> Sequence[Occurrence]:
     return [occurrence_of(row) for row in rows]
 
 
-def counts(conn: Connection) -> Mapping[str, int]:
-    """How many reports came in, and what became of them: received = tickets + refusals + lost."""
+def counts(conn: Connection, machines: Machines = None) -> Mapping[str, int]:
+    """How many reports came in (of those machines), and what became of them: received = tickets + refusals + lost."""
     taken, refused = func.count(fate.c.finding), func.count(fate.c.refusal)
-    row = conn.execute(select(func.count(), taken, refused).select_from(_JOINED)).one()
+    joined = _JOINED if machines is None else _FOLDED
+    seen = of_machines(occurrence.c.ticket, machines)
+    row = conn.execute(select(func.count(), taken, refused).select_from(joined).where(seen)).one()
     return {"received": row[0], "tickets": row[1], "refusals": row[2], "lost": row[0] - row[1] - row[2]}
 
 
 _JOINED = intake.outerjoin(fate, fate.c.report == intake.c.id)
+_FOLDED = _JOINED.outerjoin(occurrence, occurrence.c.finding == fate.c.finding)
 _WANTED = select(
     intake, fate.c.refusal, fate.c.missing, fate.c.decided_ns, occurrence.c.ticket, occurrence.c.rule
-).select_from(_JOINED.outerjoin(occurrence, occurrence.c.finding == fate.c.finding))
+).select_from(_FOLDED)
 
 
 _SAME_NUMBER = (

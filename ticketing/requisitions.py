@@ -20,10 +20,11 @@ from sqlalchemy import (
     update,
 )
 
-from andon.database import behind
+from andon.database import Machines, behind
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.sql import Row, metadata
+from ticketing.tables import of_machines
 from ticketing.ticket import UNRESOLVED, Ticket
 from ticketing.vague import is_vague
 
@@ -144,11 +145,17 @@ def of_ticket(conn: Connection, ticket_id: int) -> tuple[Requisition, ...]:
 
 
 def in_state(
-    conn: Connection, state: RequisitionState, *, limit: int = 200, after: Sequence[object] | None = None
+    conn: Connection,
+    state: RequisitionState,
+    *,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
 ) -> tuple[Requisition, ...]:
     """Requisitions in that state, the oldest first: the store's list of parts to issue."""
     order = (requisition.c.id,)
     wanted = select(requisition).where(requisition.c.state == str(state), behind(order, after))
+    wanted = wanted.where(of_machines(requisition.c.ticket, machines))
     rows = conn.execute(wanted.order_by(*order).limit(limit)).mappings()
     return tuple(_of(row) for row in rows)
 

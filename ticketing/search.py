@@ -28,7 +28,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
+from andon.database import Machines
 from ticketing.sql import metadata
+from ticketing.tables import of_machines
 
 MOST = 500
 """So many of the newest closed tickets are looked at; who has more than that looks for more words."""
@@ -143,8 +145,11 @@ _PG = text(
 )
 
 
-def newest(dialect: str, words: Sequence[str]) -> Select[tuple[int]] | None:
-    """The newest tickets (`MOST` at most) that hold all of these words; None if nothing of them can be looked for."""
+def newest(dialect: str, words: Sequence[str], machines: Machines = None) -> Select[tuple[int]] | None:
+    """The newest tickets (`MOST` at most) that hold all of these words; None if nothing of them can be looked for.
+
+    Of those `machines`, so that tickets that somebody does not see take nobody's place.
+    """
     pieces = wanted(words)
     if not pieces:
         return None
@@ -154,4 +159,5 @@ def newest(dialect: str, words: Sequence[str]) -> Select[tuple[int]] | None:
     else:
         query = " AND ".join(f'"{piece}"{"*" if begins else ""}' for piece, begins in pieces)
         holds = literal_column("ticket_words").op("MATCH")(query)
-    return select(ticket_words.c.rowid).where(holds).order_by(ticket_words.c.rowid.desc()).limit(MOST)
+    number = ticket_words.c.rowid
+    return select(number).where(holds, of_machines(number, machines)).order_by(number.desc()).limit(MOST)

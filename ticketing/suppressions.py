@@ -3,8 +3,9 @@
 What ends is noted at once; what it held is looked at by a timer, so that it survives whatever stops in between.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from operator import itemgetter
 
 from sqlalchemy import (
@@ -238,18 +239,21 @@ def listed(
     now_ns: int,
     *,
     ended: bool = False,
+    seen: Callable[[Matcher], bool] | None = None,
     limit: int = 200,
     after: Sequence[object] | None = None,
 ) -> tuple[Listed, ...]:
-    """Those that stand (also those that are to begin), or those that have ended; the newest first."""
+    """Those that stand (also those that are to begin), or those that have ended; the newest first, as far as they are `seen`."""
     c = suppression.c
     over = or_(c.ended_ns.is_not(None), c.ends_ns <= now_ns)
     wanted = select(suppression).where(
         over if ended else c.ended_ns.is_(None) & (c.ends_ns.is_(None) | (c.ends_ns > now_ns))
     )
     order = (c.id.desc(),)
-    rows = conn.execute(wanted.where(behind(order, after)).order_by(*order).limit(limit)).mappings().all()
-    return _listed(conn, [suppression_of(row) for row in rows])
+    wanted = wanted.where(behind(order, after)).order_by(*order)
+    rows = conn.execute(wanted.limit(limit) if seen is None else wanted).mappings()
+    found = (one for one in map(suppression_of, rows) if seen is None or seen(one.matcher))
+    return _listed(conn, [*islice(found, limit)])  # what a matcher means is no column
 
 
 def only_planned(plant: Plant, now_ns: int, written: Iterable[Listed]) -> Iterable[Listed]:

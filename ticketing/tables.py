@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Float,
     ForeignKey,
@@ -15,9 +17,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    exists,
+    true,
 )
 
-from andon.database import append_only
+from andon.database import Machines, among, append_only
 from ticketing.sql import Serial, Upsert, insert_into, metadata
 
 counter = Table(
@@ -350,6 +354,13 @@ label = Table(
 )
 """What people marked on plots; see ticketing.labels."""
 Index("label_by_asset", label.c.asset, label.c.from_ns)
+
+
+def of_machines(number: Column[Any], machines: Machines) -> ColumnElement[bool]:
+    """What belongs to a ticket of those machines; `number` is the column that names the ticket."""
+    if machines is None:
+        return true()
+    return exists().where(ticket.c.id == number, among(ticket.c.asset, machines))
 
 
 def count(conn: Connection, counts: Mapping[str, int]) -> None:

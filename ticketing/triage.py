@@ -14,6 +14,7 @@ from typing import Unpack
 
 from sqlalchemy import Connection, select
 
+from andon.database import Machines, among
 from andon.events import SECOND_NS, Json
 from andon.plant import Plant
 from ticketing import tables as t
@@ -203,7 +204,7 @@ _AWAY = (
 )
 
 
-def away(conn: Connection) -> Mapping[int, Away]:
+def away(conn: Connection, machines: Machines = None) -> Mapping[int, Away]:
     """The tickets that wait for dispatch and are out of sight nevertheless, by number, the last decided on last.
 
     What has moved on since, or has become more urgent than when it was put off, is in sight.
@@ -212,7 +213,8 @@ def away(conn: Connection) -> Mapping[int, Away]:
     found = {one.ticket: one for one in map(_away, running)}
     chosen = select(t.ticket.c.id, t.ticket.c.version, t.ticket.c.priority)
     waiting = chosen.where(t.ticket.c.id.in_(found), t.ticket.c.state == str(TicketState.PENDING_DISPATCH))
-    known = {row.id: (row.version, row.priority) for row in conn.execute(waiting)} if found else {}
+    seen = waiting.where(among(t.ticket.c.asset, machines))
+    known = {row.id: (row.version, row.priority) for row in conn.execute(seen)} if found else {}
     return {n: one for n, one in found.items() if n in known and _is_out_of_sight(one, *known[n])}
 
 

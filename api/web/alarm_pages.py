@@ -78,10 +78,10 @@ def alarms(
 ) -> Response:
     """The alarms that stand or wait for a person, and those that need an engineer."""
     now_ns = visit.time.now_ns
-    wanted = Wanted(states=STATES[which], line=line)
+    wanted = Wanted(states=STATES[which], line=line, machines=visit.sight.assets)
     with reading(visit.context.database) as conn:
         page = alarm_desk.alarms(conn, wanted, now_ns=now_ns, limit=SHOWN)
-        bad = alarm_desk.bad_actors(conn, now_ns)
+        bad = alarm_desk.bad_actors(conn, now_ns, machines=visit.sight.assets)
     lists = (("chattering", bad.chattering), ("fleeting", bad.fleeting), ("stale", bad.stale))
     return render(
         request,
@@ -94,7 +94,7 @@ def alarms(
         which=which,
         whiches=tuple(STATES),
         line=line,
-        lines=sorted({asset.line for asset in visit.plant.assets}),
+        lines=sorted({asset.line for asset in visit.machines}),
         hours=[h for h in SHELVE_H if h <= visit.plant.suppression.shelve_max_h],
     )
 
@@ -207,7 +207,7 @@ def _row(one: Named, visit: Visit) -> AlarmRow:
         held=_held(one, visit),
         acked=person_name(alarm.acked_by, visit.plant) if alarm.state is AlarmState.ACKED else "",
         hint=definition.response_hint if definition else "",
-        steps=tuple(step for step in AlarmStep if step in STEPS and (alarm.state, step) in TABLE),
+        steps=tuple(step for step in STEPS if visit.may(STEPS[step]) and (alarm.state, step) in TABLE),
     )
 
 

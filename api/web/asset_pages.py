@@ -84,11 +84,13 @@ class Line:
 def assets(request: Request, visit: VisitOf) -> Response:
     """All machines by line."""
     with reading(visit.context.database) as conn:
-        tickets = store.tickets(conn, store.Filter(states=OPEN), limit=1000).tickets
+        tickets = store.tickets(
+            conn, store.Filter(states=OPEN, machines=visit.sight.assets), limit=1000
+        ).tickets
         maintained = declarations.maintained(conn)
     points = points_of(visit.context)
     rows: dict[str, list[AssetRow]] = {}
-    for asset in visit.plant.assets:
+    for asset in visit.machines:
         mine = [ticket for ticket in tickets if ticket.asset == asset.id]
         rows.setdefault(asset.line, []).append(
             _row(asset, _channels(asset, visit), mine, points, visit, maintenance=maintained.get(asset.id))

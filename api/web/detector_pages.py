@@ -187,7 +187,7 @@ def _watched(visit: Visit) -> list[Watched]:
         whose = f"class:{name}"
         count = sum(asset.asset_class == name for asset in plant.assets)
         found.append(Watched(whose, name, [s.kind for s in _settings(plant, whose)], count))
-    for asset in plant.assets:
+    for asset in visit.machines:
         kinds = [s.kind for s in plant.detectors_of(asset)]
         found.append(Watched(f"asset:{asset.id}", asset_name(asset, asset.id, visit.words), kinds, 1))
     return found
@@ -308,7 +308,8 @@ def _asked(wanted: Plant) -> Response:
 
 
 def _jobs(visit: Visit) -> list[Job]:
-    return [] if visit.context.backtests is None else visit.context.backtests.recent()
+    runs = visit.context.backtests if visit.may(Right.TUNE) and visit.sight.assets is None else None
+    return [] if runs is None else runs.recent()
 
 
 def _job_row(job: Job, visit: Visit) -> dict[str, Json]:

@@ -39,7 +39,7 @@ class DriftRow:
 def drift_list(request: Request, visit: VisitOf, day: Annotated[date | None, Query()] = None) -> Response:
     """The list of that day, or the newest."""
     with reading(visit.context.database) as conn:
-        found, days = drift.kept(conn, day), drift.days(conn)
+        found, days = drift.kept(conn, day, visit.sight.assets), drift.days(conn, machines=visit.sight.assets)
     return render(
         request,
         visit,

@@ -117,13 +117,15 @@ class SilentPoint:
 @router.get("/pipeline", dependencies=[needs(Right.READ)])
 def pipeline(request: Request, visit: VisitOf, reason: Annotated[Reason | None, Query()] = None) -> Response:
     """All of it on one page; of the dead letters those of one reason, if it is given."""
-    context = visit.context
-    points = points_of(context)
+    context, sight = visit.context, visit.sight
+    points = points_of(context, sight)
     status = context.status()
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
-        letters, reasons = deadletters.recent(conn, SHOWN, Which(reason)), deadletters.counts(conn)
-        still, latest = gaps.open_gaps(conn), gaps.recent(conn, SHOWN)
+        letters = deadletters.recent(conn, SHOWN, Which(reason)) if sight.assets is None else []
+        reasons = deadletters.counts(conn)
+        still = [gap for gap in gaps.open_gaps(conn) if sight.sees(gap.asset)]
+        latest = [gap for _, gap in gaps.listed(conn, SHOWN, machines=sight.assets)]
     return render(
         request,
         visit,

@@ -71,7 +71,7 @@ class Line:
 def problems(request: Request, visit: VisitOf) -> Response:
     """All tasks, newest first."""
     with reading(visit.context.database) as conn:
-        tasks = [_task(found, visit) for found in store.problems(conn)]
+        tasks = [_task(found, visit) for found in store.problems(conn, machines=visit.sight.assets)]
     return render(request, visit, "problems.html", "problems", tasks=tasks)
 
 

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from andon.access.roles import Right
 from andon.events import Json
-from andon.plant import Plant
+from andon.plant import Asset, Plant
 from andon.rules.types import CustomField, FaultType, TicketType
 from api.catalogue import Words
 from api.pages import render, say
@@ -66,13 +66,13 @@ def report(request: Request, visit: VisitOf, form: Form) -> Response:
     texts, context = texts_of(form), visit.context
     came = reports.receive(
         context.tickets,
-        _body(texts, visit.plant),
+        _body(texts, visit),
         actor=visit.actor,
         came_by="console",
         now_ns=context.now(),
         idempotency=texts.get("key") or None,
     )
-    was = reports.take(context.tickets, came.id, visit.plant, context.now())
+    was = reports.take(context.tickets, came.id, visit.seen_plant, context.now())
     if was.refusal is not None:
         answer = _page(request, visit, texts, was.missing)
         answer.status_code = 422
@@ -82,23 +82,21 @@ def report(request: Request, visit: VisitOf, form: Form) -> Response:
     return done
 
 
-def _body(texts: Mapping[str, str], plant: Plant) -> bytes:
-    kind = plant.ticket_type(texts.get("type", ""))
+def _body(texts: Mapping[str, str], visit: Visit) -> bytes:
+    kind = visit.plant.ticket_type(texts.get("type", ""))
     said: dict[str, Json] = {name: texts[name] for name in _SAID if texts.get(name, "").strip()}
     if "asset" in said:
-        said["asset"] = _asset(said["asset"], plant)
+        said["asset"] = _asset(said["asset"], visit.machines)
     if texts.get("urgent"):
         said["urgent"] = True
     said["fields"] = values_of(texts, kind)
     return json.dumps(said, ensure_ascii=False).encode()
 
 
-def _asset(written: str, plant: Plant) -> str:
+def _asset(written: str, machines: Iterable[Asset]) -> str:
     """The id of the machine that was written by id or name; else what was written, for the entry to refuse."""
     wanted = written.strip().casefold()
-    named = [
-        a.id for a in plant.assets if wanted in {a.id.casefold(), a.name.casefold(), a.name_zh.casefold()}
-    ]
+    named = [a.id for a in machines if wanted in {a.id.casefold(), a.name.casefold(), a.name_zh.casefold()}]
     return named[0] if len(named) == 1 else written.strip()
 
 
@@ -140,7 +138,7 @@ def _page(
         needed=needed,
         own=asked(kind, "opening", words),
         faults=fault_choices(plant, words),
-        assets=[(a.id, asset_name(a, a.id, words), a.serial) for a in plant.assets],
+        assets=[(a.id, asset_name(a, a.id, words), a.serial) for a in visit.machines],
         channels=CHANNELS,
         who_open=bool(WHO & (needed | wrong.keys())) or texts.get("channel") == "phone",
         key=uuid4().hex,

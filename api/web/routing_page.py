@@ -41,7 +41,7 @@ def routing(request: Request, visit: VisitOf, asked: Annotated[Asked, Query()]) 
     """The form, and the decision for what it says."""
     plant, words = visit.plant, visit.words
     types = [one for one in plant.ticket_types if not one.retired]
-    asset = plant.asset(asked.asset) or next(iter(plant.assets), None)
+    asset = next((one for one in visit.machines if one.id == asked.asset), next(iter(visit.machines), None))
     kind = asked.kind or next(iter(sorted(plant.skills)), "")
     chosen = asked.model_copy(
         update={"asset": asset.id if asset else "", "type": asked.type or types[0].code, "kind": kind}
@@ -54,7 +54,7 @@ def routing(request: Request, visit: VisitOf, asked: Annotated[Asked, Query()]) 
         asked=chosen,
         decision=why(tried(visit, _hypothetical(chosen, visit)), visit),
         parts=PARTS,
-        assets=[(one.id, asset_name(one, one.id, words)) for one in plant.assets],
+        assets=[(one.id, asset_name(one, one.id, words)) for one in visit.machines],
         types=[(one.code, getattr(one, words.language)) for one in types],
         faults=[(one.code, getattr(one, words.language)) for one in plant.fault_types if not one.retired],
         kinds=[(one, _kind_name(one, words)) for one in sorted(plant.skills)],

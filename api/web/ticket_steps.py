@@ -11,6 +11,7 @@ from andon.access.roles import Right
 from andon.database import reading
 from api.catalogue import Words
 from api.pages import say
+from api.places import must_see_ticket
 from api.rights import needs
 from api.steps import DEEDS, RIGHT_OF, Target
 from api.visit import Visit, VisitOf
@@ -129,10 +130,13 @@ def ticket_of(visit: Visit, ticket_id: int) -> Ticket:
 def with_master(visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
     """The other ticket is named by its number on the page, by its id to the service."""
     number = fields.get("master", "")
+    if number.isdecimal():
+        must_see_ticket(visit.context, visit.sight, int(number))
     if not number or number.isdecimal():
         return dict(fields)
+    wanted = store.Filter(text=number, machines=visit.sight.assets)
     with reading(visit.context.database) as conn:
-        found = store.tickets(conn, store.Filter(text=number), limit=10).tickets
+        found = store.tickets(conn, wanted, limit=10).tickets
     exact = [str(ticket.id) for ticket in found if ticket.number.lower() == number.lower()]
     return {**fields, "master": exact[0] if exact else "0"}
 

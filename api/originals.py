@@ -32,6 +32,8 @@ router = APIRouter(tags=["tickets"])
 MOST_LINES = 65_536
 """Lines of a spectrum that are given; of a longer block the lowest."""
 HEAD_BYTES = 4096
+HANN_BANDWIDTH = 1.5
+"""Lines that a line of noise is as wide as."""
 GONE = "the record is not kept any more: retention has dropped it, or it never was in a journal here"
 
 
@@ -89,13 +91,15 @@ def block(context: ContextOf, finding: str, cut: Annotated[Cut, Query()]) -> Res
 
 @router.get("/findings/{finding}/spectrum", dependencies=[needs(Right.READ)])
 def spectrum(context: ContextOf, finding: str) -> Response:
-    """The amplitude spectrum of that block with every line of it, as the detectors see it: Hann window, peak value in g.
+    """The RMS spectrum of that block in g with every line of it, under a Hann window, its axes added.
 
-    A sine of amplitude A that stands on a line has the height A/√2 spread over the window's lines (RMS).
+    A sine of amplitude A that stands on a line reads A/√2 there: a line's power is that of the noise bandwidth of the
+    window, 1.5 lines. Source: F. J. Harris, Proc. IEEE 66 (1978), table I.
     """
     wave = _block(context, finding).wave
     shown = spectrum_of(wave)
-    return JSONResponse(_lines(np.sqrt(shown.power.sum(axis=0)), shown.step_hz, "g", wave))
+    rms = np.sqrt(HANN_BANDWIDTH * shown.power.sum(axis=0))
+    return JSONResponse(_lines(rms, shown.step_hz, "g", wave))
 
 
 @router.get("/findings/{finding}/envelope", dependencies=[needs(Right.READ)])

@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from ticketing import tables as t
 from ticketing.rows import occurrence_of, ticket_of
@@ -63,3 +64,27 @@ def near(conn: Connection, given: str) -> Sequence[str]:
     alike: list[str] = difflib.get_close_matches(given.upper(), numbers, n=3, cutoff=0.5)
     alike += [one for one in ids if one.startswith(given[:4])][:3] if len(given) >= 4 else []
     return alike
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A condition of a machine from the word that raised it to its end, which is None while it stands."""
+
+    first: Occurrence
+    clear_ns: int | None
+
+
+def standing(conn: Connection, asset: str, from_ns: int, to_ns: int, limit: int) -> list[Standing]:
+    """What was raised on a machine and stood at any time from `from_ns` to `to_ns`, the newest `limit`, oldest first."""
+    raised = t.activation.c
+    stood = or_(raised.clear_ns.is_(None), raised.clear_ns >= from_ns)
+    wanted = (
+        select(raised.finding, raised.clear_ns)
+        .where(raised.asset == asset, raised.at_ns <= to_ns, stood)
+        .order_by(raised.at_ns.desc(), raised.finding)
+        .limit(limit)
+    )
+    ends = {row.finding: row.clear_ns for row in conn.execute(wanted)}
+    words = select(t.occurrence).where(t.occurrence.c.finding.in_(list(ends)))
+    found = [Standing(one, ends[one.finding]) for one in map(occurrence_of, conn.execute(words).mappings())]
+    return sorted(found, key=lambda one: (one.first.at_ns, one.first.finding))

@@ -6,6 +6,9 @@ from andon.plant import Asset, Bearing
 from api.web.formats import number, quantity, whole
 from detectors.bearing import fault_orders
 
+NAMED_ORDERS = (("BPFO", "outer"), ("BPFI", "inner"), ("2×BSF", "element"), ("FTF", "cage"))
+"""The usual name of each fault frequency, and the part of the bearing that it is of."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
@@ -53,13 +56,8 @@ def _facts(bearing: Bearing, speed_hz: float | None) -> list[tuple[str, str]]:
 
 def _orders(bearing: Bearing, speed_hz: float | None) -> list[FaultRow]:
     orders = fault_orders(bearing)
-    named = (
-        ("BPFO", "outer", orders.outer),
-        ("BPFI", "inner", orders.inner),
-        ("2×BSF", "element", orders.element),
-        ("FTF", "cage", orders.cage),
-    )
     return [
         FaultRow(name, part, number(order), quantity(order * speed_hz if speed_hz else None, "Hz"))
-        for name, part, order in named
+        for name, part in NAMED_ORDERS
+        for order in (getattr(orders, part),)
     ]

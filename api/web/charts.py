@@ -27,7 +27,10 @@ MAIN_MARKER = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One figure, `label` on its tab: `spec` is drawn by api/web/static/charts.js, `rows` are its numbers under `columns`."""
+    """One figure, `label` on its tab: `spec` is drawn by api/web/static/charts.js, `rows` are its numbers under `columns`.
+
+    `more` are the rows of a course's second table: from, to, lane, what.
+    """
 
     name: str
     label: str
@@ -36,6 +39,7 @@ class Chart:
     spec: Mapping[str, Json]
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    more: tuple[tuple[str, ...], ...] = ()
 
 
 def charts_of(
@@ -99,7 +103,7 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
         "value": value,
         "limit": limit,
         "baseline": baseline,
-        "zones": _with_last_zone(shape.get("zones") or ()),
+        "zones": with_last_zone(shape.get("zones") or ()),
         "words": said,
         "steps": shape["channel"].rpartition("/")[2] in _STEPS,
         "marks": [],
@@ -109,15 +113,15 @@ def trend(shape: Mapping[str, Json], words: Words, time: PlantTime) -> Chart:
     if shape.get("event_ns"):
         spec["marks"].append({"at_ms": time.shifted_ms(shape["event_ns"]), "name": words("chart.event")})
         spec["until_ms"] = time.shifted_ms(shape["until_ns"])
-    spec |= _foretold(shape.get("forecast"), sign, words, time)
+    spec |= foretold(shape.get("forecast"), sign, words, time)
     full = _trend_summary(shape, name, words, time)
     columns = (words("chart.time"), f"{name}, {unit(sign)}" if unit(sign) else name)
-    rows = tuple((time.at(at_ns[i]), number(value[i])) for i in _spread(len(value)))
+    rows = tuple((time.at(at_ns[i]), number(value[i])) for i in spread(len(value)))
     label = quantity_name(shape["channel"].rpartition("/")[2], words)
     return Chart("trend", label, words("chart.trend_title", name=name), full, spec, columns, rows)
 
 
-def _foretold(
+def foretold(
     forecast: Mapping[str, Json] | None, sign: str, words: Words, time: PlantTime
 ) -> dict[str, Json]:
     """The forecast's interval for the drawing; nothing where it does not know."""
@@ -183,6 +187,7 @@ def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> 
         "kind": "spectrum",
         "name": words(f"chart.{name}_title"),
         "unit": unit(sign),
+        "unit_code": sign,
         "dx_hz": step_hz,
         "value": value,
         "markers": markers,
@@ -221,14 +226,14 @@ def _peak_rows(
         yield "", number(i * step_hz), number(value[i])
 
 
-def _with_last_zone(zones: Sequence[Mapping[str, Json]]) -> list[Json]:
+def with_last_zone(zones: Sequence[Mapping[str, Json]]) -> list[Json]:
     """The zones with the one that lies above the last limit."""
     if not zones or zones[-1]["to"] is None:
         return list(zones)
     return [*zones, {"name": chr(ord(zones[-1]["name"]) + 1), "to": None}]
 
 
-def _spread(count: int) -> list[int]:
+def spread(count: int) -> list[int]:
     """At most MOST_ROWS indices, evenly spread, the first and the last among them."""
     if count <= MOST_ROWS:
         return list(range(count))

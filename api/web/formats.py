@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from andon.events import SECOND_NS
@@ -106,6 +106,20 @@ class PlantTime:
         days = (today, today + timedelta(days=1))
         moments = (int((day + of_day).timestamp()) * SECOND_NS for day in days)
         return next(at_ns for at_ns in moments if at_ns > self.now_ns)
+
+    def day_of(self, at_ns: int) -> date:
+        """The plant's day of a moment."""
+        return self._moment(at_ns).date()
+
+    def begin_ns(self, day: date) -> int:
+        """When that day begins at the plant."""
+        return int(datetime.combine(day, time(), self.zone).timestamp()) * SECOND_NS
+
+    def about(self, span_ns: int) -> str:
+        """A duration in one unit, rounded down, for where there is little room: `2 h`, `42 min`."""
+        seconds = max(0, span_ns // SECOND_NS)
+        name, size = next(((name, size) for name, size in _STEPS if seconds >= size), ("minute", 60))
+        return self.words(f"time.{name}", n=seconds // size)
 
     def ago(self, at_ns: int | None) -> str:
         """How long ago: `42 min ago`."""

@@ -33,14 +33,15 @@ def moment_of(ticket: Ticket) -> Moment:
 def around(moment: Moment, reader: Reader) -> list[Chart]:
     """The trend of the machine's most telling channel around that moment, if it has any."""
     channels = {name: unit for name, unit, _, _ in reader.series.channels(moment.asset)}
-    for channel in sorted(channels, key=lambda name: (not name.startswith(f"{moment.point}/"), _rank(name))):
+    for channel in sorted(channels, key=lambda name: (not name.startswith(f"{moment.point}/"), rank(name))):
         shape = _shape(moment, channel, reader.series, reader.time.now_ns)
         if shape is not None:
             return [trend({**shape, "unit": channels[channel]}, reader.words, reader.time)]
     return []
 
 
-def _rank(channel: str) -> tuple[bool, bool, str]:
+def rank(channel: str) -> tuple[bool, bool, str]:
+    """How much a channel tells of a machine's health: the lowest rank tells most."""
     return channel == "state" or "band_" in channel, not channel.endswith("velocity_rms"), channel
 
 

@@ -1,7 +1,6 @@
 """The list of tickets, and one ticket with everything that belongs to it."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -14,13 +13,12 @@ from api.pages import render
 from api.rights import needs
 from api.tickets import Wanted, filter_of
 from api.visit import ContextOf, VisitOf
+from api.web.board import filters, query_of
 from api.web.clock_rows import next_due
 from api.web.rows import row_of
 from api.web.ticket_view import closer, show
-from api.web.wording import asset_name
 from ticketing import sla, store
 from ticketing.photos import MIME
-from ticketing.ticket import TicketState
 
 router = APIRouter()
 PER_PAGE = 50
@@ -54,20 +52,14 @@ def tickets(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]
         sorts=list(store.Sort),
         total=page.total,
         capped=page.capped,
-        filters=wanted,
-        states=list(TicketState),
-        lines=sorted({asset.line for asset in visit.plant.assets}),
-        assets=[
-            {"id": asset.id, "name": asset_name(asset, asset.id, visit.words)} for asset in visit.plant.assets
-        ],
+        **filters(wanted, visit),
         newer=_page(wanted, wanted.offset - PER_PAGE) if wanted.offset else "",
         older=_page(wanted, wanted.offset + PER_PAGE) if wanted.offset + PER_PAGE < page.total else "",
     )
 
 
 def _page(wanted: Wanted, offset: int) -> str:
-    query = {**wanted.model_dump(mode="json", exclude_defaults=True), "offset": max(0, offset)}
-    return f"/tickets?{urlencode(query)}"
+    return f"/tickets?{query_of(wanted, offset=max(0, offset))}"
 
 
 @router.get("/tickets/{ticket_id}", dependencies=[needs(Right.READ)])

@@ -14,9 +14,10 @@ from andon.events import Json
 from api.pages import render
 from api.visit import Visit
 from api.web import history
-from api.web.charts import charts_of
+from api.web.charts import Chart, charts_of
 from api.web.choices import choices_of
 from api.web.clock_rows import shown
+from api.web.course import Course, course_of, spec_of
 from api.web.evidence import evidence_of
 from api.web.explained import grounds, number_row
 from api.web.next_step import suggested_of, what_next
@@ -24,7 +25,7 @@ from api.web.reader import Reader
 from api.web.refused import FIELDS, Refused
 from api.web.report_page import about
 from api.web.sources import forecast_of
-from api.web.surroundings import around, moment_of
+from api.web.spectra import equipped
 from api.web.weighed import why_of
 from api.web.wording import asset_name, component_name, condition_name, limit_sources, score_text, verdict
 from api.web.work import work_of
@@ -56,6 +57,7 @@ class _Found:
     offered: Sequence[Offer]
     began: Entry | None
     held: Sequence[Suppression]
+    course: Chart | None
 
 
 def show(
@@ -80,20 +82,37 @@ def show(
 
 
 def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
-    detail = store.ticket(conn, ticket_id, limit=most)
+    detail = visit.sight.of_detail(store.ticket(conn, ticket_id, limit=most))
     ticket = detail.ticket
     machine = visit.plant.asset(ticket.asset)
+    course = _course_of(conn, detail, visit)
     return _Found(
         detail=detail,
-        evidence=evidence_of(conn, detail),
-        head=findings.finding(conn, ticket.headline.finding),
+        evidence=course.evidence,
+        head=course.head,
         own=store.evidence(conn, ticket.headline.finding) or {},
         reported=reports.told(conn, ticket_id),
         decided=dispatch.decisions(conn, ticket_id),
         offered=offers.of(conn, ticket_id),
         began=declarations.maintained(conn, ticket.asset).get(ticket.asset),
         held=InForce(conn, visit.plant, visit.context.now()).on(machine) if machine else [],
+        course=course_of(conn, course, Reader.of(visit)),
     )
+
+
+def _course_of(conn: Connection, detail: store.TicketDetail, visit: Visit) -> Course:
+    ticket = detail.ticket
+    head = findings.finding(conn, ticket.headline.finding)
+    return Course(ticket, head, evidence_of(conn, detail), history.activity(detail.events, visit))
+
+
+def closer(visit: Visit, ticket_id: int, seen_ms: tuple[int, int], whole_ms: tuple[int, int]) -> Json:
+    """The course again, its channels as fine as the stretch that is looked at allows; None where nothing is stored."""
+    time = visit.time
+    seen, whole = ((time.unshifted_ns(a), time.unshifted_ns(b)) for a, b in (seen_ms, whole_ms))
+    with reading(visit.context.database) as conn:
+        course = _course_of(conn, store.ticket(conn, ticket_id, limit=1), visit)
+        return spec_of(conn, course, Reader.of(visit), whole, seen)
 
 
 def _at_the_top(found: _Found, visit: Visit) -> dict[str, Json]:
@@ -119,14 +138,16 @@ def _grounds(found: _Found, visit: Visit) -> dict[str, Json]:
     """What the machine showed, and why that is a finding."""
     ticket, head, words, reader = found.detail.ticket, found.head, visit.words, Reader.of(visit)
     rows = [number_row(one, words, visit.time) for one in ticket.headline.numbers]
-    onset_ns = head.onset_ns if head else None
+    drawn = charts_of(found.evidence, ticket.headline.condition, words, visit.time)
+    charts = [chart for chart in drawn if chart.spec["kind"] != "trend"]
+    if found.course is not None:
+        charts.insert(1 if charts and ticket.headline.condition.startswith("bearing_") else 0, found.course)
     return {
         "head": head,
         "forecast": forecast_of(found.evidence, words, visit.time),
         "limits": [row for row in rows if row.limit],
         "grounds": grounds(head, found.own, reader) if head else [],
-        "charts": charts_of(found.evidence, ticket.headline.condition, words, visit.time, onset_ns)
-        or around(moment_of(ticket), reader),
+        "charts": equipped(charts, head, reader),
     }
 
 

@@ -1,20 +1,29 @@
 // Draws each figure[data-chart] from the JSON beside it; colours come from the style sheet, words from the page.
+//
+// What a person does at a figure (cursors, zoom) is held by its tools, one file per kind: they are given the figure and
+// a way to draw it again, and add what they hold to the JSON before it is drawn.
 
 import { barsOption } from "./bars.js";
+import { courseOption, courseTools } from "./course.js";
+import { spectrumTools } from "./cursors.js";
 import { stepsOption, sweepOption } from "./steps.js";
 import { spectrumOption } from "./spectrum.js";
 import { trendOption } from "./trend.js";
+import { waveformOption, waveformTools } from "./waveform.js";
 
 const OPTIONS = {
   trend: trendOption,
+  course: courseOption,
   spectrum: spectrumOption,
+  waveform: waveformOption,
   bars: barsOption,
   steps: stepsOption,
   sweep: sweepOption,
 };
+const TOOLS = { course: courseTools, spectrum: spectrumTools, waveform: waveformTools };
 const NAMES = [
-  "ink", "soft", "line", "edge", "surface", "accent", "accent-soft", "critical",
-  "zone-a", "zone-b", "zone-c", "zone-d", "zone-edge",
+  "ink", "soft", "line", "edge", "surface", "accent", "accent-soft", "critical", "critical-soft", "high", "high-soft",
+  "good", "good-soft", "sunken", "zone-a", "zone-b", "zone-c", "zone-d", "zone-edge",
 ];
 const drawn = new Map();
 let palette = null;
@@ -49,14 +58,19 @@ export function watchCharts() {
 
 function redraw(colours) {
   if (colours) palette = null;
-  for (const plot of [...drawn.keys()]) {
-    const { chart, view } = drawn.get(plot);
+  for (const [plot, held] of drawn) {
     if (plot.clientWidth === 0) continue;
-    chart.resize();
-    drawn.set(plot, { chart, text: null, view });
-    draw(plot.closest("[data-chart]"));
+    held.chart.resize();
+    again(plot);
   }
   drawCharts(document);
+}
+
+function again(plot) {
+  const held = drawn.get(plot);
+  if (!held || !plot.isConnected) return;
+  held.text = null;
+  draw(plot.closest("[data-chart]"));
 }
 
 function draw(figure) {
@@ -64,27 +78,41 @@ function draw(figure) {
   const text = figure.querySelector("script[type='application/json']").textContent;
   if (plot.clientWidth === 0 || drawn.get(plot)?.text === text) return;
   palette ??= colours();
-  const chart = drawn.get(plot)?.chart ?? start(plot);
-  const spec = JSON.parse(text);
-  const view = drawn.get(plot)?.view ?? null;
-  const option = OPTIONS[spec.kind](spec, palette, chart.getWidth(), view);
-  chart.setOption({ ...common(palette), ...option }, { notMerge: true });
-  drawn.set(plot, { chart, text, view });
+  const given = JSON.parse(text);
+  const held = drawn.get(plot) ?? start(plot, figure, given);
+  const spec = held.tools ? held.tools.of(given) : given;
+  const option = OPTIONS[spec.kind](spec, palette, held.chart.getWidth(), held.view);
+  if (option.height) {
+    plot.style.height = `${option.height}px`;
+    held.chart.resize();
+  }
+  held.chart.setOption({ ...common(palette), ...option }, { notMerge: true });
+  held.text = text;
   figure.dataset.drawn = "yes";
 }
 
-function start(plot) {
+function start(plot, figure, spec) {
   const chart = window.echarts.init(plot, null, {
     renderer: "canvas",
     locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN",
   });
+  const held = { chart, text: null, view: null, tools: null };
+  drawn.set(plot, held);
+  const look = (view) => {
+    held.view = view;
+    again(plot);
+  };
+  const wanted = spec.kind !== "spectrum" || spec.cursors;
+  if (TOOLS[spec.kind] && wanted) {
+    held.tools = TOOLS[spec.kind](figure, { chart, again: () => again(plot), look, view: () => held.view });
+  }
   plot.addEventListener("andon:span", () => markSpan(plot, chart));
   chart.on("datazoom", () => {
     const { startValue, endValue } = chart.getOption().dataZoom[0];
-    drawn.set(plot, { chart, text: null, view: [startValue, endValue] });
-    draw(plot.closest("[data-chart]"));
+    look([startValue, endValue]);
+    held.tools?.zoomed?.();
   });
-  return chart;
+  return held;
 }
 
 // A stretch of time is marked by pressing its two ends on the plot: they go into the form for labels.

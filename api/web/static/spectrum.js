@@ -10,7 +10,8 @@ const MOST_ROWS = 4;
 const FONT = "600 12px sans-serif";
 
 /**
- * @param spec {dx_hz, value, unit, name, markers: [{name, hz, main}]}
+ * @param spec {dx_hz, value, unit, name, markers: [{name, hz, main, low, high}], cursor}; low and high are where a
+ *   fault's line may lie, cursor is what cursors.js holds: {hz, harmonics, sidebands}
  * @param view [from, to] in Hz, or null for what tells most: a little beyond the highest main marker
  */
 export function spectrumOption(spec, colour, width, view) {
@@ -62,7 +63,9 @@ export function spectrumOption(spec, colour, width, view) {
           symbol: "none",
           data: sorted.map((marker, index) => mark(marker, spots[index], colour)),
         },
+        markArea: { silent: true, data: sorted.filter((marker) => marker.high > marker.low).map((marker) => range(marker, colour)) },
       },
+      ...(spec.cursor ? cursors(spec, colour) : []),
     ],
   };
 }
@@ -90,6 +93,49 @@ function mark(marker, spot, colour) {
     },
   };
 }
+
+// Speed is not constant and rolling elements slip: a fault's line lies somewhere in a range that grows with its order.
+const range = (marker, colour) => [
+  { xAxis: marker.low, itemStyle: { color: marker.main ? colour.accent : colour.soft, opacity: marker.main ? 0.16 : 0.1 } },
+  { xAxis: marker.high },
+];
+
+// The cursor with its harmonics (dots with their order on the peaks) and sidebands (dotted).
+function cursors({ cursor, unit, name }, colour) {
+  const line = (hz, type, width) => ({ xAxis: hz, label: { show: false }, lineStyle: { color: colour.critical, type, width } });
+  const others = cursor.harmonics.filter((one) => one.order > 1);
+  const bare = { silent: true, name, unit };
+  return [
+    {
+      ...bare,
+      type: "line",
+      data: [],
+      markLine: {
+        silent: true,
+        symbol: "none",
+        data: [
+          line(cursor.hz, "solid", 2),
+          ...others.map((one) => line(one.hz, "solid", 0.75)),
+          ...cursor.sidebands.map((one) => line(one.hz, "dotted", 1.5)),
+        ],
+      },
+    },
+    dots(bare, [{ order: 1, hz: cursor.hz, amplitude: cursor.amplitude, found: true }, ...others], colour, (one) => String(one.order)),
+    dots(bare, cursor.sidebands.map((one) => ({ ...one, found: true })), colour, (one) => (one.order > 0 ? `+${one.order}` : `−${-one.order}`)),
+  ];
+}
+
+const dots = (bare, lines, colour, text) => ({
+  ...bare,
+  type: "scatter",
+  symbolSize: 7,
+  z: 5,
+  data: lines.map((one) => ({
+    value: [one.hz, one.amplitude],
+    itemStyle: { color: one.found ? colour.critical : colour.surface, borderColor: colour.critical, borderWidth: 1.25 },
+    label: { show: true, formatter: text(one), position: "right", distance: 5, color: colour.critical, fontSize: 12, fontWeight: 700, textBorderColor: colour.surface, textBorderWidth: 3 },
+  })),
+});
 
 const nearby = (markers, hz, step) =>
   markers.filter((marker) => Math.abs(marker.hz - hz) <= Math.max(1.5 * step, 0.006 * hz)).map((marker) => marker.name);

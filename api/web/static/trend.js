@@ -5,7 +5,7 @@ import { digits, lengthAxis, tooltip, valueAxis, zoom } from "./parts.js";
 
 const FLAT = 13; // px: a zone band lower than this carries no letter
 const HEIGHT = 250; // px of the plot itself
-const TIMES = {
+export const TIMES = {
   year: "{yyyy}",
   month: "{yyyy}-{MM}",
   day: "{MM}-{dd}",
@@ -19,7 +19,7 @@ const TIMES = {
  *   forecast: {at_ms: [low, median, high], times, limit, name}}
  */
 export function trendOption(spec, colour, width) {
-  const known = spec.value.filter((value) => value !== null);
+  const known = [...spec.value, ...(spec.high ?? [])].filter((value) => value !== null);
   const lines = [spec.limit, spec.baseline, spec.forecast?.limit].filter((value) => value !== null && value !== undefined);
   const context = spec.zones.length > 1 ? spec.zones[1].to * 0.95 : 0; // a healthy machine shows how far the limit is
   const high = Math.max(...known, ...lines, context, 1e-9);

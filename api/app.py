@@ -49,6 +49,7 @@ from api.web import (
     detector_pages,
     drift_page,
     finding_pages,
+    board,
     inbox,
     pipeline_page,
     problem_pages,
@@ -119,6 +120,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(document)
     for page in (
         inbox,
+        board,
         alarm_pages,
         report_page,
         ticket_pages,

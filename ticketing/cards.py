@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from andon.events import Priority
 from ticketing import tables as t
@@ -70,6 +70,22 @@ def columns(conn: Connection, wanted: Filter, limit: int) -> Sequence[Column]:
         Column(state, [_card(row, state, dues.get(row.id)) for row in rows[state]], counted[state])
         for state in wished
     ]
+
+
+def due_cards(conn: Connection, wanted: Filter, until_ns: int, limit: int) -> Sequence[Card]:
+    """Open tickets of which a clock ends before then, the first to end first."""
+    c = clock.c
+    ends = select(func.min(c.due_ns)).where(c.ticket == _C.id, c.ended_ns.is_(None)).scalar_subquery()
+    states = [str(one) for one in wanted.states or TicketState if one is not TicketState.CLOSED]
+    chosen = select(*_SHOWN, _C.state, SINCE_NS.label("since_ns")).where(
+        *wheres_of(wanted), _C.state.in_(states), ends < until_ns
+    )
+    if wanted.text.strip():
+        found = tickets(conn, wanted, sort=Sort.DUE, limit=limit).tickets
+        chosen = chosen.where(_C.id.in_([one.id for one in found]))
+    rows = conn.execute(chosen.order_by(ends, _C.id).limit(limit)).all()
+    dues = _dues(conn, [row.id for row in rows])
+    return [_card(row, TicketState(row.state), dues.get(row.id)) for row in rows]
 
 
 def _of_state(conn: Connection, wanted: Filter, state: TicketState, limit: int) -> Sequence[Row[Any]]:

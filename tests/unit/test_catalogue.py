@@ -327,6 +327,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "time.": ("day", "hour", "minute"),
     "story.": tale.KINDS,
     "story.field.": tale.FIELDS,
+    "weekday.": "0123456",
     "zone.": "ABCD",
 }
 """What a key that is put together at run time can be: its beginning, and every end that the code can give it."""

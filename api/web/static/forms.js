@@ -13,7 +13,15 @@ export function startForms() {
   document.addEventListener("input", slide);
   document.addEventListener("htmx:config:request", leaveOutWhatIsEmpty);
   document.addEventListener("htmx:after:settle", forgetWhatWasSaid);
+  openWhatIsAimedAt();
   forgetWhatWasSaid();
+}
+
+function openWhatIsAimedAt() {
+  const aim = location.hash && document.getElementById(location.hash.slice(1));
+  if (!aim || !aim.matches("details")) return;
+  aim.open = true;
+  aim.querySelector("select, textarea, input:not([type=hidden]), button")?.focus();
 }
 
 // A phone's 5 MB become some hundred kB, and its position data is left out. What the browser cannot read is sent

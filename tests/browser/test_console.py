@@ -24,6 +24,7 @@ from api.visit import zone_named
 from api.web import (
     alarm_pages,
     asset_pages,
+    board,
     detector_pages,
     drift_page,
     finding_pages,
@@ -323,6 +324,9 @@ async def test_a_technician_goes_the_whole_way_on_a_phone(
 PAGES = {
     "/": ("/", "/?ticket=3"),
     "/tickets": ("/tickets", "/tickets?overdue=true&text=nothing"),
+    "/board": ("/board", "/board?area=machining&stuck=true"),
+    "/board/{ticket_id}": ("/board/2",),
+    "/calendar": ("/calendar", "/calendar?text=stop"),
     "/tickets/{ticket_id}": ("/tickets/2", "/tickets/3?all=1"),
     "/alarms": ("/alarms?which=all",),
     "/drift": ("/drift",),
@@ -349,7 +353,7 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 
 async def test_every_page_is_swept() -> None:
     routers = (
-        *(alarm_pages, asset_pages, detector_pages, drift_page, finding_pages, inbox, pipeline_page),
+        *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, pipeline_page),
         *(problem_pages, report_page, routing_page, ticket_pages),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]

@@ -164,6 +164,9 @@ class Plant(_Frozen):
     version: int = Field(default=1, ge=1)
     name: str
     time_zone: str = "UTC"
+    place: str = Field(
+        default="", description="enterprise/site/area/line in which machines stand that are discovered"
+    )
     source_silent_s: float = Field(
         default=60.0, gt=0, description="a source that says nothing for so long is away"
     )

@@ -40,7 +40,7 @@ def propose_items(around: Around, plant: Plant) -> tuple[list[Proposed], Plant]:
         # A slash in a name is no level.
         by_topic.setdefault("/".join(name.replace("/", ".") for name in variable.path), variable)
     known = frozenset(asset.id for asset in plant.assets)
-    draft, items = Draft(), []
+    draft, items = Draft(plant.place), []
     taken: set[tuple[str, str]] = set()
     for group in groups_of({topic: Shape("number") for topic in by_topic}):
         roles = roles_of(group, known)

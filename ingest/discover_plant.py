@@ -26,16 +26,21 @@ _NOT_OURS = frozenset("{}+#")
 
 @dataclass(slots=True)
 class Draft:
-    """What is proposed so far: assets by id with their points, rules with the groups they were made for, other rules."""
+    """What is proposed so far: assets by id with their points, rules with the groups they were made for, other rules.
 
+    New assets stand at `place`, if there is one.
+    """
+
+    place: str = ""
     assets: dict[str, dict[str, Json]] = field(default_factory=dict)
     rules: list[tuple[dict[str, Json], Group]] = field(default_factory=list)
     fixed: list[dict[str, Json]] = field(default_factory=list)
 
-    def asset(self, name: str, path: str) -> str:
-        """The id of the asset of that foreign name, made where it is new."""
+    def asset(self, name: str, path: str, *, is_isa95: bool = False) -> str:
+        """The id of the asset of that foreign name, made where it is new; a path of our own layout is its place."""
         asset_id = identifier(name)
-        made = {"id": asset_id, "name": name, "asset_class": "machine", "path": path or "plant", "points": {}}
+        where = (path if is_isa95 else self.place or path) or "plant"
+        made = {"id": asset_id, "name": name, "asset_class": "machine", "path": where, "points": {}}
         self.assets.setdefault(asset_id, made)
         return asset_id
 
@@ -57,7 +62,7 @@ class Draft:
 
 def propose(samples: Samples, plant: Plant, now_ns: int) -> Plant:
     """The plant with all that was heard in it. What it maps already is left as it is."""
-    routes, draft = Routes(plant), Draft()
+    routes, draft = Routes(plant), Draft(plant.place)
     foreign: dict[str, Shape] = {}
     for topic, bodies in samples.items():
         if not bodies or not topic:
@@ -77,7 +82,7 @@ def propose(samples: Samples, plant: Plant, now_ns: int) -> Plant:
 
 def _standard(draft: Draft, topic: str, bodies: Sequence[bytes], shape: Shape) -> None:
     levels = topic.split("/")
-    asset_id = draft.asset(levels[7], "/".join(levels[2:7]))
+    asset_id = draft.asset(levels[7], "/".join(levels[2:7]), is_isa95=True)
     if levels[8] == "_wave":
         draft.wave(asset_id, identifier("/".join(levels[9:])))
     for body in bodies:

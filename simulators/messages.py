@@ -35,6 +35,7 @@ class MqttMessage:
     at_ns: int
     topic: str
     body: bytes
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

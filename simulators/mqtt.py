@@ -5,6 +5,7 @@ acknowledged; everything else happens on the event loop.
 """
 
 import asyncio
+import ssl
 from typing import Self
 
 import paho.mqtt.client as paho
@@ -28,6 +29,7 @@ class Publisher:
         username: str | None = None,
         password: str | None = None,
         in_flight: int = IN_FLIGHT,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.acknowledged = 0
         self.refusal: str | None = None
@@ -41,6 +43,8 @@ class Publisher:
         self._client.reconnect_delay_set(min_delay=1, max_delay=4)
         if username is not None:
             self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -60,11 +64,11 @@ class Publisher:
         """Whether the broker has accepted the connection."""
         return self._connected.is_set()
 
-    async def publish(self, at_ns: int, topic: str, body: bytes) -> None:
+    async def publish(self, at_ns: int, topic: str, body: bytes, *, retain: bool = False) -> None:
         """Send it, as soon as there is a connection and room in flight."""
         while len(self._unacknowledged) >= self._in_flight or not self.connected:
             await self._next_move()
-        sent = self._client.publish(topic, body, qos=1)
+        sent = self._client.publish(topic, body, qos=1, retain=retain)
         self._unacknowledged[sent.mid] = at_ns
 
     def acknowledged_until(self, published_ns: int) -> int:

@@ -46,6 +46,8 @@ _PROPERTIES: tuple[tuple[str, ua.VariantType, str | int | bool], ...] = (
 class PlantServer:
     """Serves `variables` (node, asset, channel, unit) on loopback while it is entered; `port` 0 takes a free one."""
 
+    namespace = NAMESPACE
+
     def __init__(self, variables: Iterable[tuple[str, str, str, str]], port: int) -> None:
         logging.getLogger("asyncua").setLevel(logging.WARNING)  # its INFO formats every message
         self._variables = list(variables)
@@ -60,7 +62,7 @@ class PlantServer:
         await self._server.init()
         _release_memory()
         await self._server.set_application_uri(APPLICATION)
-        self._index = await self._server.register_namespace(NAMESPACE)
+        self._index = await self._server.register_namespace(self.namespace)
         machines = await self._add_machines()
         await self._add_variables(machines)
         await self._add_stop_type()
@@ -80,8 +82,8 @@ class PlantServer:
         """Give a variable its value; those who subscribed to it are told."""
         moment = ua.DataValue(
             ua.Variant(value.value, ua.VariantType.Double),
-            SourceTimestamp=_datetime(value.source_ns),
-            ServerTimestamp=_datetime(value.at_ns),
+            SourceTimestamp=moment_of(value.source_ns),
+            ServerTimestamp=moment_of(value.at_ns),
         )
         await self._server.write_attribute_value(self._nodes[value.node], moment)
 
@@ -94,7 +96,7 @@ class PlantServer:
         """The event, kept for ConditionRefresh as one of an earlier run is; what is too old is let go."""
         event = copy.copy(self._template)
         event.EventId = stop.event_id
-        event.Time, event.ReceiveTime = _datetime(stop.time_ns), _datetime(stop.at_ns)
+        event.Time, event.ReceiveTime = moment_of(stop.time_ns), moment_of(stop.at_ns)
         event.SourceNode, event.SourceName = self._nodes[stop.asset], stop.asset
         event.Message, event.Severity = ua.LocalizedText(stop.reason_message), stop.severity
         event.Asset, event.State, event.Active = stop.asset, stop.state, stop.active
@@ -151,7 +153,8 @@ class PlantServer:
         return ua.StatusCode()
 
 
-def _datetime(at_ns: int) -> ua.DateTime:
+def moment_of(at_ns: int) -> ua.DateTime:
+    """That time as OPC UA writes it."""
     return _EPOCH + timedelta(microseconds=at_ns // 1000)
 
 

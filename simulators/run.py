@@ -78,8 +78,8 @@ async def run(
         ready(server.url)
         voices = _Voices(
             publisher,
-            _Teller(simulation, "mqtt", partial(_publish, publisher), done_ns),
-            _Teller(simulation, "opcua", partial(_write, server), done_ns),
+            Teller(simulation, "mqtt", partial(publish_item, publisher), done_ns),
+            Teller(simulation, "opcua", partial(serve_item, server), done_ns),
         )
         await _speak(voices, now, kept, status, stopping)
         await publisher.drain(DRAIN_S)
@@ -113,12 +113,14 @@ async def _restore(server: PlantServer, simulation: Simulation, done_ns: int) ->
         server.retain(event)
 
 
-async def _publish(publisher: Publisher, item: Item) -> None:
+async def publish_item(publisher: Publisher, item: Item) -> None:
+    """Publish what is published."""
     if isinstance(item, MqttMessage):
-        await publisher.publish(item.at_ns, item.topic, item.body)
+        await publisher.publish(item.at_ns, item.topic, item.body, retain=item.retain)
 
 
-async def _write(server: PlantServer, item: Item) -> None:
+async def serve_item(server: PlantServer, item: Item) -> None:
+    """Serve what is served."""
     if isinstance(item, OpcuaValue):
         await server.write(item)
     elif isinstance(item, OpcuaEvent):
@@ -126,7 +128,7 @@ async def _write(server: PlantServer, item: Item) -> None:
 
 
 @dataclass(slots=True)
-class _Teller:
+class Teller:
     """Tells one channel's part of the story; everything before `told_ns` was given to `send`."""
 
     simulation: Simulation
@@ -157,8 +159,8 @@ class _Voices:
     """Both parts of the story."""
 
     publisher: Publisher
-    mqtt: _Teller
-    opcua: _Teller
+    mqtt: Teller
+    opcua: Teller
 
     @property
     def done_ns(self) -> int:

@@ -1,8 +1,7 @@
-"""`andon discover`: listens to a broker or looks around an OPC UA server, and proposes what would make Andon understand it."""
+"""`andon discover`: listens to a broker, looks around an OPC UA server or at what came in, and makes Andon understand it."""
 
 import argparse
 import importlib
-import os
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,9 +13,12 @@ from rich.table import Table
 
 from andon.clock import wall
 from andon.commands import Refused
+from andon.commands.connection import broker_arguments, broker_at
+from andon.commands.discovered import install, installed, received, say_next, source_lines
 from andon.commands.output import write_json
 from andon.commands.plant import text_of
 from andon.commands.run import read_plant
+from andon.config import load_config
 from andon.events import Json
 from andon.plant import Plant
 from ingest.discover_mqtt import Broker, Minute, NotHeard, listen
@@ -27,24 +29,40 @@ from ingest.discover_sparkplug import births
 from ingest.discover_topics import groups_of
 from ingest.discover_trial import Outcome, dry_run
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
 SHOWN_TOPICS, SHOWN_OUTCOMES = 40, 60
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("target", help="mqtt://host[:port], mqtts://host[:port] or opc.tcp://host:port/path")
+    parser.add_argument(
+        "target",
+        nargs="?",
+        help="mqtt(s)://host[:port] or opc.tcp://host:port/path; without one, what this installation received",
+    )
     parser.add_argument("--plant", type=Path, metavar="FILE", help="the plant document to add to")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the proposed plant document here")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write the proposed plant document here, or add to this one",
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="bring it into the installation of --config, after its diff"
+    )
+    parser.add_argument("--yes", action="store_true", help="--install: without asking")
+    parser.add_argument("--config", type=Path, default=Path("andon.toml"), help="(default andon.toml)")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write all of it here ('-': standard output)"
     )
-    parser.add_argument("--user", help="user name")
-    parser.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
+    broker_arguments(parser)
     mqtt = parser.add_argument_group("mqtt")
     mqtt.add_argument("--topics", action="append", metavar="FILTER", help="topic filters (default '#')")
-    mqtt.add_argument("--seconds", type=float, default=60.0, help="how long to listen (default 60)")
-    mqtt.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the broker's CA, for mqtts")
+    mqtt.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="how long to listen, or how long ago to begin (default 60)",
+    )
     opcua = parser.add_argument_group("opc.tcp")
     opcua.add_argument(
         "--security",
@@ -60,14 +78,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what is there and what would become of it; 1 if a message of it would be refused."""
-    plant = read_plant(arguments.plant) if arguments.plant else Plant(name="plant")
-    scheme = urlsplit(arguments.target).scheme
-    if scheme == "opc.tcp":
+    """Say what is there and what would become of it; 1 if a message of it would be refused, unless it is installed."""
+    plant = _plant(arguments)
+    target = arguments.target or ""
+    if urlsplit(target).scheme == "opc.tcp":
         return int(importlib.import_module("andon.commands.discover_opcua").run(arguments, plant))
-    if scheme not in PORTS:
-        raise Refused(f"{arguments.target}: give mqtt://, mqtts:// or opc.tcp://")
-    minute = _listen(_broker(arguments), arguments)
+    minute = _listen(_broker(arguments), arguments) if target else received(arguments)
     samples = {topic: heard.samples for topic, heard in minute.topics.items()}
     try:
         proposed = propose(samples, plant, wall())
@@ -85,33 +101,28 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(arguments.json, _document(minute, proposed, outcomes))
     if arguments.json != Path("-"):
         _show(minute, proposed, outcomes)
-        if arguments.write is not None:
-            print(
-                f"{arguments.write}: look through it, then: andon plant import {arguments.write} --data DIR"
-            )
+        say_next(arguments)
+    if arguments.install:
+        lines = source_lines(arguments, _broker(arguments)) if target else ""
+        return install(arguments, proposed, lines)
     return int(any(outcome.kind == "refused" for outcome in outcomes))
 
 
-def password_of(arguments: argparse.Namespace) -> str | None:
-    """The password from the environment variable that was named, None if none was."""
-    if arguments.password_env is None:
-        return None
-    password = os.environ.get(arguments.password_env)
-    if password is None:
-        raise Refused(f"the environment has no {arguments.password_env}")
-    return password
+def _plant(arguments: argparse.Namespace) -> Plant:
+    """The document to add to: the one that is named; what --write has already; what the installation has."""
+    if arguments.plant is not None:
+        return read_plant(arguments.plant)
+    if arguments.write is not None and arguments.write.exists():
+        return read_plant(arguments.write)
+    if arguments.install or not arguments.target:
+        return installed(load_config(arguments.config)) or Plant(name="plant")
+    return Plant(name="plant")
 
 
 def _broker(arguments: argparse.Namespace) -> Broker:
-    place = urlsplit(arguments.target)
-    try:
-        port = place.port or PORTS[place.scheme]
-    except ValueError as error:
-        raise Refused(f"{arguments.target}: {error}") from error
-    if not place.hostname or place.password is not None:
-        raise Refused("give mqtt://host:port; a password comes from --password-env")
-    user = arguments.user or place.username
-    return Broker(place.hostname, port, place.scheme == "mqtts", arguments.ca, user, password_of(arguments))
+    place = broker_at(arguments.target, arguments)
+    is_tls = place.context is not None
+    return Broker(place.host, place.port, is_tls, place.ca, place.user, place.password)
 
 
 def _listen(broker: Broker, arguments: argparse.Namespace) -> Minute:

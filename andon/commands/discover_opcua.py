@@ -17,7 +17,9 @@ from rich.table import Table
 
 from andon.clock import wall
 from andon.commands import Refused
-from andon.commands.discover import outcomes_table, password_of
+from andon.commands.connection import password_of
+from andon.commands.discover import outcomes_table
+from andon.commands.discovered import install, say_next
 from andon.commands.output import write_json
 from andon.commands.plant import text_of
 from andon.config import check
@@ -45,6 +47,8 @@ def run(arguments: argparse.Namespace, plant: Plant) -> int:
     settings: dict[str, str | bool] = {"security": server.security}
     if server.security == "none":
         settings["allow_insecure_over_the_network" if server.is_exposed else "allow_insecure"] = True
+    if arguments.user is not None:
+        settings |= {"user": arguments.user, "password_file": str(arguments.password_file or "FILE")}
     name = re.sub(r"[^a-z0-9_]", "_", server.host.lower())[:24].lstrip("_0123456789") or "server"
     toml = toml_of(name, server.url, items, around, settings)
     if arguments.write is not None:
@@ -54,11 +58,11 @@ def run(arguments: argparse.Namespace, plant: Plant) -> int:
         write_json(arguments.json, _document(around, items, proposed, toml, outcomes))
     if arguments.json != Path("-"):
         _show(around, items, outcomes)
+        say_next(arguments)
         if arguments.write is not None:
-            print(
-                f"{arguments.write}: look through it, then: andon plant import {arguments.write} --data DIR"
-            )
             print(f"{arguments.write.with_suffix('.toml')}: the lines for andon.toml")
+    if arguments.install:
+        return install(arguments, proposed, toml)
     return int(any(outcome.kind == "refused" for outcome in outcomes))
 
 

@@ -52,7 +52,7 @@ def text_of(plant: Plant) -> str:
 
 
 def _import(data: Path, before: Plant | None, wanted: Plant, *, dry_run: bool) -> int:
-    after = _next(before, wanted)
+    after = following(before, wanted)
     if after is None:
         print("nothing would change")
         return 0
@@ -64,7 +64,7 @@ def _import(data: Path, before: Plant | None, wanted: Plant, *, dry_run: bool) -
     return 0
 
 
-def _next(before: Plant | None, wanted: Plant) -> Plant | None:
+def following(before: Plant | None, wanted: Plant) -> Plant | None:
     """The wanted document as the next version, with the detector set's counted up if it changes; None if nothing does."""
     if before is None:
         return wanted.model_copy(update={"version": 1})

@@ -21,8 +21,12 @@ MAIN_MARKER = {
     "bearing_inner_race": "BPFI",
     "bearing_rolling_element": "BSF",
     "bearing_cage": "FTF",
+    "imbalance": "1x",
+    "misalignment": "2x",
+    "looseness": "½x",
+    "electrical": "2×mains",
 }
-"""Condition -> the fault frequency whose markers stand out."""
+"""Condition -> the frequency whose markers stand out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ def shaft_of(head: Occurrence, reader: Reader) -> Shaft | None:
     good = value[(quality < Quality.BAD) & np.isfinite(value) & (value > 0)]
     if good.size:
         low, high = (float(end) for end in np.percentile(good, _ENDS))
-        return Shaft(point, float(good[-1]), low, high)
+        now = float(good[-1])
+        return Shaft(point, now, min(low, now), max(high, now))
     if point.speed_hz:
         return Shaft(point, point.speed_hz, point.speed_hz * 0.99, point.speed_hz * 1.01)
     return None
@@ -64,7 +65,7 @@ def equipped(charts: Sequence[Chart], head: Occurrence | None, reader: Reader) -
         for chart in charts
     ]
     if any(chart.spec["kind"] == "spectrum" for chart in charts):
-        told.append(_waveform(address, reader.words))
+        told.append(_waveform(address, head.at_ns, reader))
     return told
 
 
@@ -126,11 +127,14 @@ def _bearing(shaft: Shaft | None, words: Words) -> str:
     )
 
 
-def _waveform(address: str, words: Words) -> Chart:
+def _waveform(address: str, at_ns: int, reader: Reader) -> Chart:
     """The figure of the block: the browser fetches what it shows of it."""
+    words, time = reader.words, reader.time
     keys = ("gone", "summary", "summary_speed")
     spec = {
         "kind": "waveform",
+        "shift_ms": time.shifted_ms(at_ns) - at_ns // 1_000_000,
+        "offset": time.at(at_ns).rpartition(" ")[2],
         "address": f"{address}/block",
         "words": {key: words.patterns(f"wave.{key}")["other"] for key in keys},
     }

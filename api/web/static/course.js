@@ -5,13 +5,15 @@ import { TIMES, trendOption } from "./trend.js";
 
 const FIRST = 236; // px of the first panel with its axis, of the others, and of a lane
 const NEXT = 150;
-const LANE = 36;
+const LANE = 20; // px of a lane's name, and of each row of bars under it
+const ROW = 16;
+const MOST_ROWS = 4;
 const FOOT = 34;
 const RIGHT = 34;
 const LEFT = 52;
 const HOUR = 3_600_000;
 const WAIT_MS = 250; // after a zoom, before what is finer is asked for
-const BAR = [0.5, 0.94]; // from where to where in its lane something is drawn
+const NEAR = 0.06; // of the axis: marks so near to each other are named together
 
 /**
  * @param spec {panels: [as a trend, with low and high], lanes: [{name, key, spans, marks}], marks, from_ms, until_ms, at_ms}
@@ -21,7 +23,8 @@ export function courseOption(spec, colour, width, view) {
   const [from, to] = view ?? [spec.from_ms, spec.until_ms];
   const last = spec.panels.length + (spec.lanes.length ? 1 : 0) - 1;
   const stack = { top: 0, grid: [], xAxis: [], yAxis: [], series: [] };
-  spec.panels.forEach((panel, index) => addPanel(stack, spec, panel, index, { colour, width, last: index === last }));
+  const marks = named(spec.marks, [from, to]);
+  spec.panels.forEach((panel, index) => addPanel(stack, spec, panel, index, { colour, width, last: index === last, marks }));
   if (spec.lanes.length) addLanes(stack, spec, { colour, width, view: [from, to] });
   return {
     ...stack,
@@ -46,10 +49,10 @@ export function courseOption(spec, colour, width, view) {
   };
 }
 
-function addPanel(stack, spec, panel, index, { colour, width, last }) {
+function addPanel(stack, spec, panel, index, { colour, width, last, marks }) {
   const height = index === 0 ? FIRST : NEXT;
-  const marks = index === 0 ? spec.marks : spec.marks.map((one) => ({ ...one, name: "" }));
-  const shape = trendOption({ ...panel, marks }, colour, width);
+  const shown = index === 0 ? marks : marks.map((one) => ({ ...one, name: "" }));
+  const shape = trendOption({ ...panel, marks: shown }, colour, width);
   const title = { name: `${panel.name}${panel.unit ? `, ${panel.unit}` : ""}`, nameTextStyle: { color: colour.ink, align: "left", fontWeight: 600, padding: [0, 0, 0, -44] } };
   stack.grid.push({ outerBoundsMode: "none", left: LEFT, right: RIGHT, top: stack.top + 40, height: height - 48 });
   stack.xAxis.push(axisOf(spec, colour, { gridIndex: index, width, labels: last }));
@@ -89,20 +92,22 @@ function axisOf(spec, colour, { gridIndex, width, labels }) {
 
 function addLanes(stack, spec, { colour, width, view }) {
   const index = stack.xAxis.length;
-  const count = spec.lanes.length;
-  stack.grid.push({ outerBoundsMode: "none", left: LEFT, right: RIGHT, top: stack.top + 6, height: count * LANE });
+  const lanes = laid(spec.lanes);
+  const height = lanes.reduce((sum, lane) => sum + lane.height, 0);
+  const names = Object.fromEntries(lanes.map((lane) => [lane.top, lane.name]));
+  stack.grid.push({ outerBoundsMode: "none", left: LEFT, right: RIGHT, top: stack.top + 6, height });
   stack.xAxis.push(axisOf(spec, colour, { gridIndex: index, width, labels: true }));
   stack.yAxis.push({
     type: "value",
     gridIndex: index,
     inverse: true,
     min: 0,
-    max: count,
-    interval: 1,
+    max: height,
     axisLine: { show: false },
     axisTick: { show: false },
-    splitLine: { lineStyle: { color: colour.line } },
+    splitLine: { show: false },
     axisLabel: {
+      customValues: Object.keys(names).map(Number),
       inside: true,
       align: "left",
       verticalAlign: "top",
@@ -110,23 +115,42 @@ function addLanes(stack, spec, { colour, width, view }) {
       padding: [3, 0, 0, -LEFT + 4],
       color: colour.soft,
       fontSize: 11,
-      formatter: (place) => spec.lanes[place]?.name ?? "",
+      formatter: (top) => names[top] ?? "",
     },
   });
   const here = { xAxisIndex: index, yAxisIndex: index };
   const room = (span) => ((Math.min(span.to_ms, view[1]) - Math.max(span.from_ms, view[0])) / (view[1] - view[0])) * (width - LEFT - RIGHT);
-  const areas = spec.lanes.flatMap((lane, place) => lane.spans.map((span) => bar(span, place, room(span), colour)));
-  const dots = spec.lanes.flatMap((lane, place) => lane.marks.map((mark) => [mark.at_ms, place + 0.72]));
+  const areas = lanes.flatMap((lane) => lane.spans.map((span) => bar(span, room(span), colour)));
+  const dots = lanes.flatMap((lane) => lane.marks.map((mark) => [mark.at_ms, lane.top + LANE + ROW / 2 - 3]));
+  const borders = lanes.slice(1).map((lane) => ({ yAxis: lane.top, label: { show: false }, lineStyle: { color: colour.line, type: "solid", width: 1 } }));
   stack.series.push(
-    { type: "line", data: [], silent: true, markArea: { silent: true, data: areas }, markLine: moments(spec, colour), ...here },
+    { type: "line", data: [], silent: true, markArea: { silent: true, data: areas }, markLine: { silent: true, symbol: "none", data: [...borders, ...moments(spec, colour)] }, ...here },
     { type: "scatter", data: dots, silent: true, symbol: "diamond", symbolSize: 11, itemStyle: { color: colour.accent, borderColor: colour.surface, borderWidth: 1 }, ...here },
   );
   cursor(stack, spec, colour, here);
-  stack.top += count * LANE + 6;
+  stack.top += height + 6;
 }
 
-// Colour never alone: what is bad is dark and framed, a gap is framed with dashes, running is pale.
-function bar(span, place, room, colour) {
+// Each lane with its place in px; what stands at the same time stands in rows under each other.
+function laid(lanes) {
+  let top = 0;
+  return lanes.map((lane) => {
+    const ends = [];
+    const spans = lane.spans.map((span) => {
+      const free = ends.findIndex((end) => end <= span.from_ms);
+      const row = free >= 0 ? free : Math.min(ends.length, MOST_ROWS - 1);
+      ends[row] = Math.max(ends[row] ?? 0, span.to_ms);
+      return { ...span, y: top + LANE - 3 + row * ROW };
+    });
+    const height = LANE + Math.max(1, ends.length) * ROW + 2;
+    const placed = { ...lane, spans, top, height };
+    top += height;
+    return placed;
+  });
+}
+
+// Colour never alone: what is bad is framed thickly, a gap with dashes, running is pale.
+function bar(span, room, colour) {
   const looks = {
     runs: { color: colour.goodSoft, borderColor: colour.good, borderWidth: 0.5 },
     waits: { color: colour.sunken, borderColor: colour.edge, borderWidth: 0.5 },
@@ -137,16 +161,24 @@ function bar(span, place, room, colour) {
   };
   const label = { show: room > 34, formatter: span.text, position: "inside", width: Math.max(0, room - 8), overflow: "truncate", color: colour.ink, fontSize: 11 };
   return [
-    { coord: [span.from_ms, place + BAR[0]], itemStyle: looks[span.look], label },
-    { coord: [Math.max(span.to_ms, span.from_ms + 1), place + BAR[1]] },
+    { coord: [span.from_ms, span.y], itemStyle: looks[span.look], label },
+    { coord: [Math.max(span.to_ms, span.from_ms + 1), span.y + ROW - 2] },
   ];
 }
 
-const moments = (spec, colour) => ({
-  silent: true,
-  symbol: "none",
-  data: spec.marks.map((mark) => ({ xAxis: mark.at_ms, label: { show: false }, lineStyle: { color: colour.accent, type: "solid", width: 1.25, opacity: 0.7 } })),
-});
+const moments = (spec, colour) =>
+  spec.marks.map((mark) => ({ xAxis: mark.at_ms, label: { show: false }, lineStyle: { color: colour.accent, type: "solid", width: 1.25, opacity: 0.7 } }));
+
+// Marks that would be written over each other are named together, at the first of them.
+function named(marks, [from, to]) {
+  const told = [];
+  for (const mark of [...marks].sort((a, b) => a.at_ms - b.at_ms)) {
+    const last = told.at(-1);
+    if (last && mark.at_ms - last.at_ms < NEAR * (to - from)) last.name += ` · ${mark.name}`;
+    else told.push({ ...mark });
+  }
+  return told;
+}
 
 function cursor(stack, spec, colour, here) {
   if (spec.at_ms === null || spec.at_ms === undefined) return;

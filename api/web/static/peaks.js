@@ -5,7 +5,7 @@
 
 const REACH = 0.02; // a harmonic is looked for this far from where it should be, as a part of one order
 const LEAST_LINES = 1.5; // but at least so many lines
-const STANDS_OUT = 3; // times the median around it: less is no peak to fit to
+const STANDS_OUT = 5; // median departures above the median around it: of 300 lines of noise one does
 const AROUND = 12; // lines on either side that the median is of
 
 /** The line of the highest value within `reach` lines of `at` (a line, not whole). */
@@ -64,9 +64,12 @@ export function nextPeak(spectrum, hz, way) {
 
 /** Whether a line is a peak worth a name: well above what lies around it. */
 export function standsOut(value, line) {
-  const around = value.slice(Math.max(0, line - AROUND), line + AROUND + 1).sort((a, b) => a - b);
-  return value[line] > STANDS_OUT * around[Math.floor(around.length / 2)];
+  const around = value.slice(Math.max(0, line - AROUND), line + AROUND + 1);
+  const usual = median(around);
+  return value[line] > usual + STANDS_OUT * median(around.map((one) => Math.abs(one - usual)));
 }
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
  * The fundamental fitted to its harmonics, and each of them: [{order, hz, amplitude, found}].

@@ -69,7 +69,7 @@ export function waveformTools(figure, { chart, again, look, view }) {
       return;
     }
     held.block = await answer.json();
-    if (held.at === null) say(about(held.block, given.words));
+    if (held.at === null) say(about(held.block, given));
     fill(figure.querySelector("details tbody"), held.block);
     again();
   };
@@ -122,9 +122,10 @@ export function waveformTools(figure, { chart, again, look, view }) {
   };
 }
 
-function about(block, words) {
+function about(block, { words, shift_ms: shift, offset }) {
   const text = block.speed_hz ? words.summary_speed : words.summary;
-  const values = { at: block.at, point: block.point, samples: block.samples, rate: digits(block.rate_hz), seconds: digits(block.seconds), speed: digits(block.speed_hz) };
+  const at = new Date(Date.parse(block.at) + shift).toISOString().slice(0, 23).replace("T", " ");
+  const values = { at: `${at} ${offset}`, point: block.point, samples: block.samples, rate: digits(block.rate_hz), seconds: digits(block.seconds), speed: digits(block.speed_hz) };
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 

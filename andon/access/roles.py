@@ -18,11 +18,11 @@ class Right(StrEnum):
     REPORT = "report"
     """Report a fault, comment, confirm or refuse the work that one asked for, rate it."""
     WORK = "work"
-    """Accept, decline, travel, hold, repair, photograph, resolve; ask for parts and approvals; one's own presence."""
+    """Claim, accept, decline, hand over, travel, hold, repair, photograph, resolve; ask for parts and approvals; one's own presence."""
     LEAD = "lead"
-    """Acknowledge and shelve alarms, declare maintenance, reopen, hand over on a line."""
+    """Acknowledge and shelve alarms, declare maintenance and repairs, reopen, lay in the archive."""
     PLAN = "plan"
-    """Dispatch, merge, split, cancel, mark false alarms, decide approvals, test routing, look at rehearsals."""
+    """Dispatch, merge, split, link, cancel, mark false alarms, decide approvals, test routing, look at rehearsals."""
     STOCK = "stock"
     """Issue and take back parts."""
     TUNE = "tune"
@@ -33,8 +33,6 @@ class Right(StrEnum):
     """Take refused messages anew, send dead notifications again, do failed timers again."""
     ADMINISTER = "administer"
     """Accounts, keys, devices, the plant document."""
-    EXCHANGE = "exchange"
-    """What another company's system may do: read and report where it was let in, and nothing else."""
     SELF = "self"
     """One's own sign-in, secret, language and keys: everybody who has signed in."""
 
@@ -65,10 +63,11 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.STOREKEEPER: _STAFF | {Right.STOCK},
     Role.RELIABILITY_ENGINEER: _STAFF | {Right.WORK, Right.LEAD, Right.TUNE, Right.ANALYSE, Right.REDRIVE},
     Role.QUALITY: _STAFF | {Right.ANALYSE},
-    Role.ADMINISTRATOR: frozenset(Right) - {Right.EXCHANGE},
-    Role.DEVICE: frozenset({Right.SELF}),
-    Role.PARTNER: frozenset({Right.SELF, Right.EXCHANGE}),
+    Role.ADMINISTRATOR: frozenset(Right),
+    Role.DEVICE: frozenset(),
+    Role.PARTNER: _STAFF,
 }
+"""A device speaks on its own topic and asks for nothing here. A partner is let in by places: without any it sees nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,11 @@ class Principal:
         """Whether one of the roles grants it."""
         return right in self.rights
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether no place bounds what it sees; another company is always bounded by the places that it was let into."""
+        return not self.places and Role.PARTNER not in self.roles
+
     def sees(self, path: str) -> bool:
         """Whether a machine at that path lies where this principal has rights.
 
@@ -96,7 +100,7 @@ class Principal:
         >>> press.sees("acme/east/press/L1/c1"), press.sees("acme/east/pressure/L1"), press.sees("acme/west")
         (True, False, False)
         """
-        return not self.places or any(_within(path, place) for place in self.places)
+        return self.everywhere or any(_within(path, place) for place in self.places)
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
@@ -106,6 +110,15 @@ def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
     [<Right.READ: 'read'>, <Right.REPORT: 'report'>, <Right.SELF: 'self'>, <Right.STOCK: 'stock'>]
     """
     return frozenset[Right]().union(*(RIGHTS[role] for role in roles))
+
+
+def roles_with(right: Right) -> list[Role]:
+    """Who can be asked to do it.
+
+    >>> [str(role) for role in roles_with(Right.STOCK)]
+    ['storekeeper', 'administrator']
+    """
+    return [role for role in Role if right in RIGHTS[role]]
 
 
 def _within(path: str, place: str) -> bool:

@@ -13,6 +13,7 @@ from andon.parts import run_part
 
 VERBS = {
     "demo": "a simulated plant at work, everything embedded, console in the browser",
+    "init": "asks what a plant's first start needs and makes it: andon.toml, plant document, store, first account, certificates",
     "run": "the installation that andon.toml describes",
     "story": "the story of a plant, a file of dated steps, told through the same line and checked step by step",
     "replay": "a recording, or an installation's own history, through the same line, as fast as it goes",
@@ -34,6 +35,9 @@ VERBS = {
     "detectors": "which detectors watch the plant: show, diff, promote a change, go back to an earlier version",
     "label": "what is known to have happened to a machine, for back-tests to be judged by",
     "resume": "let a source out of quarantine, once what it died of is mended",
+    "backup": "one consistent set of an installation that goes on working, in one file",
+    "restore": "an installation made again out of a backup, every byte checked before it is in place",
+    "verify": "whether a data directory or a backup is whole: every checksum, chain and count",
     "bench": "measure this machine",
 }
 """The verbs and what each is for; the file of the same name in andon/commands does it."""

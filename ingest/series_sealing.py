@@ -337,7 +337,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[bool]:
+def alone(path: Path) -> Iterator[bool]:
     """Whether no other process seals these series; none will while this lasts."""
     folder = folder_of(path)
     folder.mkdir(exist_ok=True)
@@ -352,8 +352,8 @@ def _alone(path: Path) -> Iterator[bool]:
 
 def seal(order: Order, step: Callable[[str], None] = lambda _name: None) -> dict[str, int]:
     """Carry out the order; an empty report if another process is at it."""
-    with _alone(Path(order.path)) as alone:
-        if not alone:
+    with alone(Path(order.path)) as mine:
+        if not mine:
             return {}
         with contextlib.closing(Sealer(order, step)) as sealer:
             return sealer.run()

@@ -90,6 +90,11 @@ class Volume:
             raise _told(folder, error) from error
 
     @staticmethod
+    def name(first: int) -> str:
+        """The name of the file that begins at that position."""
+        return f"{first:020d}{_SUFFIX}"
+
+    @staticmethod
     def firsts(folder: Path) -> list[int]:
         """The first positions of the volumes in `folder`, rising."""
         return sorted(int(path.stem) for path in folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal())

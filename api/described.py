@@ -129,6 +129,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         shapes = Shapes(schemas)
         for method, path, operation in operations(made):
             _complete(operation, method, path, shapes, schemas)
+        _bound(made)
         app.openapi_schema = made
     return app.openapi_schema
 
@@ -191,6 +192,19 @@ def _complete(operation: dict[str, Any], method: str, path: str, shapes: Shapes,
             for status in _refusals(operation, method, path)
         },
     }
+
+
+def _bound(part: Any) -> None:
+    """Say of every integer that it fits into 64 bits: no other can be stored."""
+    if isinstance(part, dict):
+        if part.get("type") == "integer":
+            part.setdefault("minimum", -(2**63))
+            part.setdefault("maximum", 2**63 - 1)
+        for inner in part.values():
+            _bound(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            _bound(inner)
 
 
 def _said(text: str) -> tuple[str, str]:

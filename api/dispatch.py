@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from andon.access.roles import Right
 from andon.events import SECOND_NS, Json, Priority
 from andon.positions import Position
 from api.answers import plain
+from api.moments import Moment
 from api.paging import PagingOf
 from api.places import SightOf
 from api.rights import needs
@@ -61,7 +62,7 @@ class Whereabouts(_Body):
 
     online: bool | None = None
     position: Position | None = None
-    leave_until: AwareDatetime | None = None
+    leave_until: Moment | None = None
 
 
 class Hypothetical(_Body):
@@ -77,7 +78,7 @@ class Hypothetical(_Body):
     )
     line: Name = ""
     region: Name = ""
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 def _answer(ticket: Ticket) -> Response:

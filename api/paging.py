@@ -112,7 +112,13 @@ def place_of(cursor: str) -> Place:
     return tuple(place)
 
 
-def _unusable() -> HTTPException:
-    return HTTPException(
+class NoSuchPlace(HTTPException):
+    """A cursor that no list, or another list, gave."""
+
+    code = "invalid_cursor"
+
+
+def _unusable() -> NoSuchPlace:
+    return NoSuchPlace(
         422, "`after` is none of this list: take `next` of its page before, with the same filters and order"
     )

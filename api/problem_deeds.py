@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from andon.access.roles import Right
 from andon.events import SECOND_NS
+from api.moments import Moment
 from api.steps import Evidence, Name, Text
 from api.visit import Visit
 from ticketing.problem import ActionKind, Category, Problem
@@ -87,7 +88,7 @@ class AddAction(ProblemDeed):
     kind: Annotated[ActionKind | None, Empty] = None
     text: Text = ""
     owner: Name = ""
-    due_at: Annotated[AwareDatetime | None, Empty] = None
+    due_at: Annotated[Moment | None, Empty] = None
 
 
 class OnAction(ProblemDeed):
@@ -100,7 +101,7 @@ class MoveAction(OnAction):
     """An action gets another date or owner, and why."""
 
     owner: Name = ""
-    due_at: Annotated[AwareDatetime | None, Empty] = None
+    due_at: Annotated[Moment | None, Empty] = None
     reason: Text = ""
 
 

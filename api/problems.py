@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.routing import Match
 
 from andon.access.roles import roles_with
 from andon.declarations import DeclarationRefused
@@ -165,11 +166,13 @@ def _declaration(_request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else code_of(error.status_code)
+    code = getattr(error, "code", None) or code_of(error.status_code)
     if wants_page(request):
         return refusal_page(request, Refusal(error.status_code, code))
     answer = problem(error.status_code, code, error.detail if error.detail != "Not Found" else "")
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(methods_at(request))
     return answer
 
 
@@ -194,6 +197,8 @@ def _broken(request: Request, _error: Exception) -> Response:
     return answer
 
 
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
 _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     TicketingError: _ticketing,
     NoRight: _no_right,
@@ -208,6 +213,20 @@ _ANSWERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
 }
 
 
+def methods_at(request: Request) -> list[str]:
+    """The methods that some route answers at the address of a request."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
 def code_of(status: int) -> str:
     """The code of a refusal that is HTTP's own."""
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return "invalid_request"
     return HTTPStatus(status).phrase.lower().replace(" ", "_")

@@ -73,7 +73,7 @@ ALARM: Mapping[str, Kind] = {
     "acknowledged_by": str | None,
     "acknowledged_at": Moment | None,
     "shelved_until": Moment | None,
-    "out_of_service": bool,
+    "out_of_service": str | None,
     "definition_code": str,
     "response_hint": Json,
     "consequence": Json,

@@ -1,17 +1,16 @@
 """Tickets as cards of a board: of each only what a card shows, since hundreds of them are read at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from andon.events import Priority
 from ticketing import tables as t
 from ticketing.clock_tables import clock
 from ticketing.listing import ORDERS, SINCE_NS, Filter, Sort, tickets, wheres_of
-from ticketing.sql import chunks
 from ticketing.ticket import TicketState
 from ticketing.urgency import ORDER
 
@@ -52,9 +51,14 @@ class Column:
 
 
 _C = t.ticket.c
-_SHOWN = (
-    *(_C.id, _C.number, _C.priority, _C.asset, _C.line, _C.condition, _C.headline),
+_RUNS = clock.c.ticket == _C.id, clock.c.ended_ns.is_(None), clock.c.due_ns.is_not(None)
+_NEXT = select(clock.c.due_ns).where(*_RUNS).order_by(clock.c.due_ns, clock.c.kind).limit(1)
+_DUE_NS = _NEXT.scalar_subquery()
+_LIMIT_NS = _NEXT.with_only_columns(clock.c.limit_ns).scalar_subquery()
+_CARD = select(
+    *(_C.id, _C.number, _C.priority, _C.state, _C.asset, _C.line, _C.condition, _C.headline),
     *(_C.assignee, _C.occurrence_count),
+    *(SINCE_NS.label("since_ns"), _DUE_NS.label("due_ns"), _LIMIT_NS.label("limit_ns")),
 )
 _SPEAKS = '"message"'
 """What the headline of a ticket has in it if a machine or a person put it in words."""
@@ -64,58 +68,37 @@ def columns(conn: Connection, wanted: Filter, limit: int) -> Sequence[Column]:
     """The board: of each state the most urgent tickets that fit, of the closed the newest; at most `limit` each."""
     counted = tickets(conn, replace(wanted, states=()), limit=0).counts
     wished = wanted.states or tuple(TicketState)
-    rows = {state: _of_state(conn, wanted, state, limit) for state in wished}
-    dues = _dues(conn, [row.id for state in wished for row in rows[state] if state is not TicketState.CLOSED])
-    return [
-        Column(state, [_card(row, state, dues.get(row.id)) for row in rows[state]], counted[state])
-        for state in wished
-    ]
+    return [Column(state, _of_state(conn, wanted, state, limit), counted[state]) for state in wished]
+
+
+def _of_state(conn: Connection, wanted: Filter, state: TicketState, limit: int) -> Sequence[Card]:
+    order = Sort.NEWEST if state is TicketState.CLOSED else Sort.URGENCY
+    chosen = _CARD.order_by(*ORDERS[order])
+    if wanted.text.strip():
+        found = tickets(conn, replace(wanted, states=(state,)), sort=order, limit=limit).tickets
+        chosen = chosen.where(_C.id.in_([one.id for one in found]))
+    else:
+        chosen = chosen.where(*wheres_of(wanted), _C.state == str(state)).limit(limit)
+    return [_card(row) for row in conn.execute(chosen)]
 
 
 def due_cards(conn: Connection, wanted: Filter, until_ns: int, limit: int) -> Sequence[Card]:
     """Open tickets of which a clock ends before then, the first to end first."""
-    c = clock.c
-    ends = select(func.min(c.due_ns)).where(c.ticket == _C.id, c.ended_ns.is_(None)).scalar_subquery()
     states = [str(one) for one in wanted.states or TicketState if one is not TicketState.CLOSED]
-    chosen = select(*_SHOWN, _C.state, SINCE_NS.label("since_ns")).where(
-        *wheres_of(wanted), _C.state.in_(states), ends < until_ns
-    )
+    chosen = _CARD.where(*wheres_of(wanted), _C.state.in_(states), until_ns > _DUE_NS)
     if wanted.text.strip():
         found = tickets(conn, wanted, sort=Sort.DUE, limit=limit).tickets
         chosen = chosen.where(_C.id.in_([one.id for one in found]))
-    rows = conn.execute(chosen.order_by(ends, _C.id).limit(limit)).all()
-    dues = _dues(conn, [row.id for row in rows])
-    return [_card(row, TicketState(row.state), dues.get(row.id)) for row in rows]
+    return [_card(row) for row in conn.execute(chosen.order_by(_DUE_NS, _C.id).limit(limit))]
 
 
-def _of_state(conn: Connection, wanted: Filter, state: TicketState, limit: int) -> Sequence[Row[Any]]:
-    order = Sort.NEWEST if state is TicketState.CLOSED else Sort.URGENCY
-    chosen = select(*_SHOWN, SINCE_NS.label("since_ns")).order_by(*ORDERS[order])
-    if wanted.text.strip():
-        found = tickets(conn, replace(wanted, states=(state,)), sort=order, limit=limit).tickets
-        return conn.execute(chosen.where(_C.id.in_([one.id for one in found]))).all()
-    return conn.execute(chosen.where(*wheres_of(wanted), _C.state == str(state)).limit(limit)).all()
-
-
-def _dues(conn: Connection, ticket_ids: Sequence[int]) -> Mapping[int, tuple[int, int]]:
-    """When the clock of each ticket ends that ends next, and how long it allows."""
-    c = clock.c
-    found: dict[int, tuple[int, int]] = {}
-    for some in chunks(ticket_ids):
-        running = c.ticket.in_(some), c.ended_ns.is_(None), c.due_ns.is_not(None)
-        for row in conn.execute(select(c.ticket, c.due_ns, c.limit_ns).where(*running)):
-            due = (row.due_ns, row.limit_ns)
-            found[row.ticket] = min(found.get(row.ticket, due), due)
-    return found
-
-
-def _card(row: Row[Any], state: TicketState, due: tuple[int, int] | None) -> Card:
-    speaks = _SPEAKS in row.headline
+def _card(row: Row[*tuple[Any, ...]]) -> Card:
+    speaks, is_open = _SPEAKS in row.headline, row.state != TicketState.CLOSED
     return Card(
         id=row.id,
         number=row.number,
         priority=ORDER[row.priority],
-        state=state,
+        state=TicketState(row.state),
         asset=row.asset,
         line=row.line,
         condition=row.condition,
@@ -123,6 +106,6 @@ def _card(row: Row[Any], state: TicketState, due: tuple[int, int] | None) -> Car
         assignee=row.assignee,
         occurrence_count=row.occurrence_count,
         since_ns=row.since_ns,
-        due_ns=due[0] if due else None,
-        limit_ns=due[1] if due else 1,
+        due_ns=row.due_ns if is_open else None,
+        limit_ns=row.limit_ns or 1,
     )

@@ -27,7 +27,7 @@ from ticketing.cards import Card, columns, due_cards
 from ticketing.ticket import TicketState
 
 router = APIRouter(dependencies=[needs(Right.READ)])
-PER_COLUMN = 40
+PER_COLUMN = 30
 """Cards of a column; a longer one leads on to the table."""
 WEEKS, MOST_DUE = 2, 500
 """How far the calendar looks ahead, and how much it shows."""

@@ -43,6 +43,7 @@ from api.once import Once
 from api.pages import WEB, build_id
 from api.rights import needs
 from api.web import (
+    account_page,
     alarm_pages,
     asset_pages,
     closing_steps,
@@ -55,6 +56,7 @@ from api.web import (
     problem_pages,
     report_page,
     routing_page,
+    sign_in_pages,
     ticket_fields,
     ticket_pages,
     ticket_steps,
@@ -119,6 +121,8 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(part.router)
     app.include_router(document)
     for page in (
+        sign_in_pages,
+        account_page,
         inbox,
         board,
         alarm_pages,

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from andon.access.roles import Right, roles_with
 from andon.database import reading
 from andon.events import Json
-from api.auth import Refusal, address_asked
+from api.auth import Refusal, address_asked, speaker_of
 from api.catalogue import Words, negotiate, words_of
 from api.live import change_number
 from api.visit import LANGUAGE, THEMES, Visit
@@ -41,7 +41,7 @@ ON_PHONES = ("inbox", "tickets", "alarms", "assets")
 
 SHEETS = (
     *("tokens", "base", "parts", "pages", "lists", "inbox", "board", "ticket", "detectors", "explained"),
-    "narrow",
+    *("access", "narrow"),
 )
 """The style sheets of every page, in their order."""
 
@@ -104,6 +104,7 @@ def render(
             plant=visit.plant,
             theme=visit.theme,
             actor=visit.actor,
+            signed_in=signed_in(request, visit),
             place=place,
             places=PLACES,
             on_phones=ON_PHONES,
@@ -121,6 +122,14 @@ def render(
     if flash is not None:
         answer.delete_cookie(FLASH)
     return answer
+
+
+def signed_in(request: Request, visit: Visit) -> Mapping[str, Json] | None:
+    """Who is signed in, for the menu; None for the operator of a demo, who chooses whom to act as."""
+    account = speaker_of(request).account
+    named = next((one.name for one in visit.plant.people if one.id == visit.actor), visit.actor)
+    roles = sorted(visit.sight.principal.roles)
+    return {"account": account, "name": named, "roles": roles} if account else None
 
 
 def say(answer: Response, key: str, link: str = "", **arguments: str) -> None:

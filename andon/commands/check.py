@@ -10,9 +10,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 from pydantic import BaseModel
@@ -22,8 +21,10 @@ from sqlalchemy.exc import DBAPIError
 from andon.channels import notifier_of, subscription_of
 from andon.class_defaults import DEFAULTS, default_kinds
 from andon.clock import Now, wall
+from andon.commands import check_installation as installation
 from andon.commands.output import write_json
 from andon.commands.run import PORT_CURE, read_plant, web_refusal
+from andon.commands.verdict import State, Verdict
 from andon.config import Config, ConfigError, load_config
 from andon.database import open_database, reading
 from andon.datadir import has_store, store_at
@@ -35,22 +36,11 @@ from ingest.certificates import days_left, fingerprint, load, warned_at
 from ingest.pki import Pki
 from ticketing.subscriptions import Audience
 
-State = Literal["good", "warning", "wrong"]
 MARKS: dict[State, str] = {"good": "✓", "warning": "!", "wrong": "✗"}
 LEAST_FREE_BYTES = 2 * 1024**3
 SLOW_SYNC_MS = 50.0
 A_PAST_DAY_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01: no real clock stands before it
 CERTIFICATES = frozenset({"ca", "client_ca", "certificate", "user_certificate"})
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One thing looked at: how it is, and what to do about it."""
-
-    name: str
-    state: State
-    text: str
-    cure: str = ""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,17 +78,27 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
             yield Verdict("configuration", "good", f"{path}: {len(config.sources)} sources")
         except ConfigError as error:
             yield Verdict("configuration", "wrong", str(error), f"edit {path}")
+    place = data or config.data
+    running = installation.is_running(place)
     yield from _sources(config, now)
+    yield from installation.door_verdicts(config, place, running=running)
+    yield from installation.broker_verdicts(config)
     yield from _channels(config)
-    yield from _quarantine(data or config.data)
-    yield from _pki((data or config.data) / "pki", now)
+    yield from _quarantine(place)
+    yield from _pki(place / "pki", now)
+    yield from _certificates("web", config.web.model_dump(mode="json"), now)
+    yield from installation.tls_verdicts(config)
     yield from _memory(config)
-    yield from _web(config)
-    yield from _store(config, data or config.data)
+    yield from _web(config, running=running)
+    yield from _store(config, place)
+    yield from installation.plant_verdicts(config, place)
+    yield from installation.account_verdicts(place, now)
+    yield from installation.mode_verdicts(place)
     yield _python()
     yield _pages()
     yield _time_of_day(now)
-    yield from _disk(data or config.data)
+    yield from installation.clock_verdicts()
+    yield from _disk(place)
 
 
 def _plant(path: Path | None) -> Iterator[Verdict]:
@@ -222,7 +222,10 @@ def _quarantine(data: Path) -> Iterator[Verdict]:
         yield Verdict(f"source {name}", "wrong", f"in quarantine: {quarantine.why(name)}", cure)
 
 
-def _web(config: Config) -> Iterator[Verdict]:
+def _web(config: Config, *, running: bool) -> Iterator[Verdict]:
+    if running:
+        yield Verdict("web", "good", f"{config.web.host}:{config.web.port}: Andon runs")
+        return
     refusal = web_refusal(config.web)
     if refusal is not None:
         yield Verdict("web", "wrong", refusal, PORT_CURE)

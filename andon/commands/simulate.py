@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -78,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{arguments.plant}: the plant document that fits, {len(part.machines)} machines")
     if not channels:
         return 0
+    logging.getLogger("asyncua").addHandler(logging.NullHandler())  # that nothing is secured here is known
     broker = _broker(arguments) if arguments.mqtt else None
     port = _port(arguments.opcua) if arguments.opcua else None
     try:

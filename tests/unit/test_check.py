@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from andon.commands.check import Verdict, verdicts
+from andon.commands.check import verdicts
+from andon.commands.verdict import Verdict
 from andon.events import SECOND_NS
 from andon.quarantine import Quarantine
 from ingest.certificates import ends_ns, fingerprint

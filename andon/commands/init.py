@@ -1,0 +1,278 @@
+"""`andon init`: asks what a plant's first start needs, and makes it: andon.toml, a plant document, the store, the first account."""
+
+import argparse
+import os
+import re
+import sys
+import tomllib
+import zoneinfo
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import DBAPIError
+
+from andon.access import accounts
+from andon.access.audit import By
+from andon.access.roles import Role
+from andon.authority import SERVER_DAYS, Files, issue, own_names
+from andon.clock import wall
+from andon.commands import Refused
+from andon.commands.connection import PORTS
+from andon.commands.init_files import Answers, plant_of, toml_of
+from andon.commands.output import write_json
+from andon.commands.plant import text_of
+from andon.config import Config, Store, check, is_loopback, load_config
+from andon.database import writing
+from andon.datadir import has_store, open_store, place_store, store_at
+from andon.plant import Plant
+
+PLACE = "enterprise/site/area/line"
+LANGUAGES = ("en", "zh", "both")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes: whatever is not given is asked for, or with --yes as it stands here."""
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nothing: what is not given is as it stands here"
+    )
+    parser.add_argument("--config", type=Path, default=Path("andon.toml"), help="(default andon.toml)")
+    parser.add_argument("--plant", type=Path, default=Path("plant.json"), help="(default plant.json)")
+    parser.add_argument("--data", type=Path, default=Path("var/andon"), help="(default var/andon)")
+    parser.add_argument(
+        "--store", metavar="URL", help="tickets in PostgreSQL: postgresql://user@host/database"
+    )
+    parser.add_argument("--name", help="what the plant is called (default: this folder's name)")
+    parser.add_argument(
+        "--place", metavar=PLACE, help="where its machines stand, by ISA-95 (default: from the name)"
+    )
+    parser.add_argument("--time-zone", help="such as Asia/Shanghai (default: this machine's)")
+    parser.add_argument("--language", choices=LANGUAGES, help="what messages to people speak (default en)")
+    parser.add_argument("--host", help="where the console listens (default 127.0.0.1; others need --tls)")
+    parser.add_argument("--port", type=int, help="its port (default 8080)")
+    parser.add_argument(
+        "--listener", metavar="PORT", help="port of Andon's MQTT door, or none (default 1883; 8883)"
+    )
+    parser.add_argument("--broker", metavar="URL", help="mqtt(s)://host[:port]: a broker to subscribe to")
+    parser.add_argument("--broker-user", help="as whom")
+    parser.add_argument(
+        "--broker-password-file", type=Path, metavar="FILE", help="the file with its password"
+    )
+    parser.add_argument("--broker-ca", type=Path, metavar="FILE", help="PEM file of its authority, for mqtts")
+    parser.add_argument("--opcua", metavar="URL", help="opc.tcp://host:port of a controller")
+    parser.add_argument(
+        "--tls", action="store_true", help="make a local authority and a certificate, or renew that"
+    )
+    parser.add_argument(
+        "--names", help="names and addresses for it, by commas (default: those of this machine)"
+    )
+    parser.add_argument("--admin", metavar="NAME", help="the administrator's name (default: Administrator)")
+    parser.add_argument("--account", metavar="ID", help="whom they sign in as (default: from the name)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write what was made here, the secret included"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make an installation, or with --tls a new certificate for one that is there; nothing is overwritten."""
+    if arguments.tls and arguments.config.exists():
+        return _renew(arguments)
+    _refuse_what_is_there(arguments)
+    answers = _answers(arguments)
+    check(Config, tomllib.loads(toml_of(answers)), str(arguments.config))
+    check(Plant, plant_of(answers).model_dump(mode="json"), "plant")
+    answers.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    answers.data.chmod(0o700)
+    if answers.is_tls:
+        _issue(answers.tls, answers.name, answers.names)
+    secret = _account(answers)
+    answers.plant.write_text(text_of(plant_of(answers)), "utf-8")
+    arguments.config.write_text(toml_of(answers), "utf-8")
+    _tell(answers, arguments, secret)
+    return 0
+
+
+def _refuse_what_is_there(arguments: argparse.Namespace) -> None:
+    """Nothing that somebody may need is written over."""
+    for path in (arguments.config, arguments.plant):
+        if path.exists():
+            cure = "edit it, and see andon check" if path == arguments.config else "give --plant another name"
+            raise Refused(f"{path} is there already: {cure}; or move it away and begin anew")
+    if has_store(arguments.data):
+        raise Refused(f"{arguments.data} holds an installation already: give --data another folder")
+
+
+def _answers(arguments: argparse.Namespace) -> Answers:
+    ask = _Asking(quiet=arguments.yes)
+    name = ask("what is the plant called", arguments.name, Path.cwd().name or "plant")
+    place = ask(f"where do its machines stand ({PLACE})", arguments.place, f"{_slug(name)}/site/area/L1")
+    zone = ask("its time zone", arguments.time_zone, _time_zone())
+    language = ask("what messages to people speak (en, zh, both)", arguments.language, "en")
+    host = ask("where the console listens (0.0.0.0: other machines too, by TLS)", arguments.host, "127.0.0.1")
+    port = ask("its port", arguments.port, "8080")
+    is_tls = arguments.tls or (
+        not arguments.yes and not is_loopback(host) and ask.agrees("make certificates for TLS")
+    )
+    usual = "8883" if is_tls and not is_loopback(host) else "1883"
+    listener = ask("port of Andon's own MQTT door, or none", arguments.listener, usual)
+    broker = ask("a broker to subscribe to (mqtt://host), or none", arguments.broker, "none")
+    opcua = ask("an OPC UA server (opc.tcp://host:4840), or none", arguments.opcua, "none")
+    person = ask("the administrator's name", arguments.admin, "Administrator")
+    account = ask("whom they sign in as", arguments.account, _slug(person).replace("-", ".") or "admin")
+    names = arguments.names.split(",") if arguments.names else own_names()
+    answers = Answers(
+        name=name,
+        place=place.strip("/ "),
+        time_zone=zone,
+        language=language,
+        data=_path(arguments.data, arguments.config),
+        plant=_path(arguments.plant, arguments.config),
+        host=host,
+        port=_port(port),
+        listener=None if listener == "none" else _port(listener),
+        broker=None if broker == "none" else broker,
+        broker_user=arguments.broker_user,
+        broker_password_file=arguments.broker_password_file,
+        broker_ca=arguments.broker_ca,
+        store=arguments.store,
+        opcua=None if opcua == "none" else opcua,
+        is_tls=is_tls,
+        names=tuple(name.strip() for name in names if name.strip()),
+        person=person,
+        account=account,
+    )
+    _check(answers)
+    return answers
+
+
+def _check(answers: Answers) -> None:
+    """Refused for an answer that could not work."""
+    if not re.fullmatch(r"[^/\s#+]+(/[^/\s#+]+){3,4}", answers.place):
+        raise Refused(f"{answers.place!r} is no place: say {PLACE}, such as acme/east/press/L1")
+    if answers.time_zone not in zoneinfo.available_timezones():
+        raise Refused(f"there is no time zone {answers.time_zone!r}: say one such as Asia/Shanghai")
+    if answers.language not in LANGUAGES:
+        raise Refused(f"{answers.language!r}: say {', '.join(LANGUAGES)}")
+    if not is_loopback(answers.host) and not answers.is_tls:
+        raise Refused(f"{answers.host} is reached by other machines: add --tls, or listen on 127.0.0.1")
+    for url, schemes in ((answers.broker, PORTS), (answers.opcua, {"opc.tcp": 4840})):
+        if url is not None and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
+            raise Refused(f"{url!r} is no address: say {' or '.join(f'{s}://host' for s in schemes)}")
+    if answers.broker and answers.broker_user and not answers.broker_password_file:
+        raise Refused(
+            "a broker's user has a password: give the file that holds it with --broker-password-file"
+        )
+
+
+class _Asking:
+    """Asks a person on the terminal; `quiet` takes what was given, or else the default."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        if not quiet and not sys.stdin.isatty():
+            raise Refused("nobody is there to answer: add --yes, and what differs from the defaults")
+
+    def __call__(self, what: str, given: object, default: str) -> str:
+        if given is not None:
+            return str(given)
+        if self._quiet:
+            return default
+        return input(f"{what} [{default}]: ").strip() or default
+
+    def agrees(self, what: str) -> bool:
+        return input(f"{what} [Y/n]: ").strip().casefold() not in {"n", "no", "否"}
+
+
+def _account(answers: Answers) -> str:
+    """The administrator's account; gives its first secret, of which only a hash stays."""
+    if answers.store is not None:
+        place_store(answers.data, check(Store, {"url": answers.store}, "--store").url)
+    try:
+        database = open_store(answers.data)
+    except DBAPIError as error:
+        raise Refused(f"the store at {store_at(answers.data)} cannot be used: {error.orig}") from error
+    try:
+        with writing(database) as conn:
+            by = By(actor=answers.account, now_ns=wall())
+            return accounts.create(conn, answers.account, roles=[Role.ADMINISTRATOR], by=by, must_change=True)
+    finally:
+        database.dispose()
+
+
+def _issue(files: Files, plant: str, names: tuple[str, ...]) -> bool:
+    try:
+        return issue(files, plant, names, wall())
+    except (OSError, ValueError) as error:
+        raise Refused(f"no certificate could be made: {error}") from error
+
+
+def _renew(arguments: argparse.Namespace) -> int:
+    """A new server certificate of the authority that is there; or the first, and the lines for andon.toml."""
+    config = load_config(arguments.config)
+    files = Files(config.data / "tls")
+    names = tuple(arguments.names.split(",")) if arguments.names else tuple(own_names())
+    is_new = _issue(files, arguments.name or "this plant", names)
+    print(
+        f"{files.certificate}: for {', '.join(names)}, {SERVER_DAYS} days from now; in force at the next start"
+    )
+    if is_new:
+        _tell_trust(files)
+        print(
+            f'for {arguments.config}:\n\n[web.tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"'
+        )
+    return 0
+
+
+def _tell(answers: Answers, arguments: argparse.Namespace, secret: str) -> None:
+    if arguments.json is not None:
+        made = {"config": str(arguments.config), "plant": str(answers.plant), "data": str(answers.data)}
+        made |= {"console": answers.console, "account": answers.account, "secret": secret}
+        write_json(arguments.json, made)
+    if arguments.json == Path("-"):
+        return
+    print(f"{arguments.config}, {answers.plant} and {answers.data} are made\n")
+    print(f"  sign in as   {answers.account}")
+    print(f"  with         {secret}      shown once; you choose your own at the first sign-in\n")
+    if answers.is_tls:
+        _tell_trust(answers.tls)
+    option = "" if arguments.config == Path("andon.toml") else f" --config {arguments.config}"
+    print(f"next:  andon check{option}\n       andon run{option}      the console is at {answers.console}")
+    if answers.listener is not None:
+        print(f"       andon device add NAME{option}      lets a machine publish to port {answers.listener}")
+    found = answers.opcua or answers.broker or ""
+    print(
+        f"       andon discover {found}{' ' if found else ''}--install{option}      makes Andon understand what comes"
+    )
+
+
+def _tell_trust(files: Files) -> None:
+    print(f"""trust {files.ca}, and nothing else of that folder leaves this machine:
+  Debian, Ubuntu   cp {files.ca} /usr/local/share/ca-certificates/andon.crt && update-ca-certificates
+  Windows          certutil -addstore Root ca.pem
+  macOS            security add-trusted-cert -d -k /Library/Keychains/System.keychain ca.pem
+  Firefox, phones  settings, certificates, authorities: import ca.pem
+  devices          give ca.pem as their CA file; by MQTT: mqtts
+{files.ca_key} signs the next certificate (andon init --tls, in a year): a safe is a good place until then
+""")
+
+
+def _path(path: Path, config: Path) -> Path:
+    """As it was given, where andon.toml stands in this folder; else in full, for whoever starts it elsewhere."""
+    return path if config.parent == Path() else path.absolute()
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-") or "plant"
+
+
+def _port(told: str) -> int:
+    if told.isascii() and told.isdigit() and 0 < int(told) < 65536:
+        return int(told)
+    raise Refused(f"{told!r} is no port: say a number from 1 to 65535")
+
+
+def _time_zone() -> str:
+    """The time zone of this machine, if it says so by name."""
+    told = (
+        os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    )
+    return told if told in zoneinfo.available_timezones() else "UTC"

@@ -33,7 +33,10 @@ PLACES = (
     ("detectors", "/detectors"),
     ("pipeline", "/pipeline"),
 )
-SCRIPT_WORDS = ("js.live_on", "js.live_off", "js.offline", "js.new", "js.press_enter")
+SCRIPT_WORDS = (
+    *("js.live_on", "js.live_off", "js.offline", "js.new", "js.press_enter"),
+    *("js.outbox_offline", "js.outbox_pending", "js.outbox_refused", "js.outbox_now", "js.outbox_discard"),
+)
 """The words that our scripts say; see api/web/static/words.js."""
 
 ON_PHONES = ("inbox", "tickets", "alarms", "assets")
@@ -113,7 +116,7 @@ def render(
             changed=changed,
             other_language="en" if words.language == "zh" else "zh",
             next_theme=THEMES[(THEMES.index(visit.theme) + 1) % len(THEMES)],
-            script_words={key: words(key, what="{what}") for key in SCRIPT_WORDS},
+            script_words={key: words(key, what="{what}", why="{why}", n="{n}") for key in SCRIPT_WORDS},
             flash=flash,
             **values,
         )

@@ -19,6 +19,10 @@ SLIP = 0.01
 """Rolling elements slip: real fault frequencies lie up to so much beside the geometry's (Randall and Antoni, 2011)."""
 _SPEED_NS = 30 * MINUTE_NS
 _ENDS = (5, 95)  # percentiles: a start-up within the half hour is not the speed of the block
+SAID_OF_CURSORS = ("orders", "of_block", "of_mean", "beside", "harmonic", "sideband")
+"""What cursors.js says: keys below `cursor`; it fills in the blanks."""
+SAID_OF_BLOCKS = ("gone", "summary", "summary_speed")
+"""What waveform.js says: keys below `wave`."""
 _BEARING_LINES = ("BPFO", "BPFI", "BSF", "FTF")
 
 
@@ -76,15 +80,11 @@ def _with_cursors(chart: Chart, shaft: Shaft | None, address: str, words: Words)
             "speed": _speed(shaft) if shaft else None,
             "orders": _orders(shaft),
             "bearing": _bearing(shaft, words),
-            "words": {key: words.patterns(f"cursor.{key}")["other"] for key in _WORDS},
+            "words": {key: words.patterns(f"cursor.{key}")["other"] for key in SAID_OF_CURSORS},
         },
         "markers": [{**marker, **_range(marker, shaft)} for marker in chart.spec["markers"]],
     }
     return {**chart.spec, **said}
-
-
-_WORDS = ("orders", "of_block", "of_mean", "beside", "harmonic", "sideband")
-"""What cursors.js says: keys below `cursor`; it fills in the blanks."""
 
 
 def _speed(shaft: Shaft) -> dict[str, float]:
@@ -130,13 +130,12 @@ def _bearing(shaft: Shaft | None, words: Words) -> str:
 def _waveform(address: str, at_ns: int, reader: Reader) -> Chart:
     """The figure of the block: the browser fetches what it shows of it."""
     words, time = reader.words, reader.time
-    keys = ("gone", "summary", "summary_speed")
     spec = {
         "kind": "waveform",
         "shift_ms": time.shifted_ms(at_ns) - at_ns // 1_000_000,
         "offset": time.at(at_ns).rpartition(" ")[2],
         "address": f"{address}/block",
-        "words": {key: words.patterns(f"wave.{key}")["other"] for key in keys},
+        "words": {key: words.patterns(f"wave.{key}")["other"] for key in SAID_OF_BLOCKS},
     }
     title = words("wave.title")
     columns = (words("wave.time"), words("wave.low"), words("wave.high"))

@@ -20,9 +20,11 @@ from api.web.clock_rows import shown
 from api.web.course import Course, course_of, spec_of
 from api.web.evidence import evidence_of
 from api.web.explained import grounds, number_row
+from api.web.folding import folding_of
 from api.web.next_step import suggested_of, what_next
 from api.web.reader import Reader
 from api.web.refused import FIELDS, Refused
+from api.web.remembered import closed_like, last_time, likely_causes
 from api.web.report_page import about
 from api.web.sources import forecast_of
 from api.web.spectra import equipped
@@ -36,7 +38,7 @@ from ticketing.offers import Offer
 from ticketing.states import OUTCOMES
 from ticketing.suppressing import InForce
 from ticketing.suppression import Suppression
-from ticketing.ticket import Occurrence, TicketState
+from ticketing.ticket import Occurrence, Ticket, TicketState
 
 SHOWN = 6  # occurrences on a page at first
 MOST = 2000
@@ -58,6 +60,7 @@ class _Found:
     began: Entry | None
     held: Sequence[Suppression]
     course: Chart | None
+    like: Sequence[Ticket]
 
 
 def show(
@@ -97,6 +100,7 @@ def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
         began=declarations.maintained(conn, ticket.asset).get(ticket.asset),
         held=InForce(conn, visit.plant, visit.context.now()).on(machine) if machine else [],
         course=course_of(conn, course, Reader.of(visit)),
+        like=closed_like(conn, ticket),
     )
 
 
@@ -157,8 +161,7 @@ def _course(found: _Found, visit: Visit) -> dict[str, Json]:
     ticket = detail.ticket
     deeds = history.activity(detail.events, visit)
     return {
-        "occurrences": [history.folded(one, visit) for one in detail.occurrences],
-        "occurrences_left": max(0, ticket.occurrence_count - len(detail.occurrences)),
+        **folding_of(detail, visit),
         "clocks": shown(readings(ticket, detail.events, visit.plant, visit.context.now()), visit),
         "activity": deeds[:DEEDS],
         "earlier": deeds[DEEDS:],
@@ -179,6 +182,8 @@ def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Js
         "suggested": suggested_of(found.detail.ticket),
         "outcomes": OUTCOMES,
         "proposal": found.detail.proposal,
+        "likely": likely_causes(found.like, found.detail.ticket, visit),
+        "last_time": last_time(found.like, found.detail.ticket, visit),
         "choices": choices_of(found.detail, visit),
         "work": work_of(found.detail, visit),
         "refused": refused,

@@ -22,6 +22,7 @@ from api.web import alarm_pages, report_page, sources, weighed
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
 from api.web.problem_forms import FIELDS
+from api.web.spectra import SAID_OF_BLOCKS, SAID_OF_CURSORS
 from detectors import kinds, settings_of
 from ingest.freshness import State
 from ingest.refusal import Reason
@@ -208,6 +209,10 @@ FAMILIES: dict[str, Iterable[str]] = {
     "freshness.": State,
     "frame.": [name for name, _ in PLACES],
     "gap_cause.": GapCause,
+    "lane.": ("state", "stops", "findings", "gaps", "declared", "ticket"),
+    "course.": ("from", "to", "lane", "what"),
+    "cursor.": (*SAID_OF_CURSORS, "frequency", "cpm", "in_orders", "amplitude"),
+    "wave.": SAID_OF_BLOCKS,
     "help.key_": ("j", "k", "a", "n", "m", "s", "u", "o", "find", "help"),
     "inbox.about_to_": triage.DEEDS,
     "kind.": kinds(),

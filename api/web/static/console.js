@@ -4,7 +4,9 @@ import { drawCharts, watchCharts } from "./charts.js";
 import { startFresh } from "./fresh.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startField } from "./field.js";
 import { startForms } from "./forms.js";
+import { startOutbox } from "./outbox.js";
 import { startSignatures } from "./signature.js";
 import { showTabs, watchTabs } from "./tabs.js";
 
@@ -16,6 +18,8 @@ const furnish = (root) => {
 startKeys();
 startForms();
 startSignatures();
+startField();
+startOutbox();
 watchTabs();
 watchCharts();
 startFresh();

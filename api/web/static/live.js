@@ -39,6 +39,7 @@ function connect() {
   socket.addEventListener("open", () => {
     wait = FIRST_WAIT_MS;
     say("on");
+    document.dispatchEvent(new Event("andon:live"));
   });
   socket.addEventListener("message", (message) => {
     heardAt = Date.now();

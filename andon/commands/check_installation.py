@@ -163,8 +163,9 @@ def _files(data: Path) -> Iterator[Path]:
 def tls_verdicts(config: Config) -> Iterator[Verdict]:
     """Certificates that are shown: their key is ours alone and theirs, and they hold for where we listen."""
     shown: list[tuple[str, str, Mapping[str, object]]] = []
-    web = config.web.model_dump(mode="json")
-    shown.append(("web", config.web.host, web.get("tls") or {}))
+    web = config.web
+    own = {"certificate": web.certificate, "key": web.key} if web.certificate is not None else {}
+    shown.append(("web", web.host, own))
     for name, source in config.sources.items():
         if source.kind == "listener":
             tls = source.parameters.get("tls") or {}

@@ -217,7 +217,7 @@ def _renew(arguments: argparse.Namespace) -> int:
     if is_new:
         _tell_trust(files)
         print(
-            f'for {arguments.config}:\n\n[web.tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"'
+            f'for {arguments.config}:\n\n[web]\ncertificate = "{files.certificate}"\nkey = "{files.key}"'
         )
     return 0
 

@@ -43,7 +43,7 @@ class Answers:
     @property
     def console(self) -> str:
         """The console's address for a browser."""
-        host = self.names[0] if self.host in {"0.0.0.0", "::"} and self.names else self.host  # noqa: S104
+        host = self.names[0] if self.host == "0.0.0.0" and self.names else self.host  # noqa: S104
         return f"http{'s' if self.is_tls else ''}://{host}:{self.port}"
 
 
@@ -79,15 +79,15 @@ plant = {_text(answers.plant)}
 
 
 def _web(answers: Answers) -> str:
-    tls = f"certificate = {_text(answers.tls.certificate)}\nkey = {_text(answers.tls.key)}"
     off = "" if answers.is_tls else "#"
-    lines = "\n".join(f"{off}{line}" for line in ("[web.tls]", *tls.splitlines()))
-    return f"""# The console and API. Other machines reach it by TLS alone: andon init --tls makes the certificates.
+    return f"""# The console and API. Other machines reach it by TLS alone: andon init --tls makes certificate and key.
 [web]
 host = {_text(answers.host)}
 port = {answers.port}
-
-{lines}
+{off}certificate = {_text(answers.tls.certificate)}
+{off}key = {_text(answers.tls.key)}
+# The names and addresses that stand in a browser's address line.
+{off}names = {json.dumps(list(answers.names), ensure_ascii=False)}
 """
 
 

@@ -235,20 +235,56 @@ class Store(_Frozen):
 class Web(_Frozen):
     """The console and API."""
 
-    host: str = Field(default="127.0.0.1", description="loopback only until TLS is configured")
+    host: str = Field(
+        default="127.0.0.1", description="the IPv4 address to listen on; one that others reach asks for TLS"
+    )
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port")
+    certificate: Path | None = Field(
+        default=None, description="PEM file: the server's certificate and those above it"
+    )
+    key: Path | None = Field(default=None, description="PEM file: its private key, without a password")
+    names: tuple[str, ...] = Field(
+        default=(), description="the host names under which browsers ask for it, beside this machine's own"
+    )
+    proxies: tuple[str, ...] = Field(
+        default=(),
+        description="addresses of proxies that say who asked and whether by TLS (X-Forwarded-For, -Proto)",
+    )
+    requests_per_minute: float = Field(
+        default=3000.0, gt=0, description="requests of one account, key or unknown address"
+    )
+    burst: int = Field(default=600, ge=1, description="how many of them at once")
+    session_idle_hours: float = Field(default=12.0, gt=0, description="h; unused for so long, a session ends")
+    session_days: float = Field(default=7.0, gt=0, description="days; then it ends in any case")
 
     @field_validator("host")
     @classmethod
-    def _loopback(cls, host: str) -> str:
-        """Nobody signs in with a name of their own yet, so nobody else's machine may reach it."""
+    def _is_address(cls, host: str) -> str:
         try:
-            loopback = ipaddress.IPv4Address(host).is_loopback
+            ipaddress.IPv4Address(host)
         except ValueError:
-            loopback = host == "localhost"
-        if not loopback:
-            raise ValueError(f"{host} is no loopback address; use 127.0.0.1")
+            if host != "localhost":
+                raise ValueError(f"{host} is no IPv4 address; its name belongs into names") from None
         return host
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        """Passwords do not travel in the clear, and a name that nobody listed is somebody else's page."""
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if not is_loopback(self.host) and self.certificate is None:
+            raise ValueError(
+                f"{self.host} is no loopback address, and others reach it: `andon init --tls` makes a certificate and key"
+            )
+        if self.host == "0.0.0.0" and not self.names:  # noqa: S104 - what is asked is whether it was set
+            raise ValueError("names: list the host names under which browsers ask for this machine")
+        return self
+
+    @property
+    def address(self) -> str:
+        """How it begins for a browser: scheme and host."""
+        name = self.names[0] if self.names and self.certificate else self.host
+        return f"{'https' if self.certificate else 'http'}://{name}"
 
 
 class Config(_Frozen):
@@ -256,7 +292,8 @@ class Config(_Frozen):
 
     data: Path = Field(default=Path("var/andon"), description="journals, store, series, snapshots")
     plant: Path | None = Field(
-        default=None, description="the plant document of the first start; then `andon plant import` changes it"
+        default=None,
+        description="the plant document of the first start; then `andon plant import` changes it",
     )
     sources: dict[Identifier, Source] = Field(default_factory=dict)
     journal: Keeping = Keeping()

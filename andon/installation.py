@@ -84,10 +84,10 @@ class Installation:
         jobs = {child.name: child.job for child in self.supervisor.children.values()} | self.supervisor.held
         return {name: job for name, job in jobs.items() if job["role"] == "source"}
 
-    def start_web(self, web: Web) -> None:
-        """Start the console."""
-        token = token_of(self.data)
-        self.supervisor.start("web", self._job("web", host=web.host, port=web.port, token=token))
+    def start_web(self, web: Web, *, accounts: bool = False) -> None:
+        """Start the console; with accounts people sign in there, else whoever has its link is the operator."""
+        token = None if accounts else token_of(self.data)
+        self.supervisor.start("web", self._job("web", web=web.model_dump(mode="json"), token=token))
 
     def start_influx(self) -> None:
         """Start the mirror, if there is one."""
@@ -119,8 +119,8 @@ class Installation:
         said = self.supervisor.wait(name)
         job = self.supervisor.children[name].job
         if name == "web":
-            job["port"] = int(said.rpartition(":")[2])
-            self.link = f"{said}/?token={job['token']}"
+            job["web"]["port"] = int(said.rpartition(":")[2])
+            self.link = f"{said}/?token={job['token']}" if job["token"] else f"{said}/"
         return said
 
     def turn(self) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from andon import plants
+from andon.access.accounts import any_there
 from andon.commands import Refused
 from andon.commands.screen import stop_on_signals
-from andon.config import Config, ConfigError, Web, check, load_config
+from andon.config import Config, ConfigError, Web, check, is_loopback, load_config
 from andon.database import open_database, reading
 from andon.datadir import Busy, has_store, only_instance, open_store, place_store, store_at
 from andon.installation import Installation
@@ -26,6 +28,10 @@ from andon.supervisor import ChildDied
 TURN_S = 0.5
 FIRST_WAIT_S = 5.0
 READY = "ready,"
+NO_ACCOUNTS = (
+    "nobody has an account: whoever opens that link may do everything; "
+    "`andon user add NAME --role administrator` makes one, and from the next start people sign in"
+)
 PORT_CURE = "stop what uses it, or set [web] port (0 takes any)"
 
 
@@ -46,28 +52,40 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused(f"the console at {refusal}; {PORT_CURE}")
     try:
         with only_instance(config.data):
-            _open_store(config)
-            return _run(arguments.config, config, plant or first_plant(config))
+            accounts = _open_store(config)
+            return _run(arguments.config, config, plant or first_plant(config), accounts=accounts)
     except (Busy, ChildDied, TimeoutError) as error:
         raise Refused(str(error)) from error
 
 
-def _open_store(config: Config) -> None:
-    """Bring the store up to date before any part opens it, and say so."""
+def _open_store(config: Config) -> bool:
+    """Bring the store up to date before any part opens it, and say so; gives whether people have accounts there."""
     place_store(config.data, config.store.url)
     database = open_database(store_at(config.data))
     try:
         since = bring_up(database)
+        with reading(database) as conn:
+            accounts = any_there(conn)
     except DBAPIError as error:
         raise Refused(f"the store at {store_at(config.data)} cannot be used: {error.orig}") from error
     finally:
         database.dispose()
     if since is not None:
         print(f"store: brought up from schema {since or 'before 0001'} to {HEAD}")
+    if not accounts and not is_loopback(config.web.host):
+        raise Refused(f"nobody could sign in at {config.web.host}: andon user add NAME --role administrator")
+    return accounts
 
 
 def web_refusal(web: Web) -> str | None:
     """Why the console could not listen where it is told to; None if it can."""
+    if web.certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(web.certificate, web.key)
+        except (OSError, ssl.SSLError) as error:
+            return (
+                f"{web.certificate} with {web.key} cannot be used: {error}; andon init --tls makes new ones"
+            )
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -100,7 +118,7 @@ def first_plant(config: Config) -> Plant | None:
     return read_plant(config.plant)
 
 
-def _run(path: Path, config: Config, plant: Plant | None) -> int:
+def _run(path: Path, config: Config, plant: Plant | None, *, accounts: bool) -> int:
     installation = Installation(
         config.data.absolute(), keeping=config.journal, series=config.series, influx=config.influx
     )
@@ -113,11 +131,13 @@ def _run(path: Path, config: Config, plant: Plant | None) -> int:
             installation.start_source(name, source)
         installation.start_influx()
         installation.start_notify(config.notify)
-        installation.start_web(config.web)
+        installation.start_web(config.web, accounts=accounts)
         for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")
         was = _await_sources(installation, stopping)
         print(f"console: {installation.link}")
+        if not accounts:
+            print(NO_ACCOUNTS)
         while not stopping.wait(TURN_S):
             for line in (*reload.look(), *_news(installation, was)):
                 print(line)

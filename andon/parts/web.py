@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Mapping
@@ -12,26 +13,36 @@ from pathlib import Path
 import uvicorn
 
 from andon import plants
+from andon.access.sessions import Lifetimes
+from andon.access.signing_in import Desk
 from andon.clock import Now
+from andon.config import Web
 from andon.database import reading
 from andon.datadir import open_store
-from andon.events import Json
+from andon.events import HOUR_NS, Json
 from andon.parts import Job, ready, until
 from andon.plant import Plant
 from api.app import Context, create_app
 from api.backtests import Backtests
+from api.pace import Pace
 from ingest.series import SeriesStore
 from ticketing.book import BUS
 from ticketing.service import Tickets
 
+HEADERS_MAX, SAID_MAX = 32 * 1024, 4096
+"""Bytes: of a request's line and headers; of what a tab says on its WebSocket, which is never listened to."""
+
+CONNECTIONS_MAX = 1000
+
 
 def run(job: Job, now: Now, stopping: threading.Event) -> None:
-    """Serve on a loopback port until told to stop."""
+    """Serve until told to stop."""
     asyncio.run(until(stopping, lambda event: serve(job, now, event)))
 
 
 async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
-    """The console and API on a loopback port until `stopping` is set."""
+    """The console and API until `stopping` is set."""
+    web = Web.model_validate(job["web"])
     data = Path(job["data"])
     database = open_store(data)
     run = data / "run" / "status.json"
@@ -60,15 +71,49 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         photos=data / "photos",
         backtests=backtests,
         journals=data / "journal",
+        desk=None if job["token"] else Desk(database, lifetimes_of(web)),
+        names=hosts_of(web),
+        pace=Pace(web.requests_per_minute, web.burst),
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(context), log_level="warning", lifespan="on"))
-    with bound(job["host"], job["port"]) as listening:
-        ready(f"http://{job['host']}:{listening.getsockname()[1]}")
+    server = uvicorn.Server(served(context, web))
+    with bound(web.host, web.port) as listening:
+        ready(f"{web.address}:{listening.getsockname()[1]}")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listening]), name="uvicorn")
             await stopping.wait()
             server.should_exit = True
     backtests.close()
+
+
+def served(context: Context, web: Web) -> uvicorn.Config:
+    """How the application is served: by TLS 1.2 or later if there is a certificate, within bounds."""
+    config = uvicorn.Config(
+        create_app(context),
+        log_level="warning",
+        lifespan="on",
+        server_header=False,
+        ssl_certfile=web.certificate,
+        ssl_keyfile=web.key,
+        proxy_headers=bool(web.proxies),
+        forwarded_allow_ips=list(web.proxies),
+        h11_max_incomplete_event_size=HEADERS_MAX,
+        ws_max_size=SAID_MAX,
+        limit_concurrency=CONNECTIONS_MAX,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def hosts_of(web: Web) -> frozenset[str]:
+    """The names in a Host header that are this console's, beside those of the machine itself."""
+    return frozenset(f"[{name}]" if ":" in name else name.lower() for name in (*web.names, web.host))
+
+
+def lifetimes_of(web: Web) -> Lifetimes:
+    """How long sessions last."""
+    return Lifetimes(int(web.session_idle_hours * HOUR_NS), int(web.session_days * 24 * HOUR_NS))
 
 
 def bound(host: str, port: int) -> socket.socket:

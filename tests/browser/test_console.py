@@ -61,19 +61,37 @@ class Served:
     def __init__(self, floor: ShopFloor) -> None:
         self.floor = floor
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.port = self._listening.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
         self.link = f"{self.address}/?token={TOKEN}"
-        self._server = uvicorn.Server(uvicorn.Config(create_app(floor.context), log_level="error"))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]})
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Answer from now on."""
+        config = uvicorn.Config(
+            create_app(self.floor.context), log_level="error", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        sockets = {"sockets": [self._listening]}
+        self._thread = threading.Thread(target=self._server.run, kwargs=sockets)
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Hang up on everybody, and answer no more."""
         self._server.should_exit = True
         self._thread.join(10)
         self._listening.close()
+
+    def start_again(self) -> None:
+        """Answer again, at the same address."""
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ export function startFresh() {
 }
 
 const rowOf = (item) => item.closest("li[id], tr[id]");
-const rows = () => new Map([...document.querySelectorAll("[data-item]")].map((one) => [rowOf(one)?.id, one]));
+const rows = () =>
+  new Map([...document.querySelectorAll("[data-item]:not(details *)")].map((one) => [rowOf(one)?.id, one]));
 
 function compare() {
   const now = rows();

@@ -28,6 +28,8 @@ VERBS = {
     "outbox": "what is told to people and systems: list, show one with every call, send dead ones again, the topics",
     "gaps": "data that is known to be missing, and why",
     "journal": "what was received, as it was received: how much, whether it is sound, and out of it",
+    "user": "accounts: add, list, roles, places, reset, disable, enable, unlock, and the log of it all",
+    "key": "keys of programs: add one that is shown once, list, revoke",
     "device": "credentials for one device: a password shown once, and the lines for andon.toml",
     "certificate": "Andon's own OPC UA certificate, for the keeper of a server that shall trust it",
     "trust": "OPC UA servers that are trusted or were refused; trust one of these",

@@ -8,6 +8,7 @@ import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,19 @@ Series = dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]
 
 
 class Victoria:
-    """A server with its data in `folder`, which may go away and come back on the same port."""
+    """A server with its data in `folder`, which may go away and come back on the same port.
 
-    def __init__(self, folder: Path) -> None:
+    With `scrape`, a configuration like Prometheus', it fetches metrics itself.
+    """
+
+    def __init__(self, folder: Path, scrape: Path | None = None) -> None:
         self._program = shutil.which("victoria-metrics")
         if self._program is None:
             pytest.skip("victoria-metrics is not installed")
         self._folder = folder
+        self._scraping = (
+            [f"-promscrape.config={scrape}", "-search.latencyOffset=0s"] if scrape is not None else []
+        )
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,6 +49,7 @@ class Victoria:
                 "-dedup.minScrapeInterval=1ms",
                 "-memory.allowedBytes=64MB",
                 "-loggerLevel=ERROR",
+                *self._scraping,
             ]
         )
         deadline_s = time.monotonic() + 20
@@ -68,6 +76,11 @@ class Victoria:
             key = tuple(sorted(row["metric"].items()))
             found.setdefault(key, []).extend(zip(row["timestamps"], row["values"], strict=True))
         return {key: sorted(rows) for key, rows in found.items()}
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """What a PromQL expression gives now; HTTPError if it is none."""
+        query = urllib.parse.urlencode({"query": expression, "nocache": 1})
+        return list(json.loads(self._get(f"/api/v1/query?{query}"))["data"]["result"])
 
     def _get(self, path: str) -> str:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:  # noqa: S310 - a server of our own

@@ -60,8 +60,9 @@ migration: $(MADE)/project ## write the migration to the tables as they now are 
 	@$(PYTHON) -m andon.migrations "$(NAME)"
 	@$(BIN)/ruff check --quiet --fix andon/migrations; $(BIN)/ruff format --quiet andon/migrations
 
-rules: $(MADE)/project ## write docs/rules.md from docs/rules.toml: which rule is done, where, and which test shows it
+rules: $(MADE)/project ## write docs/rules.md from docs/rules.toml, and docs/rights.md from the routes of the console
 	@$(PYTHON) -m tests.rules
+	@$(PYTHON) -m tests.rights
 
 clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov \

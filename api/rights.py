@@ -45,7 +45,7 @@ class Needs:
             if connection.scope["type"] == "websocket":
                 raise WebSocketException(_POLICY_VIOLATION)
             raise NoRight(self.right, everywhere=not refused)
-        named = [one for one in connection.path_params.items() if one[0] in OBJECTS]
+        named = [(one, str(name)) for one, name in connection.path_params.items() if one in OBJECTS]
         if named and not principal.everywhere:
             await run_in_threadpool(look, connection.app.state.context, principal, named)
 

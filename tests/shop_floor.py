@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from andon import manifest
 from andon.database import writing
@@ -73,10 +74,10 @@ class Clock:
 class ShopFloor:
     """One data directory with everything that the console reads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Engine | None = None) -> None:
         self.clock = Clock()
         self.plant: Plant = plant_document()
-        self.database = opened(folder / "andon.sqlite")
+        self.database = database or opened(folder / "andon.sqlite")
         self.tickets = Tickets(self.database, photos=folder / "photos")
         self.series = SeriesStore(folder / "series.sqlite")
         self.degraded: list[str] = []

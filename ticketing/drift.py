@@ -188,7 +188,7 @@ def kept(conn: Connection, day: date | None = None, machines: Machines = None) -
 def days(conn: Connection, limit: int = 31, machines: Machines = None) -> Mapping[date, int]:
     """The days that have a list, newest first, and how many tickets of those machines were on it."""
     c = drift_list.c
-    wanted = select(c.day, c.number if machines is None else c.items).order_by(c.day.desc()).limit(limit)
+    wanted = select(c.day, c.number if machines is None else c["items"]).order_by(c.day.desc()).limit(limit)
     return {
         date.fromisoformat(day): found if machines is None else len(_seen(found, machines))
         for day, found in conn.execute(wanted)

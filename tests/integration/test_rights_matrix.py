@@ -1,0 +1,406 @@
+"""Every route as every role, for a thing at its own place and at a foreign one; and that no answer tells of a foreign one.
+
+`EXPECTED` says of each route which right it asks for and what it is about: `list` is restricted to what is seen, `plant`
+asks for an account without places, `none` has no place, the others name a kind of thing. A route that is not there fails.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from andon.access.roles import RIGHTS, Right, Role
+from api.originals import GONE
+from api.places import OBJECTS
+from tests.rights import routes_of
+from tests.two_lines import BACKTEST, HERE, PLACES, THERE, WEARING, Answer, TwoLines
+
+EXPECTED = """
+GET    /                                                       read     list
+GET    /account                                                self     none
+POST   /account/keys                                           self     none
+POST   /account/keys/{key}/revoke                              self     none
+GET    /account/password                                       self     none
+POST   /account/password                                       self     none
+POST   /account/sessions/{session}/end                         self     none
+GET    /alarms                                                 read     list
+POST   /alarms/{alarm_id}/acknowledge                          lead     alarm
+POST   /alarms/{alarm_id}/remove_from_service                  tune     alarm
+POST   /alarms/{alarm_id}/return_to_service                    tune     alarm
+POST   /alarms/{alarm_id}/shelve                               lead     alarm
+POST   /alarms/{alarm_id}/unacknowledge                        lead     alarm
+POST   /alarms/{alarm_id}/unshelve                             lead     alarm
+GET    /api/v1/alarms                                          read     list
+GET    /api/v1/alarms/bad-actors                               read     list
+GET    /api/v1/alarms/{alarm_id}                               read     alarm
+POST   /api/v1/alarms/{alarm_id}/acknowledge                   lead     alarm
+POST   /api/v1/alarms/{alarm_id}/out-of-service                tune     alarm
+POST   /api/v1/alarms/{alarm_id}/return-to-service             tune     alarm
+POST   /api/v1/alarms/{alarm_id}/unacknowledge                 lead     alarm
+GET    /api/v1/approvals                                       read     list
+POST   /api/v1/approvals/{approval_id}/grant                   plan     approval
+POST   /api/v1/approvals/{approval_id}/refuse                  plan     approval
+GET    /api/v1/assets                                          read     list
+GET    /api/v1/assets/{asset_id}                               read     asset
+GET    /api/v1/assets/{asset_id}/declarations                  read     asset
+POST   /api/v1/assets/{asset_id}/declarations                  lead     asset
+GET    /api/v1/assets/{asset_id}/series                        read     asset
+GET    /api/v1/board                                           read     none
+GET    /api/v1/channels                                        read     none
+GET    /api/v1/closing                                         read     none
+GET    /api/v1/dead-letters                                    read     plant
+POST   /api/v1/dedup/dry-run                                   plan     plant
+GET    /api/v1/dedup/late                                      read     list
+GET    /api/v1/dedup/rules                                     read     none
+GET    /api/v1/detectors                                       read     list
+POST   /api/v1/detectors/backtests                             tune     plant
+GET    /api/v1/detectors/backtests/{name}                      tune     plant
+POST   /api/v1/detectors/promote                               tune     plant
+POST   /api/v1/detectors/rollback                              tune     plant
+GET    /api/v1/detectors/versions                              read     none
+GET    /api/v1/drift                                           read     list
+GET    /api/v1/findings/{finding}                              read     finding
+GET    /api/v1/findings/{finding}/block                        read     finding
+GET    /api/v1/findings/{finding}/envelope                     read     finding
+GET    /api/v1/findings/{finding}/evidence                     read     finding
+GET    /api/v1/findings/{finding}/message                      redrive  finding
+GET    /api/v1/findings/{finding}/spectrum                     read     finding
+GET    /api/v1/freshness                                       read     list
+GET    /api/v1/gaps                                            read     list
+GET    /api/v1/labels                                          read     list
+POST   /api/v1/labels                                          tune     none
+DELETE /api/v1/labels/{label_id}                               tune     label
+GET    /api/v1/messages                                        self     none
+GET    /api/v1/obligations                                     read     list
+GET    /api/v1/openapi.json                                    self     none
+GET    /api/v1/outbox                                          redrive  plant
+POST   /api/v1/outbox/redrive                                  redrive  plant
+GET    /api/v1/outbox/{message}                                redrive  plant
+GET    /api/v1/people                                          work     none
+GET    /api/v1/people/{person}/offers                          work     list
+PUT    /api/v1/people/{person}/presence                        work     none
+POST   /api/v1/people/{person}/reassign                        plan     plant
+GET    /api/v1/problems                                        read     list
+GET    /api/v1/problems/{problem_id}                           read     problem
+POST   /api/v1/problems/{problem_id}/add_action                analyse  problem
+POST   /api/v1/problems/{problem_id}/add_cause                 analyse  problem
+POST   /api/v1/problems/{problem_id}/close                     analyse  problem
+POST   /api/v1/problems/{problem_id}/decide                    analyse  problem
+POST   /api/v1/problems/{problem_id}/describe                  analyse  problem
+POST   /api/v1/problems/{problem_id}/drop_action               analyse  problem
+POST   /api/v1/problems/{problem_id}/fail_check                analyse  problem
+POST   /api/v1/problems/{problem_id}/finish_action             report   problem
+POST   /api/v1/problems/{problem_id}/judge_cause               analyse  problem
+POST   /api/v1/problems/{problem_id}/move_action               analyse  problem
+POST   /api/v1/problems/{problem_id}/pass_check                analyse  problem
+POST   /api/v1/problems/{problem_id}/plan_check                analyse  problem
+POST   /api/v1/problems/{problem_id}/reopen                    analyse  problem
+POST   /api/v1/problems/{problem_id}/review                    analyse  problem
+POST   /api/v1/problems/{problem_id}/revise                    analyse  problem
+POST   /api/v1/problems/{problem_id}/start                     analyse  problem
+POST   /api/v1/problems/{problem_id}/withdraw                  analyse  problem
+GET    /api/v1/reports                                         read     list
+POST   /api/v1/reports                                         report   none
+GET    /api/v1/reports/types                                   read     none
+GET    /api/v1/reports/{report_id}                             read     report
+GET    /api/v1/requisitions                                    read     list
+POST   /api/v1/requisitions/{requisition_id}/issue             stock    requisition
+POST   /api/v1/requisitions/{requisition_id}/withdraw          work     requisition
+POST   /api/v1/routing/test                                    plan     none
+GET    /api/v1/scene-tags/top                                  read     none
+GET    /api/v1/sources                                         read     none
+GET    /api/v1/suppressions                                    read     list
+POST   /api/v1/suppressions                                    lead     none
+DELETE /api/v1/suppressions/{suppression_id}                   lead     suppression
+GET    /api/v1/suppressions/{suppression_id}                   read     suppression
+GET    /api/v1/tickets                                         read     list
+GET    /api/v1/tickets/{ticket_id}                             read     ticket
+POST   /api/v1/tickets/{ticket_id}/accept                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/approvals                   work     ticket
+POST   /api/v1/tickets/{ticket_id}/archive                     lead     ticket
+POST   /api/v1/tickets/{ticket_id}/arrive                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/assign                      plan     ticket
+POST   /api/v1/tickets/{ticket_id}/cancel                      plan     ticket
+POST   /api/v1/tickets/{ticket_id}/claim                       work     ticket
+GET    /api/v1/tickets/{ticket_id}/clocks                      read     ticket
+POST   /api/v1/tickets/{ticket_id}/close_unsigned              plan     ticket
+POST   /api/v1/tickets/{ticket_id}/collaborators               work     ticket
+DELETE /api/v1/tickets/{ticket_id}/collaborators/{person}      work     ticket
+POST   /api/v1/tickets/{ticket_id}/comments                    report   ticket
+POST   /api/v1/tickets/{ticket_id}/decline                     work     ticket
+POST   /api/v1/tickets/{ticket_id}/depart                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/duplicate                   plan     ticket
+POST   /api/v1/tickets/{ticket_id}/false_alarm                 plan     ticket
+PATCH  /api/v1/tickets/{ticket_id}/fields                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/hold                        work     ticket
+POST   /api/v1/tickets/{ticket_id}/keep_baseline               tune     ticket
+GET    /api/v1/tickets/{ticket_id}/links                       read     ticket
+POST   /api/v1/tickets/{ticket_id}/links                       plan     ticket
+DELETE /api/v1/tickets/{ticket_id}/links/{kind}/{other}        plan     ticket
+POST   /api/v1/tickets/{ticket_id}/obligations/{kind}          work     ticket
+GET    /api/v1/tickets/{ticket_id}/occurrences                 read     ticket
+POST   /api/v1/tickets/{ticket_id}/offers/accept               work     ticket
+POST   /api/v1/tickets/{ticket_id}/offers/decline              work     ticket
+POST   /api/v1/tickets/{ticket_id}/photos                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/rating                      report   ticket
+POST   /api/v1/tickets/{ticket_id}/recode                      analyse  ticket
+POST   /api/v1/tickets/{ticket_id}/reject                      report   ticket
+POST   /api/v1/tickets/{ticket_id}/relearn                     tune     ticket
+POST   /api/v1/tickets/{ticket_id}/reopen                      lead     ticket
+POST   /api/v1/tickets/{ticket_id}/requisitions                work     ticket
+POST   /api/v1/tickets/{ticket_id}/resolve                     work     ticket
+POST   /api/v1/tickets/{ticket_id}/resume                      work     ticket
+GET    /api/v1/tickets/{ticket_id}/routing                     read     ticket
+POST   /api/v1/tickets/{ticket_id}/sign                        report   ticket
+POST   /api/v1/tickets/{ticket_id}/sign-code                   report   ticket
+POST   /api/v1/tickets/{ticket_id}/signature                   report   ticket
+POST   /api/v1/tickets/{ticket_id}/split                       plan     ticket
+POST   /api/v1/tickets/{ticket_id}/substate                    work     ticket
+POST   /api/v1/tickets/{ticket_id}/to_backup                   work     ticket
+POST   /api/v1/tickets/{ticket_id}/transfer                    work     ticket
+POST   /api/v1/tickets/{ticket_id}/unmerge                     plan     ticket
+GET    /api/v1/timers/failed                                   redrive  plant
+POST   /api/v1/timers/failed/again                             redrive  plant
+GET    /api/v1/topics                                          read     none
+GET    /api/v1/topics/{name}                                   read     none
+POST   /approvals/{approval_id}/grant                          plan     approval
+POST   /approvals/{approval_id}/refuse                         plan     approval
+GET    /assets                                                 read     list
+GET    /assets/{asset_id}                                      read     asset
+POST   /assets/{asset_id}/declarations                         lead     asset
+POST   /assets/{asset_id}/labels                               tune     asset
+GET    /board                                                  read     list
+GET    /board/{ticket_id}                                      read     ticket
+GET    /calendar                                               read     list
+GET    /detectors                                              read     list
+POST   /detectors/backtests                                    tune     plant
+GET    /detectors/backtests/{name}                             tune     plant
+POST   /detectors/backtests/{name}/promote                     tune     plant
+POST   /detectors/rollback                                     tune     plant
+GET    /drift                                                  read     list
+GET    /findings/{finding_id}                                  read     finding
+GET    /findings/{finding_id}/message                          redrive  finding
+GET    /healthz                                                open     none
+POST   /inbox/{ticket_id}/snooze                               plan     ticket
+POST   /inbox/{ticket_id}/undo                                 plan     ticket
+POST   /inbox/{ticket_id}/{step}                               plan     ticket
+WS     /live                                                   read     none
+GET    /metrics                                                read     plant
+GET    /pipeline                                               read     list
+POST   /pipeline/outbox/redrive                                redrive  plant
+POST   /preferences                                            self     none
+GET    /problems                                               read     list
+GET    /problems/{problem_id}                                  read     problem
+POST   /problems/{problem_id}/add_action                       analyse  problem
+POST   /problems/{problem_id}/add_cause                        analyse  problem
+POST   /problems/{problem_id}/close                            analyse  problem
+POST   /problems/{problem_id}/decide                           analyse  problem
+POST   /problems/{problem_id}/describe                         analyse  problem
+POST   /problems/{problem_id}/drop_action                      analyse  problem
+POST   /problems/{problem_id}/fail_check                       analyse  problem
+POST   /problems/{problem_id}/finish_action                    report   problem
+POST   /problems/{problem_id}/judge_cause                      analyse  problem
+POST   /problems/{problem_id}/move_action                      analyse  problem
+POST   /problems/{problem_id}/pass_check                       analyse  problem
+POST   /problems/{problem_id}/plan_check                       analyse  problem
+POST   /problems/{problem_id}/reopen                           analyse  problem
+POST   /problems/{problem_id}/review                           analyse  problem
+POST   /problems/{problem_id}/revise                           analyse  problem
+POST   /problems/{problem_id}/start                            analyse  problem
+POST   /problems/{problem_id}/withdraw                         analyse  problem
+GET    /readyz                                                 open     none
+GET    /report                                                 report   list
+POST   /report                                                 report   none
+POST   /report/type                                            report   none
+POST   /requisitions/{requisition_id}/issue                    stock    requisition
+POST   /requisitions/{requisition_id}/withdraw                 work     requisition
+GET    /routing                                                plan     list
+GET    /sign-in                                                open     none
+POST   /sign-in                                                open     none
+POST   /sign-out                                               self     none
+GET    /tickets                                                read     list
+GET    /tickets/{ticket_id}                                    read     ticket
+POST   /tickets/{ticket_id}/accept                             work     ticket
+POST   /tickets/{ticket_id}/archive                            lead     ticket
+POST   /tickets/{ticket_id}/arrive                             work     ticket
+POST   /tickets/{ticket_id}/ask/{step}                         work     ticket
+POST   /tickets/{ticket_id}/assign                             plan     ticket
+POST   /tickets/{ticket_id}/cancel                             plan     ticket
+POST   /tickets/{ticket_id}/close_unsigned                     plan     ticket
+POST   /tickets/{ticket_id}/comment                            report   ticket
+GET    /tickets/{ticket_id}/course                             read     ticket
+POST   /tickets/{ticket_id}/decline                            work     ticket
+POST   /tickets/{ticket_id}/depart                             work     ticket
+POST   /tickets/{ticket_id}/duplicate                          plan     ticket
+POST   /tickets/{ticket_id}/false_alarm                        plan     ticket
+POST   /tickets/{ticket_id}/fields                             work     ticket
+POST   /tickets/{ticket_id}/hold                               work     ticket
+POST   /tickets/{ticket_id}/keep_baseline                      tune     ticket
+POST   /tickets/{ticket_id}/obligations/{kind}                 work     ticket
+POST   /tickets/{ticket_id}/photos                             work     ticket
+GET    /tickets/{ticket_id}/photos/{sha256}                    read     ticket
+POST   /tickets/{ticket_id}/rating                             report   ticket
+POST   /tickets/{ticket_id}/reject                             report   ticket
+POST   /tickets/{ticket_id}/relearn                            tune     ticket
+POST   /tickets/{ticket_id}/reopen                             lead     ticket
+POST   /tickets/{ticket_id}/requisitions                       work     ticket
+POST   /tickets/{ticket_id}/resolve                            work     ticket
+POST   /tickets/{ticket_id}/resume                             work     ticket
+POST   /tickets/{ticket_id}/sign                               report   ticket
+POST   /tickets/{ticket_id}/sign-code                          report   ticket
+POST   /tickets/{ticket_id}/signature                          report   ticket
+POST   /tickets/{ticket_id}/split                              plan     ticket
+POST   /tickets/{ticket_id}/substate                           work     ticket
+POST   /tickets/{ticket_id}/taken/{how}                        work     ticket
+POST   /tickets/{ticket_id}/transfer                           work     ticket
+POST   /tickets/{ticket_id}/unmerge                            plan     ticket
+"""
+TABLE = {
+    (method, path): (right, kind)
+    for method, path, right, kind in (line.split() for line in EXPECTED.strip().splitlines())
+}
+NO_THING = {
+
+        "step": "assign",
+        "kind": "review",
+        "how": "claim",
+        "person": "wang.lei",
+        "name": BACKTEST,
+        "message": "1"
+    ,
+    "key": "1", "session": "1",
+}
+"""Parameters of addresses that name no thing with a place, and something that each can be."""
+ELSEWHERE = {
+    "/api/v1/topics/{name}": "andon.ticket.opened.v1",
+    "/api/v1/tickets/{ticket_id}/links/{kind}/{other}": "blocks",
+}
+UPLOAD = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="p"\r\n\r\n\r\n--x--\r\n'
+UPLOADS = {
+    "/api/v1/tickets/{ticket_id}/photos": UPLOAD,
+    "/api/v1/tickets/{ticket_id}/signature": UPLOAD.replace(b"photo", b"picture"),
+}
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+NOT_THERE = {"not_found", *(one.code for one in OBJECTS.values() if one.code)}
+OF_THE_PLANT = {"/api/v1/people"}
+"""People are the whole plant's, with the lines that they work on."""
+PERHAPS = {"/account/keys/{key}/revoke", "/api/v1/outbox/{message}"}
+"""Where 404 may say that there is no key, or no message, of that number."""
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoLines]:
+    yield from _made(TwoLines(tmp_path_factory.mktemp("two_lines")))
+
+
+def _made(world: TwoLines) -> Iterator[TwoLines]:
+    people = [person.id for person in world.floor.plant.people]
+    for n, role in enumerate(Role):
+        world.account(f"{role}.{HERE}", role, places=PLACES[HERE], person=people[n % len(people)])
+        world.account(str(role), role, person=people[n % len(people)])
+    asyncio.run(world.furnish("administrator"))
+    yield world
+    world.floor.database.dispose()
+
+
+def test_every_route_is_in_the_table_and_asks_for_that_one_right(world: TwoLines) -> None:
+    found = {
+        (one.method, one.path): (
+            ",".join(str(needs.right) for needs in one.needs) or "open",
+            "plant" if any(needs.whole for needs in one.needs) else "",
+        )
+        for one in routes_of(world.app)
+    }
+    assert sorted(found.keys() - TABLE.keys()) == [], (
+        "put them into EXPECTED: which right, what they are about"
+    )
+    assert sorted(TABLE.keys() - found.keys()) == [], "there is no such route any more"
+    told = {name: (right, "plant" if kind == "plant" else "") for name, (right, kind) in TABLE.items()}
+    assert {name: found[name] for name in found if found[name] != told[name]} == {}
+
+
+def test_whatever_an_address_names_is_a_thing_with_a_place_or_known_to_be_none() -> None:
+    parameters = {one for _, path in TABLE for one in re.findall(r"{(\w+)}", path)}
+    assert sorted(parameters - OBJECTS.keys() - NO_THING.keys() - {"sha256"}) == []
+    assert all(
+        f"{{{kind}" in path for (_, path), (_, kind) in TABLE.items() if kind not in {"list", "plant", "none"}
+    )
+
+
+def address(path: str, line: str, world: TwoLines) -> str:
+    """The route's address of the things on that line."""
+    named = NO_THING | world.named[line]
+    for key in ("name", "kind"):
+        if path in ELSEWHERE and f"{{{key}}}" in path:
+            named = named | {key: ELSEWHERE[path]}
+    return re.sub(r"{(\w+)}", lambda found: str(named[found[1]]), path)
+
+
+async def sent(world: TwoLines, who: str, method: str, path: str, line: str) -> Answer:
+    """A request with as little in it as can be: what it lacks is refused behind the right and the place."""
+    at, body, media = address(path, line, world), None, ""
+    if path in UPLOADS:
+        body, media = UPLOADS[path], MULTIPART
+    elif path == "/api/v1/detectors/backtests":
+        body, media = b"", "application/toml"
+    elif method in {"POST", "PUT", "PATCH"}:
+        body, media = ({}, "") if path.startswith("/api/") else (b"", FORM)
+    return await world.ask(who, method, at, body, media)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_is_let_in_where_it_has_the_right_and_sees_the_place(world: TwoLines, role: Role) -> None:
+    wrong = asyncio.run(_all_as(world, role))
+    assert wrong == []
+
+
+async def _all_as(world: TwoLines, role: Role) -> list[str]:
+    wrong: list[str] = []
+    pattern = world.tells_of(THERE)
+    for (method, path), (right, kind) in TABLE.items():
+        if method == "WS" or right == "open" or path in {"/sign-out", "/account/sessions/{session}/end"}:
+            continue
+        may = Right(right) in RIGHTS[role]
+        mine = await sent(world, f"{role}.{HERE}", method, path, HERE)
+        if kind == "label" and may:
+            await _label_anew(world)
+        if not may:
+            theirs = await sent(world, f"{role}.{HERE}", method, path, THERE)
+            fits = {(mine.status, mine.code), (theirs.status, theirs.code)} == {(403, "no_right")}
+        elif kind == "plant":
+            whole = await sent(world, str(role), method, path, HERE)
+            fits = (mine.status, mine.code) == (403, "only_whole_plant")
+            let_in = _let_in(whole) or path in PERHAPS
+            fits = fits and let_in is (role is not Role.PARTNER)  # another company is never everywhere
+        else:
+            leaks = method == "GET" and path not in OF_THE_PLANT and pattern.search(mine.text)
+            fits = (_let_in(mine) or path in PERHAPS) and not leaks
+            theirs = (
+                await sent(world, f"{role}.{HERE}", method, path, THERE)
+                if kind not in {"list", "none"}
+                else None
+            )
+            fits = fits and (theirs is None or (theirs.status == 404 and theirs.code in NOT_THERE))
+        if kind == "list" and may:
+            fits = fits and world.tells_of(HERE).search(mine.text) is not None
+        if not fits:
+            leak = pattern.search(mine.text) if method == "GET" else None
+            wrong.append(
+                f"{method} {path} ({right}, {kind}): {mine.status} {mine.code} {leak and leak[0]} {mine.text[:150]}"
+            )
+    return wrong
+
+
+def _let_in(answer: Answer) -> bool:
+    refused = {"no_right", "only_whole_plant", "acts_for_others", *NOT_THERE}
+    if answer.status == 404 and GONE in answer.text:
+        return True
+    return answer.status not in {401, 405} and answer.status < 500 and answer.code not in refused
+
+
+async def _label_anew(world: TwoLines) -> None:
+    span = {"from": "2026-03-12T01:00:00Z", "to": "2026-03-12T02:00:00Z"}
+    body = {"asset": WEARING[HERE], "what": "planned", **span}
+    world.named[HERE]["label_id"] = (await world.ask("administrator", "POST", "/api/v1/labels", body)).json()[
+        "id"
+    ]

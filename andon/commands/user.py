@@ -162,11 +162,13 @@ def _log(arguments: argparse.Namespace, database: Database) -> int:
     if arguments.json is not None:
         write_json(arguments.json, {"deeds": [dict(one) for one in found], "first_break": broken})
         return int(broken is not None)
-    table = Table("line", Column("at", no_wrap=True), "who", "by", "address", "what", "account", "facts")
     for one in found:
-        cells = (one["actor"], one["channel"], one["address"], one["action"], one["account"], one["facts"])
-        table.add_row(str(one["seq"]), rfc3339(one["at_ns"]), *cells)
-    Console().print(table)
+        at = f" from {one['address']}" if one["address"] else ""
+        facts = "" if one["facts"] == "{}" else f" {one['facts']}"
+        print(
+            f"{one['seq']} {rfc3339(one['at_ns'])} {one['actor'] or 'somebody'} by {one['channel']}{at}: "
+            f"{one['action']} {one['account']}{facts}"
+        )
     if broken is not None:
         print(f"line {broken} was changed, or one before it is missing: the record is not whole")
     return int(broken is not None)

@@ -4,6 +4,8 @@ import { t } from "./words.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const SESSION_OVER = 1008;
+const REFUSED = 1006;
 const PATIENCE_MS = 2_000;
 const sign = document.querySelector(".live");
 const view = () => document.getElementById("view");
@@ -46,12 +48,22 @@ function connect() {
     latest = JSON.parse(message.data).changed;
     refreshIfStale();
   });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (end) => {
+    if (end.code === SESSION_OVER) return location.reload();
+    if (end.code === REFUSED) askWhetherSignedIn();
     if (sign?.dataset.state === "on") heardAt = Date.now();
     say("off");
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   });
+}
+
+// A browser does not say why a socket was refused: the server may be away, or the session over.
+function askWhetherSignedIn() {
+  fetch("/", { method: "HEAD" }).then(
+    (answer) => answer.status === 401 && location.reload(),
+    () => {},
+  );
 }
 
 function say(state) {

@@ -9,6 +9,12 @@ from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day, console
 from ticketing import clockwork, triage
 
 
+def turns(floor: ShopFloor) -> None:
+    """The engine's part: what is due is done."""
+    while clockwork.turn(floor.tickets, floor.plant, floor.clock(), turn_s=60):
+        pass
+
+
 async def test_assigning_from_the_inbox_brings_up_the_next_ticket(
     floor: ShopFloor, browser: httpx.AsyncClient
 ) -> None:
@@ -21,7 +27,7 @@ async def test_assigning_from_the_inbox_brings_up_the_next_ticket(
     assert 'action="/inbox/1/undo"' in page
     assert "Pending dispatch" in (await browser.get("/tickets/1")).text
     floor.clock.now_ns += triage.UNDO_NS
-    clockwork.turn(floor.tickets, floor.plant, floor.clock())
+    turns(floor)
     assert "Wang Lei" in (await browser.get("/tickets/1")).text
     assert "A-1 goes to" not in (await browser.get("/?ticket=2")).text
 
@@ -36,7 +42,7 @@ async def test_a_decision_is_undone_and_the_ticket_comes_up_again(
     undone = await browser.post("/inbox/1/undo", headers=OURS)
     assert undone.headers["location"] == "/?ticket=1"
     floor.clock.now_ns += 2 * triage.UNDO_NS
-    clockwork.turn(floor.tickets, floor.plant, floor.clock())
+    turns(floor)
     page = (await browser.get("/?ticket=1")).text
     assert "A-1 is back in the inbox" in page
     assert 'id="item-1"' in page
@@ -52,7 +58,7 @@ async def test_a_ticket_is_put_off_and_brought_back(floor: ShopFloor, browser: h
     assert "A-1 is put off until 16:20" in page
     assert "1 waits for dispatch" in page
     floor.clock.now_ns = until
-    clockwork.turn(floor.tickets, floor.plant, floor.clock())
+    turns(floor)
     assert "2 wait for dispatch" in (await browser.get("/")).text
     when = {"version": "1", "at": "2026-03-12T18:30"}
     await browser.post("/inbox/1/snooze", data=when, headers=OURS)
@@ -73,7 +79,7 @@ async def test_a_stop_whose_machine_has_a_ticket_already_is_merged_in_one_press(
     form = {"version": "1", "master": "1", "reason": "Same cause as A-1", "next": ""}
     await browser.post("/inbox/3/duplicate", data=form, headers=OURS)
     floor.clock.now_ns += triage.UNDO_NS
-    clockwork.turn(floor.tickets, floor.plant, floor.clock())
+    turns(floor)
     assert "Duplicate" in (await browser.get("/tickets/3")).text
     found = (await browser.get("/?ticket=1&alike=compressor")).text
     assert 'name="master" value="2"' in found

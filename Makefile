@@ -14,7 +14,7 @@ $(shell rm -rf $(MADE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults weeks lock migration rules setup clean
+.PHONY: help demo test check bench faults weeks lock migration rules sbom setup clean
 
 help: ## say what make can do here
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ migration: $(MADE)/project ## write the migration to the tables as they now are 
 rules: $(MADE)/project ## write docs/rules.md from docs/rules.toml, and docs/rights.md from the routes of the console
 	@$(PYTHON) -m tests.rules
 	@$(PYTHON) -m tests.rights
+
+sbom: $(MADE)/project ## write dist/andon.cdx.json: what an installation is made of, as CycloneDX
+	@$(PYTHON) deploy/sbom.py dist/andon.cdx.json
 
 clean: ## take away .venv and what tools left behind; var/ (your data) stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov \

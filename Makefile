@@ -14,7 +14,7 @@ $(shell rm -rf $(MADE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults weeks lock migration rules sbom setup clean
+.PHONY: help demo test check bench faults fuzz weeks lock migration rules sbom setup clean
 
 help: ## say what make can do here
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ faults: $(MADE)/test ## kills, power cuts and full disks
 
 weeks: $(MADE)/test ## weeks of a plant on a virtual clock, every law looked at after everything that happens (WEEKS=5000)
 	@PLANT_WEEKS=$(or $(WEEKS),1000) $(PYTHON) -m pytest tests/scenario/test_plant_weeks.py $(ARGS)
+
+fuzz: $(MADE)/test ## every REST route asked all that its description allows and forbids (FUZZ=50 random requests of a kind each)
+	@FUZZ=$(or $(FUZZ),50) $(PYTHON) -m pytest tests/integration/test_openapi_fuzz.py --timeout 3600 $(ARGS)
 
 setup: $(MADE)/project ## .venv with everything that Andon runs on
 

@@ -16,7 +16,7 @@ class Position(BaseModel):
     50.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     x_m: float | None = Field(default=None, ge=-1e6, le=1e6, description="Metres to the right on the plan.")
     y_m: float | None = Field(default=None, ge=-1e6, le=1e6, description="Metres up on the plan.")
     lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees north.")

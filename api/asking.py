@@ -4,13 +4,15 @@ A misspelt filter that is ignored gives a list of everything, which looks like a
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from fastapi import FastAPI, HTTPException, Request
 
-from api.described import describe, operations
+from api.described import API, describe, operations
+from api.refused import Refused
 
 _READS = frozenset({"get", "head"})
 
@@ -30,6 +32,7 @@ class Known:
     """What one operation takes."""
 
     parameters: AbstractSet[str]
+    lists: AbstractSet[str]
     media: AbstractSet[str]
 
 
@@ -40,6 +43,7 @@ def known_of(app: FastAPI) -> Mapping[tuple[str, str], Known]:
         known = {
             (method, path): Known(
                 frozenset(one["name"] for one in operation["parameters"] if one["in"] == "query"),
+                frozenset(one["name"] for one in operation["parameters"] if "array" in str(one["schema"])),
                 frozenset(operation.get("requestBody", {}).get("content", {})),
             )
             for method, path, operation in operations(describe(app))
@@ -50,13 +54,15 @@ def known_of(app: FastAPI) -> Mapping[tuple[str, str], Known]:
 
 async def as_described(request: Request) -> None:
     """UnknownParameter for a query that is not described, 415 for a body of another type."""
-    method, path = request.method.lower(), request.scope["route"].path
+    method, path = request.method.lower(), API + request.scope["route"].path_format
     known = known_of(request.app).get((method, path))
     if known is None:
         return
-    for name in request.query_params:
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
         if name not in known.parameters:
             raise UnknownParameter(name, known.parameters)
+        if times > 1 and name not in known.lists:
+            raise Refused(422, "repeated_parameter", f"{name} is one value, and is given {times} times")
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (
         method not in _READS

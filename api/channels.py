@@ -108,7 +108,7 @@ def outbox(
     return page.answer(found, plain, lambda one: (one.id,))
 
 
-@router.get("/outbox/{message}", dependencies=[needs(Right.REDRIVE, whole=True)])
+@router.get("/outbox/{message:int}", dependencies=[needs(Right.REDRIVE, whole=True)])
 def message(context: ContextOf, message: int) -> Response:
     """One message with its content and every call that was made for it."""
     with reading(context.database) as conn:

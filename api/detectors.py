@@ -25,8 +25,10 @@ from api.answers import plain
 from api.assets import asset_of
 from api.backtests import Backtests, Occupied
 from api.context import Context
+from api.moments import Told
 from api.paging import PagingOf
 from api.places import SightOf
+from api.refused import Refused
 from api.rights import needs
 from api.visit import ContextOf, Visit, VisitOf
 from api.web.parameters import kind_name, said
@@ -36,7 +38,7 @@ from ticketing.labels import Label, LabelRefused, What
 
 router = APIRouter(tags=["detectors"])
 ALL = 1_000_000
-Toml = Annotated[str, Body(media_type="application/toml", max_length=20_000)]
+Toml = Annotated[str, Body(media_type="application/toml", min_length=1, max_length=20_000)]
 
 
 class _Given(BaseModel):
@@ -62,8 +64,8 @@ class Mark(_Given):
 
     asset: str
     component: str | None = None
-    from_at: str = Field(alias="from")
-    to_at: str = Field(alias="to")
+    from_at: Told = Field(alias="from")
+    to_at: Told = Field(alias="to")
     what: What
     note: str = Field(default="", max_length=1000)
 
@@ -113,8 +115,8 @@ def rollback(visit: VisitOf, given: Rollback) -> Response:
 def start(
     context: ContextOf,
     change: Toml,
-    from_at: Annotated[str | None, Query(alias="from")] = None,
-    to_at: Annotated[str | None, Query(alias="to")] = None,
+    from_at: Annotated[Told | None, Query(alias="from")] = None,
+    to_at: Annotated[Told | None, Query(alias="to")] = None,
 ) -> Response:
     """Start a back-test of a change (TOML text); 409 while another one runs."""
     with _refusals():
@@ -149,7 +151,7 @@ def mark(visit: VisitOf, given: Mark) -> Response:
     return JSONResponse({"id": name}, 201)
 
 
-@router.delete("/labels/{label_id}", dependencies=[needs(Right.TUNE)])
+@router.delete("/labels/{label_id}", status_code=204, dependencies=[needs(Right.TUNE)])
 def unmark(context: ContextOf, label_id: int) -> Response:
     """Take a mark back."""
     with writing(context.database) as conn:
@@ -166,9 +168,11 @@ class _refusals:  # noqa: N801 - read as a word
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, plants.Outdated | Occupied):
-            raise HTTPException(409, str(error)) from error
-        if isinstance(error, ConfigError | LabelRefused | ValueError):
-            raise HTTPException(422, str(error)) from error
+            raise Refused(409, "under_way", str(error)) from error
+        if isinstance(error, LabelRefused):
+            raise Refused(422, "label_refused", str(error)) from error
+        if isinstance(error, ConfigError | ValueError):
+            raise Refused(422, "change_refused", str(error)) from error
 
 
 def runner(context: Context) -> Backtests:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import JSONResponse, Response
 
 from andon.access.roles import Right
@@ -60,7 +60,7 @@ class Collaborator(Why):
 class Whereabouts(_Body):
     """What is known of a person now; what is left out is unknown. `leave_until`: on leave until then."""
 
-    online: bool | None = None
+    online: StrictBool | None = None
     position: Position | None = None
     leave_until: Moment | None = None
 

@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+
+from andon.events import nanoseconds
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -17,4 +19,15 @@ def _written(value: object) -> object:
     return value
 
 
+def _told(value: str) -> str:
+    _written(value)
+    try:
+        nanoseconds(value)
+    except OverflowError:
+        raise ValueError("a time that cannot be stored: between 1678 and 2262") from None
+    return value
+
+
+Told = Annotated[str, AfterValidator(_told), Field(max_length=40, json_schema_extra={"format": "date-time"})]
+"""A time that stays a text: what `andon.events.nanoseconds` reads, and can."""
 Moment = Annotated[AwareDatetime, BeforeValidator(_written)]

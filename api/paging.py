@@ -11,10 +11,10 @@ from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from andon.events import Json
+from api.refused import Refused
 
 MOST = 500
 USUAL = 100
@@ -112,13 +112,6 @@ def place_of(cursor: str) -> Place:
     return tuple(place)
 
 
-class NoSuchPlace(HTTPException):
-    """A cursor that no list, or another list, gave."""
-
-    code = "invalid_cursor"
-
-
-def _unusable() -> NoSuchPlace:
-    return NoSuchPlace(
-        422, "`after` is none of this list: take `next` of its page before, with the same filters and order"
-    )
+def _unusable() -> Refused:
+    said = "`after` is none of this list: take `next` of its page before, with the same filters and order"
+    return Refused(422, "invalid_cursor", said)

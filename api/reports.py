@@ -23,8 +23,17 @@ from ticketing.report import MAX_BYTES, Told
 from ticketing.ticket import Ticket
 
 router = APIRouter(tags=["reports"])
+_EXAMPLE: Mapping[str, Json] = {
+    "type": "equipment_repair",
+    "asset": "L1-SPN-01",
+    "description": "the spindle hums at 8,000 rpm, louder than yesterday",
+    "phone": "13800001111",
+}
 _BODY: Mapping[str, Json] = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": Told.model_json_schema()}}}
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Told.model_json_schema(), "example": _EXAMPLE}},
+    }
 }
 
 

@@ -101,7 +101,7 @@ def failed(context: ContextOf, page: PagingOf) -> Response:
 class Again(BaseModel):
     """A step that was given up."""
 
-    kind: str = Field(max_length=32)
+    kind: str = Field(max_length=32, examples=["routing"])
     subject: str = Field(max_length=200)
     step: int = 0
     cycle: int = 0

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from andon.access.roles import Right
@@ -12,6 +11,7 @@ from andon.database import reading
 from andon.events import SECOND_NS, Json, nanoseconds
 from andon.rules.suppression import Matcher
 from api.answers import plain
+from api.moments import Told
 from api.paging import PagingOf
 from api.places import SightOf
 from api.rights import NoRight, needs
@@ -32,16 +32,16 @@ class Wanted(BaseModel):
     kind: Literal["shelve", "maintenance_window"] = "shelve"
     matcher: Matcher
     reason: Text
-    starts_at: str | None = Field(default=None, max_length=40)
-    ends_at: str | None = Field(default=None, max_length=40)
+    starts_at: Told | None = None
+    ends_at: Told | None = None
     for_s: float | None = Field(default=None, gt=0, le=366 * 86_400)
     one_shot: bool = Field(default=False, description="ends when the alarm returns, if that is earlier")
 
     def times(self, now_ns: int) -> tuple[int, int | None]:
         """From when to when; an end that is not said is the plant's to say."""
-        starts_ns = now_ns if self.starts_at is None else _ns(self.starts_at)
+        starts_ns = now_ns if self.starts_at is None else nanoseconds(self.starts_at)
         if self.ends_at is not None:
-            return starts_ns, _ns(self.ends_at)
+            return starts_ns, nanoseconds(self.ends_at)
         return starts_ns, None if self.for_s is None else starts_ns + round(self.for_s * SECOND_NS)
 
 
@@ -125,10 +125,3 @@ def shown(one: Listed) -> Json:
 def _plain(one: Suppression) -> dict[str, Json]:
     matcher = one.matcher.model_dump(mode="json", exclude_defaults=True)
     return {**plain(one), "id": one.id or None, "matcher": matcher}
-
-
-def _ns(text: str) -> int:
-    try:
-        return nanoseconds(text)
-    except (ValueError, OverflowError) as error:
-        raise HTTPException(422, f"not an RFC 3339 time with its offset: {text[:40]!r}") from error

@@ -6,7 +6,7 @@ from typing import Any
 VALUES: Mapping[str, Any] = {
     "asset": "L1-SPN-01",
     "asset_id": "L1-SPN-01",
-    "component": "DE bearing",
+    "component": "bearing_de",
     "channel": "DE/velocity_rms",
     "line": "L1",
     "person": "li.na",
@@ -34,6 +34,7 @@ VALUES: Mapping[str, Any] = {
     "if-match": '"3"',
     "limit": 50,
     "stars": 5,
+    "subject": "ticket/42",
     "from": "2026-03-11T07:20:00Z",
     "to": "2026-03-12T07:20:00Z",
     "starts_at": "2026-03-12T08:00:00Z",
@@ -42,7 +43,8 @@ VALUES: Mapping[str, Any] = {
     "leave_until": "2026-03-15T00:00:00Z",
     "at": "2026-03-12T07:20:00Z",
     "day": "2026-03-12",
-    "change": '[[detector]]\nclass = "spindle"\nkind = "velocity_zones"\n',
+    "change": '[[change]]\nclass = "pump"\nkind = "band_energy"\nparameters = {rise = 0.4}\n',
+    "": '[[change]]\nclass = "pump"\nkind = "band_energy"\nparameters = {rise = 0.4}\n',
 }
 """By the name of a field; what is not here is its default, its first choice, or of its type."""
 

@@ -107,10 +107,10 @@ def _panels(it: Course, reader: Reader, seen: Window) -> list[dict[str, Json]]:
     asset = it.ticket.asset
     units = {name: sign for name, sign, _, _ in reader.series.channels(asset)}
     wanted: dict[str, tuple[Mapping[str, Json], Mapping[str, Json] | None]] = {}
-    for part, forecast in (("trend", "forecast"), ("trend_beside", "forecast_beside")):
+    for part, ahead in (("trend", "forecast"), ("trend_beside", "forecast_beside")):
         shape = it.evidence.get(part)
         if shape and shape.get("value"):
-            wanted[shape["channel"]] = shape, it.evidence.get(forecast)
+            wanted[shape["channel"]] = shape, it.evidence.get(ahead)
     for channel in _others(it, units):
         wanted.setdefault(channel, ({"channel": channel, "unit": units[channel]}, None))
     panels = []

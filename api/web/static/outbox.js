@@ -85,7 +85,8 @@ function send({ address, key, fields, photo, who: person }) {
 function show(entries) {
   let banner = document.getElementById("outbox");
   if (!banner) {
-    banner = document.body.appendChild(document.createElement("div"));
+    banner = document.createElement("div");
+    document.querySelector("header.top")?.after(banner);
     banner.id = "outbox";
     banner.className = "outbox";
     banner.setAttribute("role", "status");

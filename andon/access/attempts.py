@@ -1,8 +1,6 @@
 """Failed attempts to sign in, and how long the next one has to wait: by account name and by address."""
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -16,13 +14,6 @@ FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 LONGEST_NS = 60 * MINUTE_NS
 FORGOTTEN_NS = 24 * 60 * MINUTE_NS
 _DOUBLINGS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try under way: what was counted for it beforehand."""
-
-    subjects: Mapping[str, int]
 
 
 def wait_ns(failures: int, free: int) -> int:
@@ -54,8 +45,8 @@ def subject_of_address(address: str) -> str:
     return f"address:{ipaddress.ip_network((found, 64), strict=False) if found.version == 6 else found}"
 
 
-def begin(conn: Connection, name: str, address: str, now_ns: int) -> Attempt | int:
-    """Count a try before it is judged, so that many at once are counted too; or until when (ns UTC) none is heard."""
+def begin(conn: Connection, name: str, address: str, now_ns: int) -> int | None:
+    """Count a try before it is judged, so that many at once are counted too; gives until when (ns UTC) none is heard."""
     subjects = {subject_of_account(name): FREE_OF_ACCOUNT}
     if address:
         subjects[subject_of_address(address)] = FREE_OF_ADDRESS
@@ -72,7 +63,7 @@ def begin(conn: Connection, name: str, address: str, now_ns: int) -> Attempt | i
             conn.execute(update(attempts).where(attempts.c.subject == subject).values(counted))
         else:
             conn.execute(insert(attempts).values(subject=subject, **counted))
-    return Attempt(subjects)
+    return None
 
 
 def succeed(conn: Connection, name: str, address: str) -> None:

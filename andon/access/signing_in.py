@@ -68,9 +68,9 @@ class Desk:
     def _judge(self, name: str, password: str, address: str, now_ns: int) -> str:
         """The hash that is kept, if the password is right and the try was not too early; SignInRefused if not."""
         with writing(self.database) as conn:
-            begun = attempts.begin(conn, name, address, now_ns)
-        if isinstance(begun, int):
-            raise SignInRefused("sign_in_locked", _LOCKED, begun)
+            until_ns = attempts.begin(conn, name, address, now_ns)
+        if until_ns is not None:
+            raise SignInRefused("sign_in_locked", _LOCKED, until_ns)
         with reading(self.database) as conn:
             row = conn.execute(
                 select(table.c.secret_hash, table.c.disabled).where(table.c.id == name)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from andon.access.roles import Right
 from andon.database import reading
-from andon.events import MINUTE_NS, SECOND_NS
+from andon.events import MINUTE_NS, SECOND_NS, Family
 from api.pages import render
 from api.rights import needs
 from api.visit import Visit, VisitOf
@@ -50,7 +50,7 @@ class Suggested:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The ticket that is looked at; `alike` are open tickets that may be its cause, `here` those of its machine."""
+    """The ticket that is looked at; `alike` are open tickets that it may belong to, `here` the likeliest."""
 
     ticket: Ticket
     asset_name: str
@@ -131,7 +131,7 @@ def _look(conn: Connection, visit: Visit) -> Looked:
     page = store.tickets(
         conn, store.Filter(states=(TicketState.PENDING_DISPATCH,), machines=visit.sight.assets), limit=MOST
     )
-    away = triage.away(conn)
+    away = triage.away(conn, visit.sight.assets)
     clocks = sla.clocks_of(conn, [one.id for one in page.tickets])
     return Looked(
         waiting=[one for one in page.tickets if one.id not in away],
@@ -176,7 +176,7 @@ def _chosen(conn: Connection, ticket: Ticket, visit: Visit, found: Looked, sough
         due=found.dues.get(ticket.id),
         suggested=_suggested(ticket, visit),
         alike=[row_of(one, visit) for one in alike],
-        here=next((row_of(one, visit) for one in alike if one.asset == ticket.asset and not sought), None),
+        here=next((row_of(one, visit) for one in alike if _is_of(one, ticket) and not sought), None),
         away=found.away.get(ticket.id),
     )
 
@@ -193,6 +193,12 @@ def _alike(conn: Connection, ticket: Ticket, visit: Visit, sought: str) -> Seque
     found.pop(ticket.id, None)
     ordered = sorted(found.values(), key=lambda one: (one.asset != ticket.asset, one.opened_ns))
     return ordered[:ALIKE]
+
+
+def _is_of(other: Ticket, ticket: Ticket) -> bool:
+    """Whether the ticket may well be what another one of its machine is about: a stop, or the same component."""
+    same = other.headline.component == ticket.headline.component
+    return other.asset == ticket.asset and (same or ticket.headline.family is Family.STOP)
 
 
 def _later(visit: Visit) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from andon.access.roles import Right
 from andon.events import Json, nanoseconds
 from api.pages import say
+from api.places import must_see_ticket
 from api.rights import needs
 from api.steps import DEEDS, Assign, Duplicate, FalseAlarm
 from api.visit import Visit, VisitOf
@@ -68,6 +69,8 @@ def decide(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
     given = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_DEED and value != ""}
     try:
         deed = DEEDS[step].model_validate(with_master(visit, given))
+        if isinstance(deed, Duplicate):
+            must_see_ticket(visit.context, visit.sight, deed.master)
         what = Decision(step, _said(deed))
         triage.decide(visit.context.tickets, ticket_id, what, visit.plant, **_by(visit, form))
     except (ValidationError, TicketingError) as error:

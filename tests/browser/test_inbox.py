@@ -63,6 +63,7 @@ async def test_three_are_decided_in_a_row_and_carried_out(chromium: Browser, ser
             await page.keyboard.press("a")
             await page.keyboard.press("Enter")
             await page.wait_for_selector(f"#undo-{number}")
+            await page.wait_for_selector(f"{CHOSEN}:focus")
         await later(served, triage.UNDO_NS)
         await page.wait_for_selector(".undo:not(:has(.said-now))", state="attached")
         assert {ticket(served, n).state for n in (4, 2, 6)} == {TicketState.ASSIGNED}

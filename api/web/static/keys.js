@@ -14,10 +14,23 @@ export function startKeys() {
     localStorage.setItem(OFF, event.target.checked ? "" : "yes");
     show();
   });
+  document.addEventListener("submit", (event) => {
+    decided = event.target.matches(".verdict form[method=post]");
+  });
+  document.addEventListener("htmx:after:settle", goToTheNext);
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     if (opener) document.getElementById(opener.dataset.opens)?.showModal();
   });
+}
+
+// What is focused after a decision is the next ticket, not its button: Enter held too long decides nothing.
+let decided = false;
+function goToTheNext() {
+  if (!decided) return;
+  decided = false;
+  const next = document.querySelector('.item[aria-current="true"]');
+  (next?.checkVisibility() ? next : document.getElementById("view"))?.focus({ preventScroll: true });
 }
 
 const off = () => localStorage.getItem(OFF) === "yes";

@@ -132,7 +132,13 @@ class TwoLines:
                 select(t.ticket.c.id, t.ticket.c.number).where(t.ticket.c.asset.in_(ids))
             ).all()
             tasks = conn.execute(select(t.problem.c.number).where(t.problem.c.asset.in_(ids))).scalars().all()
-        words = [line, machines[0].area, *(one.name for one in machines), *(one.name_zh for one in machines), *tasks]
+        words = [
+            line,
+            machines[0].area,
+            *(one.name for one in machines),
+            *(one.name_zh for one in machines),
+            *tasks,
+        ]
         words += [one.number for one in tickets]
         links = [rf'"ticket":{one.id}\b|/tickets/{one.id}\b' for one in tickets]
         return re.compile("|".join([*links, *(rf"(?<![\w-]){re.escape(word)}(?!\w)" for word in words)]))
@@ -155,6 +161,12 @@ class TwoLines:
             floor.misses(WEARING[line])
             await self._by_hand(admin, line)
         self._by_rows(now_ns)
+
+    async def mark(self, line: str, who: str = "administrator") -> None:
+        """Another label on that line, which its address names from now on."""
+        span = {"from": "2026-03-12T01:00:00Z", "to": "2026-03-12T02:00:00Z"}
+        body = {"asset": WEARING[line], "what": "planned", **span}
+        self.named[line]["label_id"] = (await self.ask(who, "POST", "/api/v1/labels", body)).json()["id"]
 
     def _late(self, asset: str) -> Finding:
         """A finding of three days ago that comes now."""
@@ -179,7 +191,7 @@ class TwoLines:
             "reason": "bearing is ordered",
             "matcher": {"asset": asset, "conditions": ["drift"]},
         }
-        span = {"from": "2026-03-12T01:00:00Z", "to": "2026-03-12T02:00:00Z"}
+        await self.mark(line, admin)
         made = {
             "requisition_id": (
                 f"{ticket}/requisitions",
@@ -187,7 +199,6 @@ class TwoLines:
             ),
             "approval_id": (f"{ticket}/approvals", {"step": "cancel", "reason": "line is taken down"}),
             "suppression_id": ("/api/v1/suppressions", end),
-            "label_id": ("/api/v1/labels", {"asset": asset, "what": "planned", **span}),
             "report_id": (
                 "/api/v1/reports",
                 {"type": "equipment_repair", "description": f"{asset} hums", "asset": asset},
@@ -226,14 +237,17 @@ class TwoLines:
                 )
                 drifting.append(
                     {
-
-                            "ticket": number,
-                            "number": self.named[line]["number"],
-                            "asset": asset,
-                            "line": line
-                        ,
-                        "priority": "high", "state": "assigned", "person": "wang.lei", "backup": None,
-                        "missed_by": ["wang.lei", "li.na"], "misses": 2, "update_due_ns": None,
+                        "ticket": number,
+                        "number": self.named[line]["number"],
+                        "asset": asset,
+                        "line": line,
+                        "priority": "high",
+                        "state": "assigned",
+                        "person": "wang.lei",
+                        "backup": None,
+                        "missed_by": ["wang.lei", "li.na"],
+                        "misses": 2,
+                        "update_due_ns": None,
                     }
                 )
             row = {"day": "2026-03-12", "at_ns": now_ns, "number": 2, "items": json.dumps(drifting)}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Self
 
 from andon.backups.sealed import MAGIC, OpeningReader, SealingWriter
 from andon.events import SECOND_NS, Json
@@ -65,13 +65,19 @@ class _Summed(io.RawIOBase):
 
 
 class Writing:
-    """A backup that is being written to `out`."""
+    """A backup that is being written to `out`; a `with`, which lets go of it whatever comes."""
 
     def __init__(self, out: BinaryIO, now_ns: int, pace: Pace) -> None:
-        self._tar = tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - `close` ends it
+        self._tar = tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - `with` ends it
         self._mtime = now_ns // SECOND_NS
         self._pace = pace
         self.files: dict[str, Json] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tar.close()
 
     def add(self, name: str, file: BinaryIO, size: int) -> None:
         """Put the first `size` bytes of a file in under that name; OSError if it has fewer."""
@@ -86,13 +92,12 @@ class Writing:
         with path.open("rb") as file:
             self.add(name, file, os.fstat(file.fileno()).st_size)
 
-    def close(self, facts: Mapping[str, Json]) -> None:
+    def end(self, facts: Mapping[str, Json]) -> None:
         """End it with the manifest: these facts and the sum of every file."""
         text = json.dumps({**facts, "format": FORMAT, "files": self.files}, indent=1).encode()
         self.add(MANIFEST, io.BytesIO(text), len(text))
         own = sha256(text).hexdigest().encode()
         self.add(SUM, io.BytesIO(own), len(own))
-        self._tar.close()
 
 
 @contextlib.contextmanager

@@ -191,12 +191,11 @@ def back_up(
             tempfile.TemporaryDirectory(dir=target.parent, prefix=".andon-backup-") as staging,
             os.fdopen(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file,
         ):
-            with written(file, passphrase) as out:
-                archive = Writing(out, began_ns, pace)
+            with written(file, passphrase) as out, Writing(out, began_ns, pace) as archive:
                 backup = Backup(data, Path(staging), archive, pace)
                 moment = backup.take(config)
                 facts = _facts(backup, moment, began_ns, now(), version, sealed=passphrase is not None)
-                archive.close(facts)
+                archive.end(facts)
             file.flush()
             os.fsync(file.fileno())
         partial.rename(target)
@@ -209,12 +208,14 @@ def back_up(
 @contextlib.contextmanager
 def pinned(data: Path) -> Iterator[Pinned]:
     """Hold one moment: taken again where the engine kept its state between the first look and the last."""
+    folder = data / "snapshots"
     for _ in range(_TRIES):
         with contextlib.ExitStack() as stack:
             before = _kept(data)
-            files = [
-                (name, stack.enter_context((data / "snapshots" / name).open("rb"))) for name in before[0]
-            ]
+            try:
+                files = [(name, stack.enter_context((folder / name).open("rb"))) for name in before[0]]
+            except FileNotFoundError:
+                continue  # an older one went as a newer one was kept
             series = None
             if (data / "series.sqlite").exists():
                 series = stack.enter_context(sqlite_at_one_moment(data / "series.sqlite"))

@@ -14,6 +14,7 @@ from andon.database import open_database
 from andon.schema import bring_up
 
 URL_FILE = "store.url"
+_OURS_ALONE = 0o700
 
 
 class Busy(Exception):
@@ -24,10 +25,22 @@ class Elsewhere(ConfigError):
     """The data directory belongs to another store than the one that is asked for."""
 
 
+def for_its_owner(data: Path) -> None:
+    """Make the data directory, or close to others one that a packager made; a folder of other things is left as it is.
+
+    What is written in it is the owner's alone too: `andon` begins with a umask of 077.
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
+    open_to_others = data.stat().st_mode & ~_OURS_ALONE & 0o777
+    if open_to_others and (has_store(data) or not any(data.iterdir())):
+        with contextlib.suppress(PermissionError):  # somebody else's, who lets us in
+            data.chmod(_OURS_ALONE)
+
+
 @contextlib.contextmanager
 def only_instance(data: Path) -> Iterator[None]:
     """Hold the data directory, or raise Busy naming who does."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for_its_owner(data)
     with (data / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,7 +79,7 @@ def place_store(data: Path, url: str | None) -> None:
             "give [store] url what it was, or begin with a new data directory"
         )
     if url is not None and not (data / URL_FILE).exists():
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for_its_owner(data)
         partial = data / f"{URL_FILE}.partial"
         partial.write_text(url + "\n", "utf-8")
         partial.rename(data / URL_FILE)
@@ -74,7 +87,7 @@ def place_store(data: Path, url: str | None) -> None:
 
 def open_store(data: Path) -> Database:
     """The database of a data directory with all tables in place, those of an earlier build brought up to date."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for_its_owner(data)
     database = open_database(store_at(data))
     bring_up(database)
     return database

@@ -109,7 +109,7 @@ def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, er
                 "log": "closed",
                 "erp": "closed",
             }
-            assert [path for path in data.rglob("*") if path.stat().st_mode & 0o077] == []
+            assert [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077] == []
         finally:
             running.send_signal(signal.SIGINT)
             assert running.wait(20) == 0

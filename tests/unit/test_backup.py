@@ -19,6 +19,7 @@ from andon.backups.archive import Broken, Pace, read
 from andon.backups.put_back import put_back
 from andon.backups.sealed import NotOpened
 from andon.backups.take import back_up
+from andon.datadir import for_its_owner
 from andon.events import SECOND_NS
 from andon.ports import Record
 from andon.taking import walk
@@ -378,3 +379,17 @@ def test_verify_names_what_was_changed(finished: Path, tmp_path: Path) -> None:
     assert found["audit"] == ["ticket 1, line 1: changed"]
     assert found["snapshots"][0] == "none of them can be read"
     assert any("not as they were written" in problem for problem in found["journals"])
+
+
+def test_a_data_directory_is_for_its_owner_alone_and_a_folder_of_other_things_is_left(tmp_path: Path) -> None:
+    new, made, other = tmp_path / "new", tmp_path / "made", tmp_path / "other"
+    before = os.umask(0)
+    try:
+        made.mkdir(mode=0o755)
+        other.mkdir(mode=0o755)
+        (other / "letter").touch()
+        for folder in (new, made, other):
+            for_its_owner(folder)
+    finally:
+        os.umask(before)
+    assert [folder.stat().st_mode & 0o777 for folder in (new, made, other)] == [0o700, 0o700, 0o755]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from api.web.charts import Chart
 from api.web.formats import number
 from api.web.reader import Reader
 from detectors.bearing import fault_orders
+from ingest.originals import original
 from ticketing.ticket import Occurrence
 
 SLIP = 0.01
@@ -57,11 +60,18 @@ def shaft_of(head: Occurrence, reader: Reader) -> Shaft | None:
     return None
 
 
-def equipped(charts: Sequence[Chart], head: Occurrence | None, reader: Reader) -> list[Chart]:
-    """The spectra with what their cursors need, and the block that they were made of as a figure of its own."""
+def equipped(
+    charts: Sequence[Chart], head: Occurrence | None, reader: Reader, journals: Path | None
+) -> list[Chart]:
+    """The spectra with what their cursors need, and the block that they were made of as a figure of its own.
+
+    Where the journal has let the block go, nothing asks for it, and its figure says so.
+    """
     if head is None or head.family is not Family.MACHINE_CONDITION:
         return list(charts)
-    shaft, address = shaft_of(head, reader), f"/api/v1/findings/{head.finding}"
+    shaft = shaft_of(head, reader)
+    kept = journals is not None and original(journals, head.trace_id) is not None
+    address = f"/api/v1/findings/{quote(head.finding)}" if kept else ""
     told = [
         replace(chart, spec=_with_cursors(chart, shaft, address, reader.words))
         if chart.spec["kind"] == "spectrum"
@@ -76,7 +86,7 @@ def equipped(charts: Sequence[Chart], head: Occurrence | None, reader: Reader) -
 def _with_cursors(chart: Chart, shaft: Shaft | None, address: str, words: Words) -> dict[str, Json]:
     said = {
         "cursors": {
-            "address": f"{address}/{chart.name}",
+            "address": f"{address}/{chart.name}" if address else "",
             "speed": _speed(shaft) if shaft else None,
             "orders": _orders(shaft),
             "bearing": _bearing(shaft, words),
@@ -134,7 +144,7 @@ def _waveform(address: str, at_ns: int, reader: Reader) -> Chart:
         "kind": "waveform",
         "shift_ms": time.shifted_ms(at_ns) - at_ns // 1_000_000,
         "offset": time.at(at_ns).rpartition(" ")[2],
-        "address": f"{address}/block",
+        "address": f"{address}/block" if address else "",
         "words": {key: words.patterns(f"wave.{key}")["other"] for key in SAID_OF_BLOCKS},
     }
     title = words("wave.title")

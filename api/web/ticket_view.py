@@ -151,7 +151,7 @@ def _grounds(found: _Found, visit: Visit) -> dict[str, Json]:
         "forecast": forecast_of(found.evidence, words, visit.time),
         "limits": [row for row in rows if row.limit],
         "grounds": grounds(head, found.own, reader) if head else [],
-        "charts": equipped(charts, head, reader),
+        "charts": equipped(charts, head, reader, visit.context.journals),
     }
 
 

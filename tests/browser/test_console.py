@@ -204,7 +204,7 @@ async def test_a_ticket_draws_its_evidence_in_each_tab(chromium: Browser, seen: 
         page = visitor.page
         await page.goto(f"{seen.address}/tickets/3")
         await drawn(page, "#tabs-3-envelope")
-        await page.get_by_role("tab", name="Velocity RMS").click()
+        await page.get_by_role("tab", name="Trend and events").click()
         await drawn(page, "#tabs-3-trend")
         await page.keyboard.press("ArrowRight")
         await drawn(page, "#tabs-3-spectrum")
@@ -356,13 +356,17 @@ PAGES = {
     "/assets": ("/assets",),
     "/assets/{asset_id}": ("/assets/L1-SPN-01",),
     "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
+    "/findings/{finding_id}/message": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}/message",),
     "/detectors": ("/detectors",),
     "/pipeline": ("/pipeline",),
 }
 """The pages by their routes."""
 
-NO_PAGES = {"/tickets/{ticket_id}/photos/{sha256}", "/detectors/backtests/{name}"}
-"""A picture, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
+NO_PAGES = {
+    *("/tickets/{ticket_id}/photos/{sha256}", "/tickets/{ticket_id}/course"),
+    "/detectors/backtests/{name}",
+}
+"""A picture, a drawing's data, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
 
 UNNAMED = """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
     .filter((one) => !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""

@@ -245,13 +245,11 @@ async def test_the_block_that_raised_it_is_shown_and_said_to_be_gone(
     for path in sorted((tmp_path / "journal" / SOURCE).iterdir()):
         path.unlink()
     async with visiting(chromium, served, locale="en-US") as visitor:
-        visitor.page.on("response", lambda _: visitor.complaints.clear())  # the browser reports each 404
         await visitor.page.goto(f"{served.address}/tickets/{TICKET}")
         await visitor.page.get_by_role("tab", name="Waveform").click()
         await visitor.page.wait_for_selector(
             f"#tabs-{TICKET}-waveform .reading:has-text('not in the journal any more')"
         )
-        visitor.complaints.clear()
 
 
 async def test_what_is_done_without_a_network_is_kept_and_sent_when_it_is_back(

@@ -145,7 +145,7 @@ export function spectrumTools(figure, { chart, again, look, view }) {
   return {
     of(spec) {
       given = spec;
-      if (!held.asked) fetchAll();
+      if (!held.asked && spec.cursors.address) fetchAll();
       const base = held.full ? { ...spec, value: held.full.value, dx_hz: held.full.dx_hz } : spec;
       const convert = spec.unit === "g" ? CONVERTED[held.unit] : () => 1;
       const value = base.value.map((one, line) => (held.unit === "mm/s" && line * base.dx_hz < FROM_HZ ? 0 : one * convert(line * base.dx_hz)));

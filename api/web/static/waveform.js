@@ -50,7 +50,7 @@ function points({ from_s: from, step_s: step, each, low, high }) {
 export function waveformTools(figure, { chart, again, look, view }) {
   const plot = figure.querySelector(".plot");
   const said = figure.querySelector(".reading");
-  const held = { block: null, asked: false, gone: false, at: null };
+  const held = { block: null, asked: false, at: null };
   let given = null;
   let due = 0;
 
@@ -65,7 +65,6 @@ export function waveformTools(figure, { chart, again, look, view }) {
     const answer = await fetch(`${given.address}?${part}`).catch(() => null);
     if (!answer?.ok) {
       if (!held.block) say(given.words.gone);
-      held.gone = !held.block;
       return;
     }
     held.block = await answer.json();
@@ -115,7 +114,8 @@ export function waveformTools(figure, { chart, again, look, view }) {
   return {
     of(spec) {
       given = spec;
-      if (!held.asked) ask();
+      if (!spec.address) say(spec.words.gone);
+      else if (!held.asked) ask();
       return { ...spec, block: held.block, at_s: held.at };
     },
     zoomed: later,

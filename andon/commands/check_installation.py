@@ -1,6 +1,7 @@
 """What `andon check` says of an installation that was made: its people, accounts, files, certificates, brokers, clock."""
 
 import ctypes
+import fcntl
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from andon.commands.run import read_plant
 from andon.commands.verdict import Verdict
 from andon.config import Config, ConfigError
 from andon.database import open_database, reading
-from andon.datadir import Busy, has_store, only_instance, store_at
+from andon.datadir import has_store, store_at
 from andon.events import HOUR_NS
 from andon.plant import Plant
 from andon.sources import parameters_of
@@ -37,14 +38,15 @@ _SHOWN = 5
 
 
 def is_running(data: Path) -> bool:
-    """Whether an Andon works on that data directory."""
-    if not data.is_dir():
-        return False
+    """Whether an Andon works on that data directory; nothing there is touched."""
     try:
-        with only_instance(data):
-            return False
-    except Busy:
+        with (data / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
         return True
+    return False
 
 
 def plant_verdicts(config: Config, data: Path) -> Iterator[Verdict]:

@@ -35,6 +35,12 @@ class SharedStory:
         story_ns, wall_ns, speed = self._running
         return int(story_ns + int((time.time_ns() - wall_ns) * speed))
 
+    @property
+    def pace(self) -> float:
+        """How fast it runs beside the wall clock; 1 while it stands."""
+        self()
+        return self._running[2] if self._running else 1.0
+
     def stand_at(self, story_ns: int) -> None:
         """Let the story stand at this time."""
         self._running = None
@@ -48,6 +54,11 @@ class SharedStory:
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps([story_ns, wall_ns, speed]))
         partial.rename(self.path)
+
+
+def pace_of(now: Now) -> float:
+    """How fast that clock runs beside a person's: 1, but for a story's."""
+    return now.pace if isinstance(now, SharedStory) else 1.0
 
 
 class StoryClock:

@@ -101,7 +101,9 @@ DEEDS: Mapping[Step, _Deed] = {
 """What can be decided in the inbox."""
 
 
-def decide(tickets: Tickets, ticket_id: int, what: Decision, plant: Plant, **by: Unpack[By]) -> Away:
+def decide(
+    tickets: Tickets, ticket_id: int, what: Decision, plant: Plant, undo_ns: int = UNDO_NS, **by: Unpack[By]
+) -> Away:
     """Have a deed done in ten seconds; it is refused now, as it would be then, if anything is missing."""
     now_ns = by["now_ns"]
     with tickets.transaction(now_ns) as book:
@@ -117,7 +119,7 @@ def decide(tickets: Tickets, ticket_id: int, what: Decision, plant: Plant, **by:
             "version": ticket.version,
             "opened_ns": ticket.opened_ns,
         }
-        wanted = Timer(DEED, _subject(ticket_id), now_ns + UNDO_NS, cycle=now_ns, body=body)
+        wanted = Timer(DEED, _subject(ticket_id), now_ns + undo_ns, cycle=now_ns, body=body)
         set_timer(book, wanted)
         book.next_number("change")
     return Away(ticket_id, what.step, by["actor"], now_ns, wanted.due_ns, body)

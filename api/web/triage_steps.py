@@ -15,6 +15,7 @@ from api.rights import needs
 from api.steps import DEEDS, Assign, Duplicate, FalseAlarm
 from api.visit import Visit, VisitOf
 from api.web.forms import Form, field_of, texts_of, whole_number_of
+from api.web.inbox import undo_of
 from api.web.ticket_steps import ticket_of, why_not, with_master
 from ticketing import triage
 from ticketing.errors import Missing, StaleVersion, StepRefused, TicketingError
@@ -72,7 +73,8 @@ def decide(visit: VisitOf, ticket_id: int, step: Step, form: Form) -> Response:
         if isinstance(deed, Duplicate):
             must_see_ticket(visit.context, visit.sight, deed.master)
         what = Decision(step, _said(deed))
-        triage.decide(visit.context.tickets, ticket_id, what, visit.plant, **_by(visit, form))
+        undo_ns = undo_of(visit)
+        triage.decide(visit.context.tickets, ticket_id, what, visit.plant, undo_ns, **_by(visit, form))
     except (ValidationError, TicketingError) as error:
         return _not_done(visit, before, error)
     return _next(form)

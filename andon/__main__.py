@@ -30,7 +30,7 @@ VERBS = {
     "journal": "what was received, as it was received: how much, whether it is sound, and out of it",
     "user": "accounts: add, list, roles, places, reset, disable, enable, unlock, and the log of it all",
     "key": "keys of programs: add one that is shown once, list, revoke",
-    "device": "credentials for one device: a password shown once, and the lines for andon.toml",
+    "device": "who may publish to the listener, and where: add, list, revoke, rotate",
     "certificate": "Andon's own OPC UA certificate, for the keeper of a server that shall trust it",
     "trust": "OPC UA servers that are trusted or were refused; trust one of these",
     "backtest": "stored history through changed detectors and the same ticket rules, beside the active ones",
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(_OURS_ALONE)
     if words == ["_part"]:
         return run_part()
-    parsed = _parser(words[0] if words else None).parse_args(words)
+    parsed = parser(words[0] if words else None).parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what is said is heard at once, through a pipe too
     try:
@@ -66,17 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(verb: str | None) -> argparse.ArgumentParser:
+def parser(verb: str | None) -> argparse.ArgumentParser:
     """The parser of all verbs; only the file of the one that was asked for is loaded, to say what it takes."""
-    parser = argparse.ArgumentParser(
+    of_all = argparse.ArgumentParser(
         prog="andon", description="Turns what machines say into work that people finish."
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = of_all.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, help_text in VERBS.items():
         of_verb = verbs.add_parser(name, help=help_text)
         if name == verb:
             importlib.import_module(f"andon.commands.{name}").arguments(of_verb)
-    return parser
+    return of_all
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The README's last half hour, as it is written there: configure, add a device, check, run, publish, look."""
+"""The README's last quarter of an hour, as it is written there: init, add a device, check, run, publish, look."""
 
 import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,13 +15,14 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from andon.__main__ import parser
 from andon.commands.plant import text_of
 from ingest.series import SeriesStore
 from simulators.plant import Simulation
 
 ANDON = [sys.executable, "-m", "andon"]
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def block(kind: str) -> str:
@@ -36,31 +38,48 @@ def free_port() -> int:
 
 
 def andon(*words: str, cwd: Path) -> str:
-    done = subprocess.run([*ANDON, *words], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*ANDON, *words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+def commands() -> list[str]:
+    """Every line of the README's blocks that calls andon."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line.removeprefix(".venv/bin/") for line in lines if re.match(r"(\.venv/bin/)?andon ", line)]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_readme_is_understood(line: str) -> None:
+    _, *words = shlex.split(line)
+    parsed = parser(words[0]).parse_args(words)
+    assert parsed.verb == words[0]
+
+
+def test_the_walk_is_among_them() -> None:
+    verbs = [line.split()[1] for line in commands()]
+    assert verbs[-7:] == ["init", "check", "run", "device", "simulate", "discover", "deadletters"]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
-    """A running installation: where it is, its MQTT port, and the password of press7."""
-    port = free_port()
-    configuration = block("toml")
-    assert "port = 1883" in configuration
-    said = andon("device", "press7", cwd=tmp_path)
-    password = said.splitlines()[0].rpartition(": ")[2]
-    lines = said.partition("\n\n")[2]
-    configuration = configuration.replace("port = 1883", f"port = {port}") + lines + "\n[web]\nport = 0\n"
-    (tmp_path / "andon.toml").write_text(configuration, "utf-8")
+    """A running installation: where it is, its MQTT port, and the password of its machine."""
+    port, web = free_port(), free_port()
+    place = ("--name", "Lakeside", "--place", "lakeside/wuxi/machining/L1")
+    andon("init", "--yes", *place, "--listener", str(port), "--port", str(web), cwd=tmp_path)
     (tmp_path / "plant.json").write_text(text_of(Simulation(1, 0).plant), "utf-8")
-    andon("check", "--config", "andon.toml", cwd=tmp_path)
-    words = [*ANDON, "run", "--config", "andon.toml", "--plant", "plant.json"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+    said = andon("device", "add", "L1-SPN-01", cwd=tmp_path)
+    password = said.splitlines()[0].rpartition(": ")[2]
+    andon("check", cwd=tmp_path)
+    with subprocess.Popen([*ANDON, "run"], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         try:
             wait_until_all_is_ready(tmp_path / "var/andon/run/status.json", process)
             yield tmp_path, port, password
             process.send_signal(signal.SIGINT)
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 
@@ -79,8 +98,8 @@ def wait_until_all_is_ready(status: Path, process: "subprocess.Popen[bytes]") ->
 
 def test_a_message_of_the_readme_is_kept_and_a_broken_one_is_explained(folder: tuple[Path, int, str]) -> None:
     path, port, password = folder
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="press7")
-    client.username_pw_set("press7", password)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="spindle")
+    client.username_pw_set("L1-SPN-01", password)
     client.connect("127.0.0.1", port)
     client.loop_start()
     topic = "andon/v1/lakeside/wuxi/machining/L1/cell-1/L1-SPN-01/_telemetry/values"
@@ -93,7 +112,7 @@ def test_a_message_of_the_readme_is_kept_and_a_broken_one_is_explained(folder: t
     letters: dict[str, int] = {}
     while letters != {"malformed_json": 1}:
         assert time.monotonic() < deadline, letters
-        andon("deadletters", "--data", "var/andon", "--json", "letters.json", cwd=path)
+        andon("deadletters", "--json", "letters.json", cwd=path)
         letters = json.loads((path / "letters.json").read_text("utf-8"))["counts"]
     (value,) = SeriesStore(path / "var/andon/series.sqlite").channels("L1-SPN-01")
     assert value[:2] == ("DE/temperature", "Cel")

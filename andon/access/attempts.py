@@ -3,7 +3,7 @@
 import ipaddress
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from andon.access.tables import attempts
 from andon.events import MINUTE_NS
@@ -12,7 +12,9 @@ FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 """Failures that cost no wait; a shift may share an address (one gateway, one terminal), never a name."""
 
 LONGEST_NS = 60 * MINUTE_NS
-FORGOTTEN_NS = 24 * 60 * MINUTE_NS
+FORGOTTEN_NS, ADDRESS_FORGOTTEN_NS = 24 * 60 * MINUTE_NS, 15 * MINUTE_NS
+"""After so long without a failure a count begins anew; an address that a plant shares is not kept from it all day."""
+
 _DOUBLINGS = 6
 
 
@@ -50,7 +52,7 @@ def begin(conn: Connection, name: str, address: str, now_ns: int) -> int | None:
     subjects = {subject_of_account(name): FREE_OF_ACCOUNT}
     if address:
         subjects[subject_of_address(address)] = FREE_OF_ADDRESS
-    conn.execute(delete(attempts).where(attempts.c.last_ns < now_ns - FORGOTTEN_NS))
+    conn.execute(delete(attempts).where(_forgotten(now_ns)))
     rows = conn.execute(select(attempts).where(attempts.c.subject.in_(subjects)))
     known = {row.subject: row for row in rows}
     until_ns = max((row.until_ns for row in known.values()), default=0)
@@ -84,3 +86,11 @@ def locked_until(conn: Connection, name: str, now_ns: int) -> int | None:
         select(attempts.c.until_ns).where(attempts.c.subject == subject_of_account(name))
     ).scalar()
     return found if found is not None and found > now_ns else None
+
+
+def _forgotten(now_ns: int) -> ColumnElement[bool]:
+    of_address = attempts.c.subject.startswith("address:") & (attempts.c.until_ns <= now_ns)
+    return or_(
+        attempts.c.last_ns < now_ns - FORGOTTEN_NS,
+        of_address & (attempts.c.last_ns < now_ns - ADDRESS_FORGOTTEN_NS),
+    )

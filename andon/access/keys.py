@@ -70,7 +70,7 @@ def add(conn: Connection, account: str, *, name: str, rights: Iterable[Right], d
         raise AccessRefused("key_days", f"a key lives at most {LONGEST_DAYS} days")
     name = name.strip()[:80]
     if not name:
-        raise AccessRefused("key_name", "say what the key is for: its name is how you will know it")
+        raise AccessRefused("key_nameless", "say what the key is for: its name is how you will know it")
     if sum(key.works(by.now_ns) for key in of(conn, account)) >= _MOST:
         raise AccessRefused("key_many", f"{account} has {_MOST} keys that work: revoke some first")
     key = PREFIX + tokens.token()

@@ -204,6 +204,17 @@ def test_an_address_does_not_buy_tries_with_an_account_of_its_own(desk: Desk) ->
     assert refused(desk, "name-x", "wrong", NOW + 30).code == "sign_in_locked"
 
 
+def test_a_shared_address_is_forgotten_after_a_quiet_quarter_of_an_hour_and_a_name_is_not(desk: Desk) -> None:
+    for number in range(20):
+        refused(desk, "li" if number < 4 else f"name-{number}", "wrong")
+    later_ns = NOW + 15 * MINUTE_NS + 1
+    for number in range(19):
+        assert refused(desk, f"other-{number}", "wrong", later_ns).code == "sign_in_wrong"
+    sign_in(desk, "chen", SECRET, later_ns)
+    refused(desk, "li", "wrong", later_ns, THERE)
+    assert refused(desk, "li", SECRET, later_ns, THERE).code == "sign_in_locked"
+
+
 def test_a_try_is_counted_before_it_is_judged(desk: Desk) -> None:
     with writing(desk.database) as conn:
         begun = [attempts.begin(conn, "li", "", NOW) for _ in range(6)]  # six at once, none judged yet

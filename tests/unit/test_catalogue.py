@@ -116,7 +116,7 @@ MACHINE_DEEDS = (
 )
 REFUSALS = (
     *("no_token", "wrong_token", "foreign_host", "foreign_origin", "no_right", "only_whole_plant"),
-    *("not_found", "broken"),
+    *("too_many_requests", "not_found", "broken"),
 )
 
 
@@ -128,6 +128,11 @@ def numbers_said() -> set[str]:
 
 
 FAMILIES: dict[str, Iterable[str]] = {
+    "access.": (
+        *("password_short", "password_long", "password_is_name", "password_common"),
+        *("password_same", "password_differs"),
+        *("key_rights", "key_days", "key_nameless", "key_many"),
+    ),
     "channels.is_": ("closed", "open", "half_open", "unknown"),
     "told.": (
         *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action"),

@@ -140,7 +140,9 @@ def mode_verdicts(data: Path) -> Iterator[Verdict]:
     if not data.is_dir():
         return
     if data.stat().st_mode & _OPEN_TO_OTHERS:
-        yield Verdict("data", "wrong", f"others can enter {data}", f"run: chmod 700 {data}")
+        nothing_yet = not any(data.iterdir())
+        cure = f"run: chmod 700 {data}" + ("; the first start does so too" if nothing_yet else "")
+        yield Verdict("data", "warning" if nothing_yet else "wrong", f"others can enter {data}", cure)
         return
     opened = [path for path in _files(data) if path.stat().st_mode & _OPEN_TO_OTHERS]
     public = {Files(data / "tls").ca, Files(data / "tls").certificate}

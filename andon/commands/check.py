@@ -78,6 +78,8 @@ def verdicts(path: Path | None, data: Path | None, now: Now) -> Iterator[Verdict
             yield Verdict("configuration", "good", f"{path}: {len(config.sources)} sources")
         except ConfigError as error:
             yield Verdict("configuration", "wrong", str(error), f"edit {path}")
+    elif data is None:
+        yield Verdict("configuration", "warning", "there is no andon.toml here", "andon init makes one")
     place = data or config.data
     running = installation.is_running(place)
     yield from _sources(config, now)

@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 import zoneinfo
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from andon.datadir import has_store, open_store, place_store, store_at
 from andon.plant import Plant
 
 PLACE = "enterprise/site/area/line"
+NONE = "none"
 LANGUAGES = ("en", "zh", "both")
 
 
@@ -104,82 +106,122 @@ def _refuse_what_is_there(arguments: argparse.Namespace) -> None:
 def _answers(arguments: argparse.Namespace) -> Answers:
     ask = _Asking(quiet=arguments.yes)
     name = ask("what is the plant called", arguments.name, Path.cwd().name or "plant")
-    place = ask(f"where do its machines stand ({PLACE})", arguments.place, f"{_slug(name)}/site/area/L1")
-    zone = ask("its time zone", arguments.time_zone, _time_zone())
-    language = ask("what messages to people speak (en, zh, both)", arguments.language, "en")
-    host = ask("where the console listens (0.0.0.0: other machines too, by TLS)", arguments.host, "127.0.0.1")
-    port = ask("its port", arguments.port, "8080")
-    is_tls = arguments.tls or (
-        not arguments.yes and not is_loopback(host) and ask.agrees("make certificates for TLS")
+    where = f"{_slug(name) or 'plant'}/site/area/L1"
+    place = ask(f"where do its machines stand ({PLACE})", arguments.place, where, _no_place)
+    zone = ask("its time zone", arguments.time_zone, _time_zone(), _no_zone)
+    spoken = ask(
+        f"what messages to people speak ({', '.join(LANGUAGES)})", arguments.language, "en", _no_language
     )
-    usual = "8883" if is_tls and not is_loopback(host) else "1883"
-    listener = ask("port of Andon's own MQTT door, or none", arguments.listener, usual)
-    broker = ask("a broker to subscribe to (mqtt://host), or none", arguments.broker, "none")
-    opcua = ask("an OPC UA server (opc.tcp://host:4840), or none", arguments.opcua, "none")
+    host = ask("where the console listens (0.0.0.0: other machines too, by TLS)", arguments.host, "127.0.0.1")
+    port = ask("its port", arguments.port, "8080", _no_port)
+    is_tls = arguments.tls or (not is_loopback(host) and ask.agrees("make certificates for TLS"))
+    usual = "8883" if not is_loopback(host) else "1883"
+    listener = ask("port of Andon's own MQTT door, or none", arguments.listener, usual, _no_door)
+    broker = ask("a broker to subscribe to (mqtt://host), or none", arguments.broker, NONE, _no_broker)
+    opcua = ask("an OPC UA server (opc.tcp://host:4840), or none", arguments.opcua, NONE, _no_server)
     person = ask("the administrator's name", arguments.admin, "Administrator")
-    account = ask("whom they sign in as", arguments.account, _slug(person).replace("-", ".") or "admin")
+    usual = _slug(person).replace("-", ".") or "admin"
+    account = ask("the name to sign in with", arguments.account, usual, _no_account)
     names = arguments.names.split(",") if arguments.names else own_names()
-    answers = Answers(
+    if not is_loopback(host) and not is_tls:
+        raise Refused(f"{host} is reached by other machines: add --tls, or listen on 127.0.0.1")
+    if broker != NONE and arguments.broker_user and not arguments.broker_password_file:
+        raise Refused(
+            "a broker's user has a password: give the file that holds it with --broker-password-file"
+        )
+    return Answers(
         name=name,
         place=place.strip("/ "),
         time_zone=zone,
-        language=language,
+        language=spoken,
         data=_path(arguments.data, arguments.config),
         plant=_path(arguments.plant, arguments.config),
         host=host,
-        port=_port(port),
-        listener=None if listener == "none" else _port(listener),
-        broker=None if broker == "none" else broker,
+        port=int(port),
+        listener=None if listener == NONE else int(listener),
+        broker=None if broker == NONE else broker,
         broker_user=arguments.broker_user,
         broker_password_file=arguments.broker_password_file,
         broker_ca=arguments.broker_ca,
         store=arguments.store,
-        opcua=None if opcua == "none" else opcua,
+        opcua=None if opcua == NONE else opcua,
         is_tls=is_tls,
         names=tuple(name.strip() for name in names if name.strip()),
         person=person,
         account=account,
     )
-    _check(answers)
-    return answers
-
-
-def _check(answers: Answers) -> None:
-    """Refused for an answer that could not work."""
-    if not re.fullmatch(r"[^/\s#+]+(/[^/\s#+]+){3,4}", answers.place):
-        raise Refused(f"{answers.place!r} is no place: say {PLACE}, such as acme/east/press/L1")
-    if answers.time_zone not in zoneinfo.available_timezones():
-        raise Refused(f"there is no time zone {answers.time_zone!r}: say one such as Asia/Shanghai")
-    if answers.language not in LANGUAGES:
-        raise Refused(f"{answers.language!r}: say {', '.join(LANGUAGES)}")
-    if not is_loopback(answers.host) and not answers.is_tls:
-        raise Refused(f"{answers.host} is reached by other machines: add --tls, or listen on 127.0.0.1")
-    for url, schemes in ((answers.broker, PORTS), (answers.opcua, {"opc.tcp": 4840})):
-        if url is not None and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
-            raise Refused(f"{url!r} is no address: say {' or '.join(f'{s}://host' for s in schemes)}")
-    if answers.broker and answers.broker_user and not answers.broker_password_file:
-        raise Refused(
-            "a broker's user has a password: give the file that holds it with --broker-password-file"
-        )
 
 
 class _Asking:
-    """Asks a person on the terminal; `quiet` takes what was given, or else the default."""
+    """Asks a person on the terminal until the answer can work; `quiet` takes what was given, or else the default."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         if not quiet and not sys.stdin.isatty():
             raise Refused("nobody is there to answer: add --yes, and what differs from the defaults")
 
-    def __call__(self, what: str, given: object, default: str) -> str:
-        if given is not None:
-            return str(given)
-        if self._quiet:
-            return default
-        return input(f"{what} [{default}]: ").strip() or default
+    def __call__(
+        self, what: str, given: object, default: str, wrong: Callable[[str], str] = lambda _: ""
+    ) -> str:
+        """The answer; `wrong` says why one cannot work, empty if it can. Refused for such a one that was given."""
+        if given is not None or self._quiet:
+            answer = default if given is None else str(given)
+            if why := wrong(answer):
+                raise Refused(why)
+            return answer
+        while True:
+            answer = input(f"{what} [{default}]: ").strip() or default
+            if not (why := wrong(answer)):
+                return answer
+            print(f"  {why}")
 
     def agrees(self, what: str) -> bool:
-        return input(f"{what} [Y/n]: ").strip().casefold() not in {"n", "no", "否"}
+        """Whether a person says yes; nobody is asked where nobody is there."""
+        return not self._quiet and input(f"{what} [Y/n]: ").strip().casefold() not in {"n", "no", "否"}
+
+
+def _no_place(told: str) -> str:
+    fits = re.fullmatch(r"[^/\s#+]+(/[^/\s#+]+){3,4}", told.strip("/ "))
+    return "" if fits else f"{told!r} is no place: say {PLACE}, such as acme/east/press/L1"
+
+
+def _no_zone(told: str) -> str:
+    is_one = told in zoneinfo.available_timezones()
+    return "" if is_one else f"there is no time zone {told!r}: say one such as Asia/Shanghai"
+
+
+def _no_language(told: str) -> str:
+    return "" if told in LANGUAGES else f"{told!r}: say {', '.join(LANGUAGES)}"
+
+
+def _no_port(told: str) -> str:
+    is_one = told.isascii() and told.isdigit() and 0 < int(told) < 65536
+    return "" if is_one else f"{told!r} is no port: say a number from 1 to 65535"
+
+
+def _no_door(told: str) -> str:
+    return "" if told == NONE else _no_port(told)
+
+
+def _no_broker(told: str) -> str:
+    return _no_address(told, tuple(PORTS))
+
+
+def _no_server(told: str) -> str:
+    return _no_address(told, ("opc.tcp",))
+
+
+def _no_address(told: str, schemes: tuple[str, ...]) -> str:
+    place = urlsplit(told)
+    if told == NONE or (place.scheme in schemes and place.hostname):
+        return ""
+    return f"{told!r} is no address: say {' or '.join(f'{scheme}://host' for scheme in schemes)}"
+
+
+def _no_account(told: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", told):
+        return ""
+    return f"{told!r} is no name to sign in with: letters, digits and . _ : -"
 
 
 def _account(answers: Answers) -> str:
@@ -216,9 +258,7 @@ def _renew(arguments: argparse.Namespace) -> int:
     )
     if is_new:
         _tell_trust(files)
-        print(
-            f'for {arguments.config}:\n\n[web]\ncertificate = "{files.certificate}"\nkey = "{files.key}"'
-        )
+        print(f'for {arguments.config}:\n\n[web]\ncertificate = "{files.certificate}"\nkey = "{files.key}"')
     return 0
 
 
@@ -261,13 +301,7 @@ def _path(path: Path, config: Path) -> Path:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-") or "plant"
-
-
-def _port(told: str) -> int:
-    if told.isascii() and told.isdigit() and 0 < int(told) < 65536:
-        return int(told)
-    raise Refused(f"{told!r} is no port: say a number from 1 to 65535")
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
 
 
 def _time_zone() -> str:

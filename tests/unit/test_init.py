@@ -90,6 +90,7 @@ def test_nothing_that_is_there_is_written_over(folder: Path, capsys: pytest.Capt
         (("--broker", "http://b"), "is no address"),
         (("--broker", "mqtt://b", "--broker-user", "u"), "--broker-password-file"),
         (("--listener", "x"), "is no port"),
+        (("--account", "Chen Jing"), "no name to sign in with"),
         (("--store", "mysql://h/d"), "postgresql"),
         (("--tls", "--names", "a b"), "no name or address"),
     ],
@@ -180,3 +181,10 @@ def test_check_names_what_was_broken_after_init(folder: Path) -> None:
     Path("plant.json").write_text("{")
     assert len(faults(name="plant", state="wrong")) == 1
     assert folder.exists()
+
+
+def test_a_name_in_chinese_signs_in_as_admin_and_another_name_is_refused_whole(folder: Path) -> None:
+    assert init("--admin", "王磊", "--json", "made.json") == 0
+    assert json.loads((folder / "made.json").read_text())["account"] == "admin"
+    people = Plant.model_validate_json((folder / "plant.json").read_text()).people
+    assert [(one.id, one.name) for one in people] == [("admin", "王磊")]

@@ -55,6 +55,8 @@ def _until(client: mqtt.Client, done: Callable[[], object], why: str) -> None:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     folder, port = tmp_path_factory.mktemp("broker"), free_port()
     secrets = folder / "secrets"
     for words in ([], ["--device", "press7"]):

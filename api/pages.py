@@ -108,6 +108,9 @@ def render(
             theme=visit.theme,
             actor=visit.actor,
             signed_in=signed_in(request, visit),
+            may=visit.may,
+            roles_for=lambda right: who_may(Right(right), words),
+            everywhere=visit.sight.assets is None,
             place=place,
             places=PLACES,
             on_phones=ON_PHONES,
@@ -151,10 +154,12 @@ def _flash_of(request: Request, words: Words) -> Mapping[str, str] | None:
 
 def _lacking(right: Right | None, words: Words) -> Mapping[str, str]:
     """The right that was lacking, and the roles that have it, in words."""
-    if right is None:
-        return {}
-    roles = words("list.and").join(words(f"role.{role}") for role in roles_with(right))
-    return {"right": words(f"right.{right}"), "roles": roles}
+    return {} if right is None else {"right": words(f"right.{right}"), "roles": who_may(right, words)}
+
+
+def who_may(right: Right, words: Words) -> str:
+    """The roles that have a right, in words."""
+    return words("list.and").join(words(f"role.{role}") for role in roles_with(right))
 
 
 def refusal_page(request: HTTPConnection, refusal: Refusal, right: Right | None = None) -> Response:

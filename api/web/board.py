@@ -160,7 +160,8 @@ def moves(request: Request, visit: VisitOf, ticket_id: int) -> Response:
     with reading(visit.context.database) as conn:
         detail = store.ticket(conn, ticket_id, limit=1)
     steps = what_next(detail, visit)
-    ways = [*([steps.main] if steps.main else []), *steps.others]
+    mine = steps.main if steps.main and not steps.main.roles else None
+    ways = [*([mine] if mine else []), *steps.others]
     return render(
         request,
         visit,
@@ -169,7 +170,7 @@ def moves(request: Request, visit: VisitOf, ticket_id: int) -> Response:
         ticket=detail.ticket,
         what=condition_name(detail.ticket.headline.condition, visit.words),
         who=person_name(detail.ticket.assignee, visit.plant),
-        main=steps.main.step if steps.main else None,
+        main=mine.step if mine else None,
         ways=[one.step for one in ways],
     )
 

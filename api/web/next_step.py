@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from andon.access.roles import Right
+from api.pages import who_may
+from api.steps import RIGHT_OF
 from api.visit import Visit
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
@@ -42,13 +45,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A step that can be taken. `act_as` is who has to take it, if it is not the visitor; who `asks` needs approval."""
+    """A step that can be taken. `act_as` is who has to take it, if it is not the visitor; who `asks` needs approval.
+
+    `roles` are those that can take it, where the visitor's own cannot.
+    """
 
     step: Step
     demands: list[Demand]
     checklist: list[Item]
     act_as: Mapping[str, str] | None = None
     asks: bool = False
+    roles: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
     missing = next_steps(ticket, given)
     ways = {step: _way(ticket, step, missing[step], visit) for step in missing if _is_theirs(missing[step])}
     main = next((ways.pop(step) for step in MAIN[ticket.state] if step in ways), None)
-    return Steps(main=main, others=list(ways.values()))
+    return Steps(main=main, others=[way for way in ways.values() if not way.roles])
 
 
 def _is_theirs(missing: Sequence[Missing]) -> bool:
@@ -105,7 +112,9 @@ def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit)
         if demand is not Demand.SCENE_TAG or not ticket.is_open  # asked for early, needed at the end
     ]
     asks = step in NEED_APPROVAL and Demand.APPROVER in unmet
-    return Way(step, demands, checklist, _someone_else(ticket, unmet, visit), asks)
+    right = Right.WORK if asks else RIGHT_OF[step]
+    roles = "" if visit.may(right) else who_may(right, visit.words)
+    return Way(step, demands, checklist, _someone_else(ticket, unmet, visit), asks, roles)
 
 
 def _demands(ticket: Ticket, step: Step) -> list[Demand]:

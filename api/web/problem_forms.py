@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from api.problem_deeds import RIGHT_OF
 from api.visit import Visit
 from api.web.refused import Refused
 from ticketing.causes import causes_of
@@ -90,7 +91,7 @@ def forms(problem: Problem, visit: Visit) -> tuple[Form, ...]:
     found = [
         Form(step, _fields(step, problem, visit), _missing(problem, step, given, visit))
         for step in possible(problem)
-        if step in FIELDS and _applies(problem, step)
+        if step in FIELDS and _applies(problem, step) and visit.may(RIGHT_OF[step])
     ]
     return tuple(sorted(found, key=lambda form: (bool(form.missing), _rank(form.step))))
 

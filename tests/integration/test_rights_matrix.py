@@ -260,6 +260,7 @@ TABLE = {
     (method, path): (right, kind)
     for method, path, right, kind in (line.split() for line in EXPECTED.strip().splitlines())
 }
+_ADDRESS = {path: re.compile(re.sub(r"{\w+}", "[^/]+", path)) for _, path in TABLE}
 NO_THING = {
     "step": "assign",
     "kind": "review",
@@ -384,7 +385,17 @@ async def _all_as(world: TwoLines, role: Role) -> list[str]:
             wrong.append(f"{said} tells of nothing on its own line")
         if not fits:
             wrong.append(said)
+        wrong += [f"{method} {path} shows {form}" for form in _forms(answer, role)]
     return wrong
+
+
+def _forms(answer: Answer, role: Role) -> Iterator[str]:
+    """What a page offers to send that its reader may not send, or only for the whole plant."""
+    for action in set(re.findall(r'<form[^>]*method="post"[^>]*action="([^"?#]+)', answer.text)):
+        path = next(path for (method, path) in TABLE if method == "POST" and _ADDRESS[path].fullmatch(action))
+        right, kind = TABLE["POST", path]
+        if right != "open" and (Right(right) not in RIGHTS[role] or kind == "plant"):
+            yield f"POST {action}"
 
 
 def _let_in(answer: Answer, path: str) -> bool:

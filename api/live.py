@@ -21,6 +21,8 @@ router = APIRouter()
 
 
 _NOTHING_IS_NEWER = 2**62
+EVERY_S = 0.5
+"""How often the change number is looked at while a tab is open."""
 SESSION_EVERY_S = 1.0
 """How often it is looked whether the session of a tab still stands."""
 
@@ -36,7 +38,7 @@ def change_number(conn: Connection) -> int:
 class Watch:
     """Looks at the change number once for the whole process, however many tabs wait, and not at all if none does."""
 
-    def __init__(self, database: Engine, every_s: float = 0.5) -> None:
+    def __init__(self, database: Engine, every_s: float = EVERY_S) -> None:
         self._database = database
         self._every_s = every_s
         self.number = -1

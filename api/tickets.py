@@ -48,7 +48,7 @@ class Wanted(BaseModel):
     sort: Annotated[store.Sort, BeforeValidator(lambda given: given or store.Sort.URGENCY)] = (
         store.Sort.URGENCY
     )
-    offset: int = Field(default=0, ge=0, le=10**9)
+    offset: int = Field(default=0, ge=0, le=2**63 - 1)
 
 
 STUCK_NS = 2 * HOUR_NS

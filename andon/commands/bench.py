@@ -1,4 +1,4 @@
-"""`andon bench`: `demo`, `ingest`, `detect` and `ticket` measure this machine, what the demo, a message, detection and a ticket cost; `quality` the detectors, on simulated truth."""
+"""`andon bench`: `demo`, `ingest`, `detect`, `ticket` and `api` measure this machine, what the demo, a message, detection, a ticket and a page cost; `quality` the detectors, on simulated truth."""
 
 import argparse
 import os
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from andon.benches import Row, demo, detect, ingest, machine, quality, scalar_quality, ticket
+from andon.benches import Row, api, demo, detect, ingest, machine, quality, scalar_quality, ticket
 from andon.benches.messages import FULL, QUICK
+from andon.benches.years import BASE
 from andon.commands import Refused, positive
 from andon.commands.output import write_json
 
@@ -23,13 +24,14 @@ QUIET = Console(stderr=True)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("what", choices=["demo", "detect", "ingest", "quality", "ticket"])
+    parser.add_argument("what", choices=["api", "demo", "detect", "ingest", "quality", "ticket"])
+    parser.add_argument("--tickets", type=int, metavar="N", help="api: among so many instead of 1,000,000")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--seconds", type=positive, help="ingest: length of each run at 5,000 messages/s")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="ingest: the goals alone, in 40 s; detect: in 10 s; quality: a few cases; ticket: among 20,000",
+        help="ingest: the goals alone, in 40 s; detect: in 10 s; quality: a few cases; api, ticket: among 20,000",
     )
 
 
@@ -87,7 +89,18 @@ def ticket_rows(arguments: argparse.Namespace) -> list[Row]:
         return ticket.rows(step, quick=arguments.quick)
 
 
+def api_rows(arguments: argparse.Namespace) -> list[Row]:
+    """The rows of `andon bench api`."""
+    if not sys.platform.startswith("linux"):
+        raise Refused("the CPU of the server's process is read as Linux gives it")
+    if arguments.tickets is not None and arguments.tickets < 2 * BASE:
+        raise Refused(f"--tickets: {2 * BASE} at least, in whole thousands")
+    with _shown(api.STEPS) as step:
+        return api.rows(step, quick=arguments.quick, tickets=arguments.tickets)
+
+
 BENCHES = {
+    "api": api_rows,
     "demo": lambda _: demo.rows(),
     "detect": detect_rows,
     "ingest": ingest_rows,

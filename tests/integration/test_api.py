@@ -205,7 +205,8 @@ async def test_what_is_not_there_is_a_problem_with_status_404(client: httpx.Asyn
 @pytest.mark.parametrize("path", ["tickets/{}", "tickets?offset={}", "reports?ticket={}", "outbox/{}"])
 async def test_a_number_that_no_store_can_hold_is_refused(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get("/api/v1/" + path.format(2**63))
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_storable")
+    assert answer.status_code == 422
+    assert answer.json()["code"] in {"not_storable", "invalid_request"}
 
 
 @pytest.mark.parametrize("path", ["/tickets/99", "/problems/99", "/assets/none", "/none"])

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Connection, func, select
 
-from andon.benches import ticket
+from andon.benches import ticket, years
 from andon.database import reading
 from tests.stores import Stores
 from ticketing import store
@@ -30,12 +30,12 @@ def test_the_goals_have_their_rows(stores: Stores) -> None:
 def test_copied_tickets_are_closed_counted_and_found_and_no_key_is_shared(stores: Stores) -> None:
     engine = stores.open()
     at_ns = 1_790_000_000_000_000_000
-    ticket._fold(engine, [ticket._stop(n, at_ns) for n in range(ticket.BASE)], at_ns)
-    ticket._settled(engine, at_ns)
+    ticket.fold(engine, [ticket.stop(n, at_ns) for n in range(ticket.BASE)], at_ns)
+    years.settle(engine, ticket.PLANT, at_ns)
     before = ticket._size(engine)
     with reading(engine) as conn:
         originals = _counted(conn)
-    ticket._copy(engine, 3)
+    years.copy(engine, 3)
     assert ticket._size(engine) > before
     with reading(engine) as conn:
         page = store.tickets(conn)
@@ -47,13 +47,13 @@ def test_copied_tickets_are_closed_counted_and_found_and_no_key_is_shared(stores
         assert not clocks_of(conn, [ticket.BASE])[ticket.BASE][0].ended_ns
         assert clocks_of(conn, [2 * ticket.BASE])[2 * ticket.BASE][0].ended_ns
         assert len(of(conn, f"ticket/{2 * ticket.BASE}")) == 1
-    ticket._fold(engine, [ticket._stop(ticket.BASE - 1, at_ns + 1), ticket._stop(5000, at_ns)], at_ns)
+    ticket.fold(engine, [ticket.stop(ticket.BASE - 1, at_ns + 1), ticket.stop(5000, at_ns)], at_ns)
     with reading(engine) as conn:
         assert store.tickets(conn).total == 4 * ticket.BASE + 1
 
 
 def _counted(conn: Connection) -> dict[str, int]:
     """The rows of everything that each ticket has, by table."""
-    tables = (*ticket._COPIED, ticket_words)
+    tables = (*years.COPIED, ticket_words)
     found = {one.name: conn.execute(select(func.count()).select_from(one)).scalar_one() for one in tables}
     return {**found, timer.name: found[timer.name] - _OF_THE_PLANT}

@@ -7,16 +7,17 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from andon.benches import ticket as bench
+from andon.benches import years
 from andon.database import reading
 from tests.stores import Stores
-from ticketing import store
+from ticketing import store, tallies
 from ticketing.clockwork import turn
 from ticketing.service import Tickets
 from ticketing.ticket import TicketState
 
 AT_NS = 1_790_000_000_000_000_000
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
-GROWS = {table.name for table in bench._COPIED}
+GROWS = {table.name for table in years.COPIED}
 """Tables that have more rows with every ticket."""
 Asked = dict[str, object]
 
@@ -24,9 +25,9 @@ Asked = dict[str, object]
 @pytest.fixture
 def engine(stores: Stores) -> Engine:
     engine = stores.open()
-    bench._fold(engine, [bench._stop(n, AT_NS) for n in range(bench.BASE)], AT_NS)
-    bench._settled(engine, AT_NS)
-    bench._copy(engine, 4)
+    bench.fold(engine, [bench.stop(n, AT_NS) for n in range(bench.BASE)], AT_NS)
+    years.settle(engine, bench.PLANT, AT_NS)
+    years.copy(engine, 4)
     return engine
 
 
@@ -64,8 +65,8 @@ def read_whole(conn: Connection, said: str, values: object) -> list[str]:
 
 def test_hot_questions_are_searches_in_an_index(engine: Engine) -> None:
     with heard(engine) as asked:
-        joins = [bench._stop(bench.BASE - 1 - n, AT_NS + 1 + n) for n in range(10)]
-        bench._fold(engine, [*joins, *(bench._stop(50_000 + n, AT_NS) for n in range(10))], AT_NS)
+        joins = [bench.stop(bench.BASE - 1 - n, AT_NS + 1 + n) for n in range(10)]
+        bench.fold(engine, [*joins, *(bench.stop(50_000 + n, AT_NS) for n in range(10))], AT_NS)
         turn(Tickets(engine), bench.PLANT, AT_NS)
         with reading(engine) as conn:
             for wanted in (
@@ -83,6 +84,11 @@ def test_hot_questions_are_searches_in_an_index(engine: Engine) -> None:
             store.changes_since(conn, 1)
             store.ticket(conn, bench.BASE)
             store.asset_history(conn, "M7")
+            assert (
+                sum(tallies.unclosed(conn).values()) == store.tickets(conn, store.Filter(states=OPEN)).total
+            )
+            assert tallies.opened(conn) == store.tickets(conn).total
+            tallies.overdue(conn)
     with reading(engine) as conn:
         whole = {said: found for said, values in asked.items() if (found := read_whole(conn, said, values))}
     assert len(asked) > 40

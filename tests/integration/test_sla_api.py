@@ -37,7 +37,7 @@ async def test_what_is_overdue_is_on_the_board_and_red_in_the_list(
 ) -> None:
     floor.hears(floor.finding("L2-CMP-01", "zone_d", ago_s=60))
     turns(floor, NOW_NS)
-    assert (await client.get("/api/v1/board")).json() == {"items": [], "total": 0}
+    assert (await client.get("/api/v1/board")).json() == {"items": [], "next": None, "limit": 100, "total": 0}
     assert "First response" in (await client.get("/tickets?sort=due")).text
     turns(floor, NOW_NS + 30 * HOUR_NS)
     (item,) = (await client.get("/api/v1/board")).json()["items"]

@@ -14,6 +14,10 @@ _AREA = re.compile(
     r"(?i)(l|line|linie|hall|halle|area|zone|cell|zelle|shop|building|site|werk)[-_ ]?\w{0,3}$"
 )
 """Names of places where machines stand: what comes again below them is a machine, not a measuring point."""
+_ABOUT = re.compile(
+    r"(?i)_?(alarms?|data|events?|faults?|info|json|live|measurements?|process|state|status|stops?|tags|telemetry|values?)"
+)
+"""What a message is about; a machine is not called so."""
 Levels = tuple[str, ...]
 
 
@@ -110,8 +114,7 @@ def roles_of(group: Group, known: frozenset[str]) -> Roles:
         after = [at for at in places if at > sure[-1]]
         return Roles((sure[-1],), after[-1] if after else None, quantity)
     if not places:
-        before = [at for at in range(last + (quantity is None)) if at != quantity]
-        return Roles((before[-1],) if before else (), None, quantity)
+        return Roles(_alone(group, last if quantity is not None else last + 1, known), None, quantity)
     point = None
     again = len(places) > 1 and _comes_again(group, places[-2], places[-1])
     if again and not all(_AREA.match(levels[places[-2]]) for levels in group.members):
@@ -119,6 +122,15 @@ def roles_of(group: Group, known: frozenset[str]) -> Roles:
     if len(places) > 1 and _comes_again(group, places[-2], places[-1]):
         return Roles((places[-2], places[-1]), point, quantity)
     return Roles((places[-1],), point, quantity)
+
+
+def _alone(group: Group, end: int, known: frozenset[str]) -> tuple[int, ...]:
+    """Which level names the machine of a topic that is like no other: a known one, else the last that is a name."""
+    levels = group.members[0][:end]
+    sure = [at for at, level in enumerate(levels) if level in known]
+    names = [at for at, level in enumerate(levels) if not _ABOUT.fullmatch(level)]
+    found = sure or names or range(len(levels))
+    return (found[-1],) if found else ()
 
 
 def _comes_again(group: Group, parent: int, child: int) -> bool:

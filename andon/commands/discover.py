@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from andon.clock import wall
-from andon.commands import Refused
+from andon.commands import Refused, positive
 from andon.commands.connection import broker_arguments, broker_at
 from andon.commands.discovered import install, installed, received, say_next, source_lines
 from andon.commands.output import write_json
@@ -29,6 +29,7 @@ from ingest.discover_sparkplug import births
 from ingest.discover_topics import groups_of
 from ingest.discover_trial import Outcome, dry_run
 
+LISTEN_S, LOOK_BACK_S = 60.0, 3600.0
 SHOWN_TOPICS, SHOWN_OUTCOMES = 40, 60
 
 
@@ -59,9 +60,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     mqtt.add_argument("--topics", action="append", metavar="FILTER", help="topic filters (default '#')")
     mqtt.add_argument(
         "--seconds",
-        type=float,
-        default=60.0,
-        help="how long to listen, or how long ago to begin (default 60)",
+        type=positive,
+        help="how long to listen (default 60), or how far to look back (default an hour)",
     )
     opcua = parser.add_argument_group("opc.tcp")
     opcua.add_argument(
@@ -81,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Say what is there and what would become of it; 1 if a message of it would be refused, unless it is installed."""
     plant = _plant(arguments)
     target = arguments.target or ""
+    if arguments.seconds is None:
+        arguments.seconds = LISTEN_S if target else LOOK_BACK_S
     if urlsplit(target).scheme == "opc.tcp":
         return int(importlib.import_module("andon.commands.discover_opcua").run(arguments, plant))
     minute = _listen(_broker(arguments), arguments) if target else received(arguments)

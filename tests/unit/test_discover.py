@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from andon.events import SECOND_NS, Json
-from andon.plant import Plant
+from andon.plant import Asset, Plant
 from ingest import discover_mqtt
 from ingest.discover_payloads import channel_of, shape_of
 from ingest.discover_plant import propose
@@ -212,3 +212,26 @@ def test_sparkplug_births_become_machines_and_one_rule_for_all_devices() -> None
         ("Press-2", (("Motor/temperature", 61.5, "Cel"),)),
         ("Press-2", (("Motor/temperature", 62.0, "Cel"),)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "machine"),
+    [
+        ("acme/press7/state", "press7"),
+        ("acme/hall1/press7/alarm", "press7"),
+        ("acme/press7", "press7"),
+        ("status", "status"),
+    ],
+)
+def test_a_topic_that_is_like_no_other_names_a_machine_and_not_what_it_says_of_it(
+    topic: str, machine: str
+) -> None:
+    proposed = propose({topic: [b'{"code": "E7", "phase": "on"}']}, Plant(name="p"), T0)
+    assert [asset.id for asset in proposed.assets] == [machine]
+
+
+def test_a_lone_topic_of_a_known_machine_is_that_machines() -> None:
+    known = Asset(id="acme", name="Acme", asset_class="machine", path="p")
+    topics = {"x/acme/line": [b'{"code": "E7", "phase": "on"}']}
+    proposed = propose(topics, Plant(name="p", assets=(known,)), T0)
+    assert [asset.id for asset in proposed.assets] == ["acme"]

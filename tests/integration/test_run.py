@@ -72,7 +72,8 @@ def told(erp: Server, wanted: str) -> list[str]:
 
 
 def test_a_stop_published_by_a_device_is_a_ticket_and_is_told(tmp_path: Path, erp: Server) -> None:
-    made = subprocess.run([*ANDON, "device", "mes"], capture_output=True, text=True, check=True).stdout
+    words = [*ANDON, "device", "mes", "--topic", "andon/v1/e/s/a/L1/c/M7"]
+    made = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     password = re.search(r"shown once: (\S+)", made)
     port, web_port, data = free_port(), free_port(), tmp_path / "data"
     data.mkdir(mode=0o755)  # as a packager or a person makes it

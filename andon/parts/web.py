@@ -25,6 +25,7 @@ from andon.plant import Plant
 from api.app import Context, create_app
 from api.backtests import Backtests
 from api.pace import Pace
+from api.patient import PatientProtocol
 from ingest.series import SeriesStore
 from ticketing.book import BUS
 from ticketing.service import Tickets
@@ -92,6 +93,7 @@ def served(context: Context, web: Web) -> uvicorn.Config:
         log_level="warning",
         lifespan="on",
         server_header=False,
+        http=PatientProtocol,
         ssl_certfile=web.certificate,
         ssl_keyfile=web.key,
         proxy_headers=bool(web.proxies),

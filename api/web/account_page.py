@@ -18,6 +18,22 @@ from api.web.sign_in_pages import by_of
 router = APIRouter()
 PAGE = "/account"
 DAYS = (7, 30, 90, 366)
+_BROWSERS = {
+    "MicroMessenger": "WeChat",
+    "Edg": "Edge",
+    "Firefox": "Firefox",
+    "Chrome": "Chrome",
+    "Safari": "Safari",
+}
+_SYSTEMS = {
+    "Windows": "Windows",
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Mac OS": "macOS",
+    "Linux": "Linux",
+}
+"""What a browser says of itself -> its name; the first that is said counts, since most claim to be others too."""
 
 
 @router.get(PAGE, dependencies=[needs(Right.SELF)])
@@ -69,6 +85,18 @@ def revoke_key(request: Request, visit: VisitOf, key: int) -> Response:
     return answer
 
 
+def browser_of(agent: str) -> str:
+    """A browser as a person knows it, from its User-Agent; the beginning of that if it is none of those.
+
+    >>> browser_of("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile Safari/537.36")
+    'Chrome · Android'
+    """
+    found = [
+        next((name for said, name in known.items() if said in agent), "") for known in (_BROWSERS, _SYSTEMS)
+    ]
+    return " · ".join(filter(None, found)) or agent[:40]
+
+
 def _page(request: Request, visit: VisitOf, *, key: str = "", wrong: str = "") -> Response:
     speaker, desk, now_ns = speaker_of(request), visit.context.desk, visit.context.now()
     if desk is None or not speaker.account:
@@ -85,7 +113,7 @@ def _page(request: Request, visit: VisitOf, *, key: str = "", wrong: str = "") -
         "account",
         here=PAGE,
         account=account,
-        sessions=signed_in,
+        sessions=[(one, browser_of(one.agent)) for one in signed_in],
         this=speaker.session,
         keys=mine,
         grantable=grantable,

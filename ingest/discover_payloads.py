@@ -28,12 +28,14 @@ _PHASES = re.compile(r"(?i)^(active|phase|event|status|state|trigger|action)$")
 _MACHINES = re.compile(r"(?i)^(machine|asset|equipment|device|station|dev)(_?(id|name|no))?$")
 _MESSAGES = re.compile(r"(?i)^(message|msg|text|description|desc)$")
 _SEVERITIES = re.compile(r"(?i)^(severity|prio|priority)$")
-BEGIN_WORDS = frozenset(
-    {"raised", "raise", "on", "begin", "start", "started", "active", "set", "coming", "come"}
+PHASES = (
+    *(("raised", "cleared"), ("raise", "clear"), ("on", "off"), ("begin", "end"), ("start", "end")),
+    *(("started", "ended"), ("active", "inactive"), ("active", "over"), ("set", "reset")),
+    *(("coming", "going"), ("come", "gone")),
 )
-END_WORDS = frozenset(
-    {"cleared", "clear", "off", "end", "ended", "gone", "reset", "inactive", "going", "over"}
-)
+"""Words that begin something and end it, by pairs: who says one of them says the other too, sooner or later."""
+BEGIN_WORDS = frozenset(begin for begin, _ in PHASES)
+END_WORDS = frozenset(end for _, end in PHASES)
 QUANTITIES: Mapping[str, tuple[str, str]] = {
     "temp": ("temperature", "Cel"),
     "temperature": ("temperature", "Cel"),

@@ -12,7 +12,7 @@ from andon.mappings import STANDARD
 from andon.plant import Plant
 from andon.templates import template
 from ingest import discover_sparkplug
-from ingest.discover_payloads import BEGIN_WORDS, END_WORDS, UCUM, Shape, channel_of, identifier, shape_of
+from ingest.discover_payloads import PHASES, UCUM, Shape, channel_of, identifier, shape_of
 from ingest.discover_topics import Group, Roles, groups_of, point_at, roles_of
 from ingest.filled import at_path, parsed
 from ingest.mapping import Routes
@@ -259,13 +259,22 @@ def _stop(shape: Shape, told: Sequence[Json]) -> dict[str, Json]:
     """The fields of a stop, and a table for its words that begin and end one."""
     fields = dict(shape.stop)
     words = [at_path(one, parsed(fields["active"])) for one in told]
-    actives = {
-        word: word.casefold() in BEGIN_WORDS
-        for word in words
-        if isinstance(word, str) and word.casefold() in BEGIN_WORDS | END_WORDS
-    }
+    actives = {word: begins for said in words if isinstance(said, str) for word, begins in _phases(said)}
     stop: dict[str, Json] = {what: f"{{.{key}}}" for what, key in fields.items()}
     return stop | ({"actives": actives} if actives else {})
+
+
+def _phases(said: str) -> Iterator[tuple[str, bool]]:
+    """A word that begins or ends a stop, with those that it goes together with, written as it is written.
+
+    >>> sorted(_phases("COMING")), sorted(_phases("off"))
+    ([('COMING', True), ('GOING', False)], [('off', False), ('on', True)])
+    """
+    write = str.upper if said.isupper() else str.title if said.istitle() else str.lower
+    for begin, end in PHASES:
+        if said.casefold() in {begin, end}:
+            yield write(begin), True
+            yield write(end), False
 
 
 def _document(draft: Draft, plant: Plant, samples: Samples, known: frozenset[str]) -> Plant:

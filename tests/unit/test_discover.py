@@ -235,3 +235,10 @@ def test_a_lone_topic_of_a_known_machine_is_that_machines() -> None:
     topics = {"x/acme/line": [b'{"code": "E7", "phase": "on"}']}
     proposed = propose(topics, Plant(name="p", assets=(known,)), T0)
     assert [asset.id for asset in proposed.assets] == ["acme"]
+
+
+def test_who_was_only_heard_to_end_a_stop_is_understood_when_it_begins_one() -> None:
+    over = {"code": "E7", "phase": "GOING", "ts": "2023-11-14T22:13:20Z"}
+    plant = made({"acme/hall1/press7/alarm": over})
+    heard = becomes(plant, {"acme/hall1/press7/alarm": over | {"phase": "COMING"}})
+    assert heard["acme/hall1/press7/alarm"] == ("stop", "press7", ["E7 begins"])

@@ -18,9 +18,10 @@ from api.pages import PLACES, SCRIPT_WORDS
 from api.problem_deeds import DEEDS
 from api.telling import TOLD
 from api.visit import THEMES
-from api.web import alarm_pages, report_page, sources, weighed
+from api.web import alarm_pages, people_page, report_page, sources, weighed
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
+from api.web.pipeline_verdict import TROUBLES
 from api.web.problem_forms import FIELDS
 from api.web.spectra import SAID_OF_BLOCKS, SAID_OF_CURSORS
 from detectors import kinds, settings_of
@@ -202,6 +203,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         "undone",
         "promoted",
         "marked",
+        "letters_asked",
     ),
     "alarm_state.": [f"{state}{part}" for state in AlarmState for part in ("", "_why")],
     "alarm_step.": alarm_pages.STEPS,
@@ -223,11 +225,31 @@ FAMILIES: dict[str, Iterable[str]] = {
     "kind.": kinds(),
     "label.is_": What,
     "letter.": Reason,
+    "letter_cure.": Reason,
     "next.title_": ("assign", "accept", "resume", "resolve", "sign", "relearn", "archive"),
     "number.": numbers_said(),
     "outcome.": Outcome,
     "packml.": [state.name for state in PackMLState],
     "pipeline.is_": ("connected", "disconnected", "down", "unknown"),
+    "people.did_": (
+        *(
+            "account_made",
+            "account_disabled",
+            "account_enabled",
+            "account_unlocked",
+            "key_made",
+            "key_revoked",
+        ),
+        *("password_changed", "password_reset", "places_set", "roles_set"),
+        *("session_ended", "sessions_ended", "sign_in_refused", "signed_in"),
+    ),
+    "people.do_": people_page.DOORS,
+    "people.once_": ("password", "key"),
+    "people.role_": roles.Role,
+    "people.wrong_": (
+        *("account_name", "account_exists", "last_administrator", "no_role", "no_place"),
+        *("key_days", "key_many", "key_nameless", "key_rights", "unknown_key", "unknown_account"),
+    ),
     "place.": ("alarm", "machine"),
     "priority.": get_args(Priority),
     "problem_state.": ProblemState,
@@ -307,7 +329,17 @@ FAMILIES: dict[str, Iterable[str]] = {
     "routing.why_": dispatch.WHY,
     "rule.": (
         *("usual", "critical", "line_stop", "three_a_month", "repeat", "repeat_72h", "recurrence", "due"),
-        *("drift", "ground", "backup", "flood", "close_unsigned", *Owed, "cause", "operating_change", "triage"),
+        *(
+            "drift",
+            "ground",
+            "backup",
+            "flood",
+            "close_unsigned",
+            *Owed,
+            "cause",
+            "operating_change",
+            "triage",
+        ),
     ),
     "solution.": (
         "summary",
@@ -337,7 +369,10 @@ FAMILIES: dict[str, Iterable[str]] = {
     "time.": ("day", "hour", "minute"),
     "story.": tale.KINDS,
     "story.field.": tale.FIELDS,
+    "verdict.": [f"{code}{part}" for code in TROUBLES for part in ("", "_cure")],
     "weekday.": "0123456",
+    "work.": ("series", "store", "photos"),
+    "work.title_": ("engine", "storage"),
     "zone.": "ABCD",
 }
 """What a key that is put together at run time can be: its beginning, and every end that the code can give it."""

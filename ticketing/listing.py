@@ -163,12 +163,7 @@ def _searched(conn: Connection, wanted: Filter, sort: Sort, shown: slice, after:
     if sort is Sort.DUE:
         chosen = chosen.add_columns(_NEXT_DUE.label("next_due_ns"))
     found = [*conn.execute(chosen.where(c.state != _CLOSED)).mappings()]
-    index = (
-        newest(conn.dialect.name, words, wanted.machines)
-        if not wanted.states or _CLOSED in wanted.states
-        else None
-    )
-    named = [] if index is None else conn.execute(index).scalars().all()
+    named = newest(conn, words, wanted.machines) if not wanted.states or _CLOSED in wanted.states else ()
     if named:
         rows_named = conn.execute(chosen.where(c.id.in_(named))).mappings()
         found += [  # asked for the state too, SQLite reads all closed

@@ -1,6 +1,7 @@
 """Finding tickets by their words, open and closed alike, however many there are.
 
-A word is found by its beginning, Chinese by any two characters that stand together. The index is the database's own:
+A word is found whole; the last by its beginning too, and all where that finds none; Chinese by any two characters that
+stand together. The index is the database's own:
 FTS5 on SQLite, a tsvector under GIN on PostgreSQL, both over words cut here, so that they find the same.
 """
 
@@ -14,7 +15,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
-    Select,
     Table,
     Text,
     cast,
@@ -145,19 +145,35 @@ _PG = text(
 )
 
 
-def newest(dialect: str, words: Sequence[str], machines: Machines = None) -> Select[tuple[int]] | None:
-    """The newest tickets (`MOST` at most) that hold all of these words; None if nothing of them can be looked for.
+def newest(conn: Connection, words: Sequence[str], machines: Machines = None) -> Sequence[int]:
+    """The newest tickets (`MOST` at most) that hold all of these words; none if nothing of them can be looked for.
 
-    Of those `machines`, so that tickets that somebody does not see take nobody's place.
+    Of those `machines`, so that tickets that somebody does not see take nobody's place. A beginning is looked up by putting together what all words that begin so are on, which with a common one is half of
+    all tickets; a whole word is only walked along. So whole words are looked for first. If they name as many tickets as
+    are looked at, that is it; else the last word may go on; and all may, where that finds nothing.
     """
     pieces = wanted(words)
+    last = words[-1:] and wanted(words[-1:])
+    whole = [(piece, False) for piece, _ in pieces]
+    typed = [(piece, begins and (piece, begins) in last) for piece, begins in pieces]
+    found = _held(conn, whole, machines)
+    if len(found) < MOST and typed != whole:
+        found = _held(conn, typed, machines)
+    if not found and pieces != typed:
+        found = _held(conn, pieces, machines)
+    return found
+
+
+def _held(conn: Connection, pieces: Sequence[tuple[str, bool]], machines: Machines) -> Sequence[int]:
+    """The newest that hold all of these, each with whether a beginning is enough."""
     if not pieces:
-        return None
-    if dialect == "postgresql":
+        return ()
+    if conn.dialect.name == "postgresql":
         query = " & ".join(f"'{piece}'{':*' if begins else ''}" for piece, begins in pieces)
         holds = ticket_words.c.words.op("@@")(cast(literal(query), TSQUERY))
     else:
         query = " AND ".join(f'"{piece}"{"*" if begins else ""}' for piece, begins in pieces)
         holds = literal_column("ticket_words").op("MATCH")(query)
     number = ticket_words.c.rowid
-    return select(number).where(holds, of_machines(number, machines)).order_by(number.desc()).limit(MOST)
+    rows = select(number).where(holds, of_machines(number, machines)).order_by(number.desc()).limit(MOST)
+    return conn.execute(rows).scalars().all()

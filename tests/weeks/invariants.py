@@ -668,8 +668,7 @@ def every_ticket_is_found(world: World, conn: Connection) -> Iterator[str]:
     """A ticket is found by its number, and by its machine, open or closed."""
     for number, row in world.snapshot.tickets.items():
         for words in filter(None, (row["number"], row["asset"])):
-            query = newest(conn.dialect.name, words_of(words))
-            if query is None or number not in set(conn.execute(query).scalars()):
+            if number not in set(newest(conn, words_of(words))):
                 yield f"{row['number']} is not found by {words}"
 
 

@@ -112,23 +112,32 @@ def test_foreign_machines_by_mqtt_and_opcua_have_their_first_tickets_without_a_l
     secret = walk.folder / "plc.password"
     secret.touch(mode=0o600)
     secret.write_text(walk.json("plc.json")["password"])
-    stranger = ("--foreign", "--stop-after", "2", "--truth")
-    at = ("--user", "plc", "--password-file", "plc.password", "--machines", "washer8,press9")
+    stops = ("--stop-after", "2", "--truth")
     walk.leaves(
-        "opcua.log", "simulate", "--opcua", str(opcua), "--machines", "press17", *stranger, "opcua.json"
+        "opcua.log",
+        "simulate",
+        "--opcua",
+        str(opcua),
+        "--foreign",
+        "--machines",
+        "press17",
+        *stops,
+        "opcua.json",
     )
     walk.until(lambda: "console:" in (walk.folder / "run.log").read_text(), "the console is ready")
-    walk.leaves("mqtt.log", "simulate", "--mqtt", f"mqtt://127.0.0.1:{door}", *at, *stranger, "mqtt.json")
+    broker = ("simulate", "--mqtt", f"mqtt://127.0.0.1:{door}", "--user", "plc")
+    plc = (*broker, "--password-file", "plc.password", "--foreign", "--machines", "washer8,press9")
+    walk.types(*plc, "--healthy", "--speed", "30", "--seconds", "2")  # a minute without a stop
 
+    said = walk.types("discover", "--install", "--yes")
+    assert "2 new machines (press9, washer8), 2 new rules" in said
+    walk.leaves("mqtt.log", *plc, *stops, "mqtt.json")
+    url = f"opc.tcp://127.0.0.1:{opcua}"
+    said = walk.types("discover", url, "--security", "none", "--install", "--yes")
+    assert "1 new machines (press17)" in said
     by_mqtt = walk.until(lambda: walk.stops("mqtt.json"), "a machine stops that speaks by MQTT")
     by_opcua = walk.until(lambda: walk.stops("opcua.json"), "a machine stops that speaks by OPC UA")
-    said = walk.types("discover", "--seconds", "600", "--install", "--yes")
-    assert "2 new machines (press9, washer8), 2 new rules" in said
-    url = f"opc.tcp://127.0.0.1:{opcua}"
-    assert "1 new machines (press17)" in walk.types(
-        "discover", url, "--security", "none", "--install", "--yes"
-    )
-    walk.types("deadletters", "redrive")
+
     browser = signed_in(f"http://127.0.0.1:{web}", made["account"], made["secret"])
 
     def tickets() -> set[tuple[str, str]]:

@@ -73,7 +73,7 @@ def age(engine: Engine) -> None:
         ):
             conn.execute(text(words))
         if conn.dialect.name == "postgresql":  # they outlive their tables
-            for name in ("alarm_event", "problem_event", "suppression_event", "report"):
+            for name in ("access_event", "alarm_event", "problem_event", "suppression_event", "report"):
                 conn.execute(text(f"DROP FUNCTION {name}_refuse()"))
 
 

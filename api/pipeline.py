@@ -1,6 +1,5 @@
-"""How the pipeline does, over REST: sources with their counters, dead letters, gaps."""
+"""How the pipeline does, over REST: sources with their counters, gaps."""
 
-import base64
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -16,7 +15,6 @@ from api.paging import PagingOf
 from api.places import SightOf
 from api.rights import needs
 from api.visit import ContextOf
-from ingest import deadletters
 from ingest import gaps as gap_store
 
 router = APIRouter(tags=["pipeline"])
@@ -34,20 +32,6 @@ def sources(request: Request, context: ContextOf, page: PagingOf) -> Response:
         lambda source: {**plain(source), "balances": source.off_by == 0},
         stages=stages_after,
         degraded=context.readiness(),
-    )
-
-
-@router.get("/dead-letters", dependencies=[needs(Right.READ, whole=True)])
-def dead_letters(context: ContextOf, page: PagingOf) -> Response:
-    """The newest messages that could not be used, with their reason and beginning (base64), and how many there are."""
-    with reading(context.database) as conn:
-        found = deadletters.recent(conn, page.probe, after=page.behind(int, int, str))
-        counts = deadletters.counts(conn)
-    return page.answer(
-        found,
-        lambda one: {**plain(one), "head_base64": base64.b64encode(one.head).decode("ascii")},
-        lambda one: (one.received_ns, one.position, one.source),
-        counts=dict(counts),
     )
 
 

@@ -104,6 +104,12 @@ def asked(conn: Connection, limit: int) -> list[DeadLetter]:
     return _read(conn, due.order_by(letters.c.received_ns, letters.c.source, letters.c.position).limit(limit))
 
 
+def underway(conn: Connection) -> int:
+    """How many are asked for and not taken yet."""
+    wanted = select(func.count()).select_from(letters).where(letters.c.asked_ns.is_not(None), _REFUSED)
+    return int(conn.execute(wanted).scalar_one())
+
+
 def unanswerable(conn: Connection, letter: DeadLetter) -> None:
     """Take back the asking: the whole message is kept nowhere."""
     conn.execute(update(letters).where(_is(letter.source, letter.position)).values(asked_ns=None))

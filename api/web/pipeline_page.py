@@ -1,5 +1,6 @@
-"""How the pipeline does: sources, counters that balance, dead letters, gaps."""
+"""How the pipeline does: what is worst first, then sources, counters that balance, dead letters, gaps, work given up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,23 +11,25 @@ from starlette.responses import RedirectResponse, Response
 from andon import manifest
 from andon.access.roles import Right
 from andon.database import reading
-from andon.events import Gap, GapCause
+from andon.events import Gap, GapCause, Json
 from andon.ports import DeadLetter
 from api.channels import ChannelState, channels_of
 from api.flow import SourceState, sources_of
 from api.freshness import counts_of, points_of
 from api.health import degraded
+from api.letters import named
 from api.pages import render
 from api.pipeline import readable
 from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.formats import MISSING, number, whole
-from api.web.wording import asset_name
+from api.web.pipeline_verdict import Facts, troubles, work_of
+from api.web.wording import asset_name, letter_name
 from ingest import deadletters, gaps
 from ingest.deadletters import Which
 from ingest.freshness import Freshness, State
 from ingest.refusal import Reason
-from ticketing import deliveries
+from ticketing import deliveries, timers
 
 router = APIRouter()
 SHOWN = 20
@@ -87,6 +90,7 @@ class Letter:
     length: str
     head: str
     begins: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,51 +122,71 @@ class SilentPoint:
 def pipeline(request: Request, visit: VisitOf, reason: Annotated[Reason | None, Query()] = None) -> Response:
     """All of it on one page; of the dead letters those of one reason, if it is given."""
     context, sight = visit.context, visit.sight
-    points = points_of(context, sight)
-    status = context.status()
+    points, status, channels = points_of(context, sight), context.status(), channels_of(context)
+    freshness = counts_of(points)
+    may_redrive = visit.may(Right.REDRIVE) and sight.assets is None
     with reading(context.database) as conn:
         stages = manifest.counted(conn)
         letters = deadletters.recent(conn, SHOWN, Which(reason)) if sight.assets is None else []
-        reasons = deadletters.counts(conn)
+        reasons, underway = deadletters.counts(conn), deadletters.underway(conn)
         still = [gap for gap in gaps.open_gaps(conn) if sight.sees(gap.asset)]
         latest = [gap for _, gap in gaps.listed(conn, SHOWN, machines=sight.assets)]
+        given_up = timers.given_up(conn) if may_redrive else ()
+    sources = sources_of(stages, status, request.app.state.rates, visit.time.now_ns)
+    facts = Facts(
+        status=status,
+        sources=sources,
+        channels=channels,
+        given_up=len(given_up),
+        open_gaps=len(still),
+        letters=reasons,
+        stale=freshness[State.STALE],
+        degraded=degraded(context),
+    )
     return render(
         request,
         visit,
         "pipeline.html",
         "pipeline",
-        degraded=degraded(context),
-        sources=[
-            _source(source)
-            for source in sources_of(stages, status, request.app.state.rates, visit.time.now_ns)
-        ],
-        stages=[
-            {
-                "name": name,
-                "counts": [
-                    (_named(f"counted.{what}", what, visit), whole(n)) for what, n in stages[name].items()
-                ],
-            }
-            for name in STAGES
-            if name in stages
-        ],
-        parts=[
-            {"name": name, "running": part.get("running"), "restarts": part.get("restarts", 0)}
-            for name, part in sorted(status.get("parts", {}).items())
-        ],
-        freshness=[(state, whole(count)) for state, count in counts_of(points).items()],
-        silent=[_silent(one, visit) for one in points.values() if one.state is not State.FRESH][
-            :SILENT_SHOWN
-        ],
-        channels=[_channel(one, visit) for one in channels_of(context)],
+        troubles=troubles(facts, visit.words),
+        may_redrive=may_redrive,
+        sources=[_source(source) for source in sources],
+        stages=_stages(stages, visit),
+        parts=_parts(status),
+        work=work_of(status, visit),
+        freshness=[(state, whole(count)) for state, count in freshness.items()],
+        silent=[_silent(p, visit) for p in points.values() if p.state is not State.FRESH][:SILENT_SHOWN],
+        channels=[_channel(one, visit) for one in channels],
+        given_up=given_up,
         letters=[_letter(letter, visit) for letter in letters],
         letters_count=sum(reasons.values()),
-        reasons=[(code, _named(f"letter.{code}", code, visit), count) for code, count in reasons.items()],
+        underway=underway,
+        reasons=[(code, letter_name(code, visit.words), count) for code, count in reasons.items()],
         reason=reason,
-        gaps=[
-            _hole(gap, visit) for gap in [*still, *(gap for gap in latest if gap.to_ns is not None)][:SHOWN]
-        ],
+        gaps=[_hole(gap, visit) for gap in [*still, *(g for g in latest if g.to_ns is not None)][:SHOWN]],
     )
+
+
+def _stages(stages: Mapping[str, Mapping[str, int]], visit: Visit) -> list[dict[str, Json]]:
+    """What the stages behind the sources counted."""
+    return [
+        {
+            "name": name,
+            "counts": [
+                (_named(f"counted.{what}", what, visit), whole(n)) for what, n in stages[name].items()
+            ],
+        }
+        for name in STAGES
+        if name in stages
+    ]
+
+
+def _parts(status: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """The processes."""
+    return [
+        {"name": name, "running": part.get("running"), "restarts": part.get("restarts", 0)}
+        for name, part in sorted(status.get("parts", {}).items())
+    ]
 
 
 def _source(source: SourceState) -> SourceRow:
@@ -214,12 +238,13 @@ def _letter(letter: DeadLetter, visit: Visit) -> Letter:
         source=letter.source,
         position=letter.position,
         reason=letter.reason,
-        named=_named(f"letter.{letter.reason}", letter.reason, visit),
+        named=letter_name(letter.reason, visit.words),
         detail=letter.detail,
         topic=letter.topic.decode("utf-8", "backslashreplace"),
         length=whole(letter.length),
         head=head,
         begins=head[:BEGINS].replace("\n", " ") or MISSING,
+        id=named(letter),
     )
 
 

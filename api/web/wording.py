@@ -157,3 +157,13 @@ def person_name(person_id: str | None, plant: Plant) -> str:
 def score_text(value: float) -> str:
     """A share between 0 and 1 as percent."""
     return f"{number(100 * value)} %"
+
+
+def letter_name(reason: str, words: Words) -> str:
+    """Why a message could not be used; a reason of another version is named by its code."""
+    return words(f"letter.{reason}") if f"letter.{reason}" in words else reason
+
+
+def letter_cure(reason: str, words: Words) -> str:
+    """What mends it, so that it can be taken anew."""
+    return words(f"letter_cure.{reason}") if f"letter_cure.{reason}" in words else words("verdict.letters_cure")

@@ -29,6 +29,7 @@ from api.web import (
     drift_page,
     finding_pages,
     inbox,
+    letter_pages,
     pipeline_page,
     problem_pages,
     report_page,
@@ -359,6 +360,7 @@ PAGES = {
     "/findings/{finding_id}/message": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}/message",),
     "/detectors": ("/detectors",),
     "/pipeline": ("/pipeline",),
+    "/pipeline/letters/{letter}": ("/pipeline/letters/plant_mqtt:7",),
 }
 """The pages by their routes."""
 
@@ -376,8 +378,8 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 
 async def test_every_page_is_swept() -> None:
     routers = (
-        *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, pipeline_page),
-        *(problem_pages, report_page, routing_page, ticket_pages),
+        *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
+        *(pipeline_page, problem_pages, report_page, routing_page, ticket_pages),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES

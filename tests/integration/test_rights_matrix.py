@@ -50,6 +50,9 @@ GET    /api/v1/board                                           read     none
 GET    /api/v1/channels                                        read     none
 GET    /api/v1/closing                                         read     none
 GET    /api/v1/dead-letters                                    read     plant
+POST   /api/v1/dead-letters/redrive                            redrive  plant
+GET    /api/v1/dead-letters/{letter}                           redrive  plant
+POST   /api/v1/dead-letters/{letter}/redrive                   redrive  plant
 POST   /api/v1/dedup/dry-run                                   plan     plant
 GET    /api/v1/dedup/late                                      read     list
 GET    /api/v1/dedup/rules                                     read     none
@@ -187,8 +190,21 @@ POST   /inbox/{ticket_id}/undo                                 plan     ticket
 POST   /inbox/{ticket_id}/{step}                               plan     ticket
 WS     /live                                                   read     none
 GET    /metrics                                                read     plant
+GET    /people                                                 administer plant
+POST   /people                                                 administer plant
+GET    /people/{account}                                       administer plant
+POST   /people/{account}/door/{door}                           administer plant
+POST   /people/{account}/keys                                  administer plant
+POST   /people/{account}/keys/{key}/revoke                     administer plant
+POST   /people/{account}/places                                administer plant
+POST   /people/{account}/reset                                 administer plant
+POST   /people/{account}/roles                                 administer plant
 GET    /pipeline                                               read     list
+POST   /pipeline/letters/redrive                               redrive  plant
+GET    /pipeline/letters/{letter}                              redrive  plant
+POST   /pipeline/letters/{letter}/redrive                      redrive  plant
 POST   /pipeline/outbox/redrive                                redrive  plant
+POST   /pipeline/timers/again                                  redrive  plant
 POST   /preferences                                            self     none
 GET    /problems                                               read     list
 GET    /problems/{problem_id}                                  read     problem
@@ -269,7 +285,10 @@ NO_THING = {
     "name": BACKTEST,
     "message": "1",
     "key": "1",
+    "account": "viewer",
+    "door": "unlock",
     "session": "1",
+    "letter": "plant_mqtt:7",
 }
 """Parameters of addresses that name no thing with a place, and something that each can be."""
 ELSEWHERE = {
@@ -290,8 +309,12 @@ READ_FIRST = {"/preferences", "/pipeline/outbox/redrive", "/account/keys"}
 ENDS_THE_SESSION = {"/sign-out", "/account/sessions/{session}/end"}
 OF_THE_PLANT = {"/api/v1/people"}
 """People are the whole plant's, with the lines that they work on."""
-PERHAPS = {"/account/keys/{key}/revoke", "/api/v1/outbox/{message}"}
-"""Where 404 may say that there is no key, or no message, of that number."""
+PERHAPS = {
+    *("/account/keys/{key}/revoke", "/people/{account}/keys/{key}/revoke", "/api/v1/outbox/{message}"),
+    *("/api/v1/dead-letters/{letter}", "/api/v1/dead-letters/{letter}/redrive"),
+    *("/pipeline/letters/{letter}", "/pipeline/letters/{letter}/redrive", "/pipeline/timers/again"),
+}
+"""Where 404 may say that there is no key, message, step or letter of that name."""
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from api.answers import plain
 from api.moments import Moment
 from api.paging import PagingOf
 from api.places import SightOf
-from api.rights import needs
+from api.rights import NoRight, needs
 from api.steps import Name, Text
 from api.tickets import CHANNEL
 from api.visit import ContextOf, Visit, VisitOf
@@ -195,8 +195,10 @@ def people(visit: VisitOf, page: PagingOf) -> Response:
 
 @router.put("/people/{person}/presence", dependencies=[needs(Right.WORK)])
 def presence(visit: VisitOf, person: str, body: Whereabouts) -> Response:
-    """Where a person is now. When leave begins, the backups take over: `moved` are those tickets."""
+    """Where a person is now: oneself, or who plans says it of others. When leave begins, the backups take over: `moved` are those tickets."""
     context = visit.context
+    if person != visit.actor and not visit.may(Right.PLAN):
+        raise NoRight(Right.PLAN)
     until = body.leave_until
     said = Presence(
         person=person,

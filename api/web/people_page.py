@@ -77,15 +77,16 @@ def people(request: Request, visit: VisitOf) -> Response:
 def add(request: Request, visit: VisitOf, form: Form) -> Response:
     """Make an account; its first password is shown this once, and has to be changed."""
     name = field_of(form, "name").strip()
-    given = {
-        "roles": _roles(form),
-        "places": _texts(form, "place"),
-        "person": field_of(form, "person") or None,
-    }
     try:
         with writing(visit.context.database) as conn:
             secret = accounts.create(
-                conn, name, by=by_of(request, visit.context), hasher=_desk(visit).hasher, **given
+                conn,
+                name,
+                roles=_roles(form),
+                places=_texts(form, "place"),
+                person=field_of(form, "person") or None,
+                by=by_of(request, visit.context),
+                hasher=_desk(visit).hasher,
             )
     except AccessRefused as refused:
         return _list(request, visit, wrong=refused.code, given=form)

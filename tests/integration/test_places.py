@@ -51,6 +51,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made.account("chief", Role.ADMINISTRATOR, person="sun.hao")
     made.account("near", Role.ADMINISTRATOR, places=PLACES[HERE], person="zhou.ting")
     made.account("keeper", Role.STOREKEEPER)
+    made.account("fitter", Role.TECHNICIAN, person="wang.lei")
     made.account("partner", Role.PARTNER, person="zhao.min")
     asyncio.run(made.furnish("chief"))
     yield made
@@ -145,6 +146,28 @@ async def test_a_linked_ticket_elsewhere_is_not_shown(world: TwoLines) -> None:
     for path in (f"/api/v1/tickets/{here}/links", f"/tickets/{here}"):
         assert re.search(rf'"ticket":{far}|/tickets/{far}\b', (await world.ask("chief", "GET", path)).text)
         assert not re.search(rf'"ticket":{far}|/tickets/{far}\b', (await world.ask("near", "GET", path)).text)
+
+
+async def test_the_count_beside_the_inbox_is_of_what_is_seen(world: TwoLines) -> None:
+    counted = []
+    for who in ("chief", "near"):
+        page = (await world.ask(who, "GET", "/alarms")).text
+        found = re.search(r'id="waiting"[^>]*>(\d+)<', page)
+        assert found is not None
+        counted.append(int(found[1]))
+    with reading(world.floor.database) as conn:
+        c = t.ticket.c
+        waiting = select(func.count()).where(c.state == "pending_dispatch")
+        there = conn.execute(waiting.where(c.line == THERE)).scalar_one()
+    assert there > 0
+    assert counted[0] - counted[1] == there
+
+
+async def test_only_who_plans_says_where_others_are(world: TwoLines) -> None:
+    for person, status in (("wang.lei", 200), ("li.na", 403)):
+        answer = await world.ask("fitter", "PUT", f"/api/v1/people/{person}/presence", {"online": True})
+        assert answer.status == status
+    assert (await world.ask("chief", "PUT", "/api/v1/people/li.na/presence", {"online": True})).status == 200
 
 
 async def test_the_refusal_names_the_right_and_who_has_it_to_programs_and_people(world: TwoLines) -> None:

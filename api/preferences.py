@@ -1,7 +1,6 @@
 """What a visitor chooses: language, colours, and the person acted as. Kept in cookies, for a year."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse
@@ -32,9 +31,12 @@ def choose(
 def inside(address: str) -> str:
     """The address if it lies in this console, else the inbox: no link of ours leads elsewhere.
 
+    A browser takes any number of slashes, either way round, for the beginning of a host (WHATWG URL, 4.4).
+
     >>> inside("/tickets?state=open"), inside("//evil.example"), inside("https://evil.example")
     ('/tickets?state=open', '/', '/')
+    >>> inside("///evil.example"), inside("/\\\\evil.example"), inside("/\\t/evil.example")
+    ('/', '/', '/')
     """
-    parts = urlsplit(address)
-    local = not parts.scheme and not parts.netloc and parts.path.startswith("/")
-    return address if local and "\\" not in address else "/"
+    local = address.startswith("/") and not address.startswith("//")
+    return address if local and address.isprintable() and "\\" not in address else "/"

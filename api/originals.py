@@ -32,8 +32,6 @@ router = APIRouter(tags=["tickets"])
 MOST_LINES = 65_536
 """Lines of a spectrum that are given; of a longer block the lowest."""
 HEAD_BYTES = 4096
-HANN_BANDWIDTH = 1.5
-"""Lines that a line of noise is as wide as."""
 GONE = "the record is not kept any more: retention has dropped it, or it never was in a journal here"
 
 
@@ -93,13 +91,11 @@ def block(context: ContextOf, finding: str, cut: Annotated[Cut, Query()]) -> Res
 def spectrum(context: ContextOf, finding: str) -> Response:
     """The RMS spectrum of that block in g with every line of it, under a Hann window, its axes added.
 
-    A sine of amplitude A that stands on a line reads A/√2 there: a line's power is that of the noise bandwidth of the
-    window, 1.5 lines. Source: F. J. Harris, Proc. IEEE 66 (1978), table I.
+    A sine of amplitude A that stands on a line reads A/√2 there, as in the drawing stored with the finding.
     """
     wave = _block(context, finding).wave
     shown = spectrum_of(wave)
-    rms = np.sqrt(HANN_BANDWIDTH * shown.power.sum(axis=0))
-    return JSONResponse(_lines(rms, shown.step_hz, "g", wave))
+    return JSONResponse(_lines(shown.rms(), shown.step_hz, "g", wave))
 
 
 @router.get("/findings/{finding}/envelope", dependencies=[needs(Right.READ)])

@@ -216,7 +216,7 @@ class Detector(Watching[tuple[str, str]]):
         watch = self._state.points.get(waveform.point)
         if watch is not None and problem_of(waveform) is None:
             spectrum = spectrum_of(waveform)
-            watch.spectrum, each = thinned(np.sqrt(spectrum.power.sum(axis=0)))
+            watch.spectrum, each = thinned(spectrum.rms())
             watch.spectrum_step_hz = spectrum.step_hz * each
             known = waveform.speed_hz is not None and math.isfinite(waveform.speed_hz)
             watch.speed_hz = waveform.speed_hz or 0.0 if known else 0.0

@@ -385,7 +385,7 @@ class Detector(Watching[str]):
                 "× background",
                 markers_of(self._orders[point.id], verdict, speed_hz),
             ),
-            "spectrum": spectrum_shape(np.sqrt(spectrum.power.sum(axis=0)), spectrum.step_hz, "g", shaft),
+            "spectrum": spectrum_shape(spectrum.rms(), spectrum.step_hz, "g", shaft),
         }
         if watch.energy.baseline is not None:
             shown["baseline"] = self._baseline(

@@ -19,6 +19,8 @@ STANDARD_GRAVITY = 9.80665
 UNITS_IN_G = {"g": 1.0, "[g]": 1.0, "m/s2": 1 / STANDARD_GRAVITY, "m/s^2": 1 / STANDARD_GRAVITY, "mg": 1e-3}
 TOGETHER = 4
 """Blocks that are worked on together."""
+HANN_BANDWIDTH = 1.5
+"""Lines that a line of noise is as wide as under a Hann window. Source: F. J. Harris, Proc. IEEE 66 (1978), table I."""
 _LARGE = 1 << 17  # samples of a block that is worked on alone: what is shared stays under 20 MB
 _HELD = 2
 
@@ -34,6 +36,10 @@ class Spectrum:
 
     power: Float32
     step_hz: float
+
+    def rms(self) -> Float32:
+        """What is drawn, (lines,) in g RMS, the axes added: a sine of amplitude A that stands on a line reads A/√2 there."""
+        return np.sqrt(np.float32(HANN_BANDWIDTH) * self.power.sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,9 +230,8 @@ class Detector(Watching[str]):
         spectrum = spectrum_of(waveform)
         mains_hz = 2 * self._parameters.mains_hz
         markers = [("½x", speed_hz / 2), *((f"{k}x", k * speed_hz) for k in (1, 2, 3)), ("2×mains", mains_hz)]
-        amplitude = np.sqrt(spectrum.power.sum(axis=0))
         return {
-            "spectrum": spectrum_shape(amplitude, spectrum.step_hz, "g", markers),
+            "spectrum": spectrum_shape(spectrum.rms(), spectrum.step_hz, "g", markers),
             "trend": watch.trend.shape(
                 f"{point.id}/shaft_line_ratio", "1", baseline=1.0, limit=self._parameters.ratio
             ),

@@ -202,9 +202,15 @@ def _spectrum(name: str, shape: Mapping[str, Json], main: str, words: Words) -> 
         amplitude=quantity(value[highest], sign),
         frequency=quantity(highest * step_hz, "Hz"),
     )
+    spec["words"] = {
+        "summary": words.patterns("chart.spectrum_summary")["other"],
+        "amplitude": words.patterns("chart.amplitude")["other"],
+        "marked": "",
+    }
     marked = [m["name"] for m in markers if m["main"]] or [m["name"] for m in markers]
     if marked:
-        summary = f"{summary} {words('chart.spectrum_marked', names=words('list.and').join(marked))}"
+        spec["words"]["marked"] = words("chart.spectrum_marked", names=words("list.and").join(marked))
+        summary = f"{summary} {spec['words']['marked']}"
     columns = (words("chart.marker"), words("chart.frequency"), words("chart.amplitude", unit=unit(sign)))
     rows = tuple(_peak_rows(value, step_hz, markers))
     title = words(f"chart.{name}_title")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -152,7 +153,18 @@ def _grounds(found: _Found, visit: Visit) -> dict[str, Json]:
         "limits": [row for row in rows if row.limit],
         "grounds": grounds(head, found.own, reader) if head else [],
         "charts": equipped(charts, head, reader, visit.context.journals),
+        "tuned_at": _tuned_at(head, visit) if head else "",
     }
+
+
+def _tuned_at(head: Occurrence, visit: Visit) -> str:
+    """Where the detector that found it is tuned: by its class, unless the machine has detectors of its own."""
+    asset = visit.plant.asset(head.asset)
+    if asset is None or head.detector not in {one.kind for one in visit.plant.detectors_of(asset)}:
+        return ""
+    is_own = any(one.kind == head.detector for one in asset.detectors)
+    whose = f"asset:{asset.id}" if is_own else f"class:{asset.asset_class}"
+    return f"/detectors?{urlencode({'whose': whose, 'kind': head.detector})}"
 
 
 def _course(found: _Found, visit: Visit) -> dict[str, Json]:

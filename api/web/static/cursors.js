@@ -2,6 +2,7 @@
 //
 // Everything works by mouse, by finger and by keys; what is under the cursor is read in Hz, orders, CPM and amplitude.
 
+import { describe } from "./described.js";
 import { at, harmonics, nextPeak, sidebands, snap } from "./peaks.js";
 import { digits } from "./parts.js";
 
@@ -21,7 +22,7 @@ export function spectrumTools(figure, { chart, again, look, view }) {
   const plot = figure.querySelector(".plot");
   const box = figure.querySelector(".instruments");
   const find = (name) => box.querySelector(`[data-does="${name}"]`);
-  const held = { full: null, asked: false, hz: null, harmonics: true, sidebands: false, unit: "g", speed: null };
+  const held = { full: null, asked: "", hz: null, harmonics: true, sidebands: false, unit: "g", speed: null, described: "" };
   let given = null;
   let shown = null;
 
@@ -134,10 +135,10 @@ export function spectrumTools(figure, { chart, again, look, view }) {
   });
 
   const fetchAll = async () => {
-    held.asked = true;
-    const answer = await fetch(given.cursors.address).catch(() => null);
+    const address = held.asked;
+    const answer = await fetch(address).catch(() => null);
     const full = answer?.ok ? await answer.json() : null;
-    if (full && full.unit === given.unit_code && full.dx_hz < 0.75 * given.dx_hz) held.full = full;
+    if (full && address === held.asked && full.unit === given.unit_code && full.dx_hz < 0.75 * given.dx_hz) held.full = full;
     if (held.full) again();
     if (held.hz !== null) tell();
   };
@@ -145,7 +146,10 @@ export function spectrumTools(figure, { chart, again, look, view }) {
   return {
     of(spec) {
       given = spec;
-      if (!held.asked && spec.cursors.address) fetchAll();
+      if (held.asked !== spec.cursors.address) {
+        Object.assign(held, { full: null, asked: spec.cursors.address }); // another finding is at the head now
+        if (held.asked) fetchAll();
+      }
       const base = held.full ? { ...spec, value: held.full.value, dx_hz: held.full.dx_hz } : spec;
       const convert = spec.unit === "g" ? CONVERTED[held.unit] : () => 1;
       const value = base.value.map((one, line) => (held.unit === "mm/s" && line * base.dx_hz < FROM_HZ ? 0 : one * convert(line * base.dx_hz)));
@@ -154,6 +158,9 @@ export function spectrumTools(figure, { chart, again, look, view }) {
       shown = { ...base, value, markers, unit: unitOf(spec, held) };
       const said = held.full ? spec.cursors.words.of_block : spec.cursors.words.of_mean;
       box.querySelector('[data-says="resolution"]').textContent = said.replace("{step}", digits(base.dx_hz));
+      const drawn = `${spec.cursors.address} ${Boolean(held.full)} ${shown.unit} ${stretch}`;
+      if (drawn !== held.described) describe(figure, shown);
+      held.described = drawn;
       held.hz ??= first(spec, lines());
       const result = { ...shown, cursor: cursor() };
       if (held.hz !== null && box.querySelector("tbody").childElementCount === 0) tell();

@@ -41,8 +41,10 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
 
             async def collect(event: asyncio.Event) -> None:
                 data = Path(job["data"])
-                places = {"pki": data / "pki", "devices": devices_at(data, job["name"])}
-                at = SourceContext(journal, now, event, ready, status, folder, **places)
+                devices = devices_at(data, job["name"])
+                at = SourceContext(
+                    journal, now, event, ready, status, folder, pki=data / "pki", devices=devices
+                )
                 _hand_on_words(at.words)
                 await kind.run(parameters, at)
 

@@ -46,6 +46,8 @@ class Part:
     machines: frozenset[str]
     channels: frozenset[Channel]
     is_foreign: bool
+    is_hurried: bool = False
+    """Told faster than it happened: who is silent is not silent for long by the clock of the installation."""
 
     def name(self, asset_id: str) -> str:
         """What the machine is called where it is told."""
@@ -55,10 +57,13 @@ class Part:
         """Whether what was planted can be known from what is told."""
         by_waveform = planted.family is not Family.STOP
         heard = not by_waveform or ("mqtt" in self.channels and not self.is_foreign)
-        return planted.asset in self.machines and planted.onset_ns >= from_ns and heard
+        judged = not (self.is_hurried and planted.family is Family.DATA_QUALITY)
+        return planted.asset in self.machines and planted.onset_ns >= from_ns and heard and judged
 
 
-def part_of(wanted: Iterable[str], channels: Iterable[Channel], *, is_foreign: bool) -> Part:
+def part_of(
+    wanted: Iterable[str], channels: Iterable[Channel], *, is_foreign: bool, is_hurried: bool = False
+) -> Part:
     """The machines of these names, by default all that speak by these channels; ValueError names one that is none."""
     known = {machine.id: machine for machine in MACHINES if machine.channel in set(channels)}
     ids = {name: asset_id for asset_id in known for name in (asset_id, NAMES[asset_id])}
@@ -66,7 +71,7 @@ def part_of(wanted: Iterable[str], channels: Iterable[Channel], *, is_foreign: b
     if strange:
         raise ValueError(f"no such machine here: {', '.join(strange)}; there are {', '.join(sorted(ids))}")
     machines = frozenset(ids[name] for name in wanted) or frozenset(known)
-    return Part(machines, frozenset(channels), is_foreign)
+    return Part(machines, frozenset(channels), is_foreign, is_hurried)
 
 
 def first_stop_ns(seed: int, machines: Collection[str]) -> int:

@@ -71,7 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refused("say where to: --mqtt URL, --opcua PORT, or both")
     wanted = [name for name in arguments.machines.split(",") if name]
     try:
-        part = outside.part_of(wanted, channels or ["mqtt", "opcua"], is_foreign=arguments.foreign)
+        part = outside.part_of(
+            wanted,
+            channels or ["mqtt", "opcua"],
+            is_foreign=arguments.foreign,
+            is_hurried=arguments.speed > 1,
+        )
     except ValueError as error:
         raise Refused(str(error)) from error
     if arguments.plant:

@@ -112,3 +112,13 @@ def test_the_document_that_fits_is_written(tmp_path: Path) -> None:
     plant = Plant.model_validate(json.loads(path.read_text("utf-8")))
     assert len(plant.assets) == 20
     assert [rule.payload for rule in plant.mappings] == ["json", "stop"]
+
+
+def test_a_story_told_in_a_hurry_expects_nobody_to_notice_a_silence() -> None:
+    simulation = Simulation(1, START_NS)
+    families = {}
+    for is_hurried in (False, True):
+        part = outside.part_of([], ["mqtt"], is_foreign=False, is_hurried=is_hurried)
+        truth = outside.truth_of(simulation, part, START_NS, START_NS + HOUR_NS)
+        families[is_hurried] = {one["family"] for one in truth["planted"]}
+    assert families[False] - families[True] == {"data_quality"}

@@ -56,7 +56,7 @@ class Running:
         began_s = time.monotonic()
         with self.heard.open("w") as heard:
             self._process = subprocess.Popen(words, stdout=heard, stderr=subprocess.STDOUT)
-        self.until(lambda: "console:" in self.heard.read_text(), 40, "the console was ready")
+        self.until(lambda: "console:" in self.heard.read_text(), 240, "the console was ready")
         self.start_s = time.monotonic() - began_s
         return self
 

@@ -130,6 +130,21 @@ async def test_a_cursor_pressed_beside_a_peak_reads_the_tone_and_its_harmonics_t
         assert f"{TONE_HZ * 60:.5g} CPM" in reading
         assert "0.707 g" in reading  # RMS of a tone of 1 g
         assert "orders" in reading
+        figure = page.locator(f"#tabs-{TICKET}-spectrum")
+        said = await figure.locator("figcaption p").inner_text()
+        assert f"{await _highest(page):.3g} g" in said.replace("\xa0", " ")
+        assert said in (await figure.locator(".plot").get_attribute("aria-label") or "")
+        await figure.locator("[data-does=unit]").select_option("m/s²")
+        assert "Amplitude, m/s²" in await figure.locator("details th").all_text_contents()
+        assert f"{await _highest(page):.3g} m/s²" in (
+            await figure.locator("figcaption p").inner_text()
+        ).replace("\xa0", " ")
+
+
+async def _highest(page: Page) -> float:
+    """The highest line that is drawn."""
+    drawn = (await options_of(page, "spectrum"))["series"][0]["data"]
+    return max(float(value) for _, value in drawn)
 
 
 async def test_keys_alone_move_the_cursor_from_peak_to_peak(chromium: Browser, served: Served) -> None:

@@ -41,6 +41,12 @@ def test_one_g_at_159_155_hz_is_6_934_mm_s() -> None:
     assert found["crest"] == pytest.approx(math.sqrt(2), rel=2e-3)
 
 
+def test_a_sine_on_a_line_is_drawn_with_its_rms() -> None:
+    drawn = spectrum_of(waveform(sine(160.0, 2.0), rate_hz=25_600.0)).rms()
+    assert drawn.max() == pytest.approx(2 / math.sqrt(2), rel=1e-3)
+    assert int(drawn.argmax()) == 160
+
+
 @settings(deadline=None, max_examples=40)
 @given(hz=st.integers(20, 980), amplitude=st.floats(0.01, 20), phase=st.floats(0, 6.2))
 def test_a_sine_of_whole_periods_has_the_velocity_of_the_textbook(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from andon.access.roles import Right
+from andon.access.speaking import Speaker
 from andon.database import reading
 from api.auth import speaker_of
 from api.context import Context
@@ -24,7 +25,7 @@ _NOTHING_IS_NEWER = 2**62
 EVERY_S = 0.5
 """How often the change number is looked at while a tab is open."""
 SESSION_EVERY_S = 1.0
-"""How often it is looked whether the session of a tab still stands."""
+"""How often it is looked whether the session of a tab, or the key of a program, still stands."""
 
 SESSION_OVER = 1008
 """The code that such a socket is closed with (RFC 6455, 7.4.1: policy violation)."""
@@ -88,9 +89,9 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     watch.tabs += 1
     tasks = [asyncio.create_task(_hint(socket, watch), name="live-hints")]
-    session = speaker_of(socket).session
-    if session is not None:
-        tasks.append(asyncio.create_task(_end_with(session, socket), name="live-session"))
+    speaker = speaker_of(socket)
+    if speaker.account:
+        tasks.append(asyncio.create_task(_end_with(speaker, socket), name="live-session"))
     try:
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
@@ -109,12 +110,12 @@ async def _hint(socket: WebSocket, watch: Watch) -> None:
         await socket.send_json({"changed": seen})
 
 
-async def _end_with(session: int, socket: WebSocket) -> None:
-    """Close the tab's socket when its session has ended; the tab then asks to sign in."""
+async def _end_with(speaker: Speaker, socket: WebSocket) -> None:
+    """Close the socket when its session or key has ended; a tab then asks to sign in."""
     context: Context = socket.app.state.context
-    assert context.desk is not None  # noqa: S101 - who has a session got it there
+    assert context.desk is not None  # noqa: S101 - who has an account got in there
     stands = True
     while stands:
         await asyncio.sleep(SESSION_EVERY_S)
-        stands = await asyncio.to_thread(context.desk.stands, session, context.now())
+        stands = await asyncio.to_thread(context.desk.stands, speaker, context.now())
     await socket.close(SESSION_OVER)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from andon import once
-from api.auth import PERSON_HEADER
+from api.auth import PERSON_HEADER, speaker_of
 from api.context import Context
 from api.described import API
 from api.problems import code_of, problem
@@ -100,8 +100,11 @@ def _context(request: Request) -> Context:
 
 
 def _digest(request: Request, given: bytes) -> str:
-    """The key as it is kept: of whoever asks, so that nobody meets another's."""
-    actor = f"{request.state.principal.actor}\0{request.headers.get(PERSON_HEADER, '')}\0".encode()
+    """The key as it is kept: of the account or API key that asks, so that nobody meets another's.
+
+    An API key is one by itself: it may have fewer rights than its account, and is not shown what those did.
+    """
+    actor = f"{speaker_of(request).subject}\0{request.headers.get(PERSON_HEADER, '')}\0".encode()
     return sha256(actor + given).hexdigest()
 
 

@@ -121,9 +121,10 @@ def enable(conn: Connection, name: str, by: By) -> None:
 
 
 def unlock(conn: Connection, name: str, by: By) -> None:
-    """Forget its failed attempts."""
+    """Forget its failed attempts, and those of all addresses: its owner may share one with whoever guessed."""
     _row(conn, name)
     attempts.forget(conn, name)
+    attempts.forget_addresses(conn)
     audit.note(conn, by, "account_unlocked", name)
 
 

@@ -80,6 +80,11 @@ def forget(conn: Connection, name: str) -> None:
     conn.execute(delete(attempts).where(attempts.c.subject == subject_of_account(name)))
 
 
+def forget_addresses(conn: Connection) -> None:
+    """Let all addresses be tried from at once: who shares one with a guesser is kept out with them."""
+    conn.execute(delete(attempts).where(attempts.c.subject.startswith("address:")))
+
+
 def locked_until(conn: Connection, name: str, now_ns: int) -> int | None:
     """Until when (ns UTC) nobody is heard under that name, None if at once."""
     found = conn.execute(

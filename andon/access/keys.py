@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from andon.access import audit, tokens
 from andon.access.audit import By
 from andon.access.errors import AccessRefused
-from andon.access.roles import Right, Role, rights_of
+from andon.access.roles import OF_PEOPLE, Right, Role, rights_of
 from andon.access.tables import accounts, keys
 from andon.events import HOUR_NS, MINUTE_NS, Json
 
@@ -54,7 +54,7 @@ class Holder:
 def add(conn: Connection, account: str, *, name: str, rights: Iterable[Right], days: float, by: By) -> str:
     """Make a key; gives it, this once. AccessRefused for rights that the account has not, or too long a life.
 
-    A key has no right to its account itself (`Right.SELF`): who finds one cannot make more of them.
+    A key has no right to accounts, its own or others' (`OF_PEOPLE`): who finds one cannot make more of them.
     """
     found = conn.execute(
         select(accounts.c.roles, accounts.c.disabled).where(accounts.c.id == account)
@@ -62,7 +62,7 @@ def add(conn: Connection, account: str, *, name: str, rights: Iterable[Right], d
     if found is None or found.disabled:
         raise AccessRefused("unknown_account", f"there is no account {account[:64]!r} that could have keys")
     wanted = frozenset(rights)
-    lacking = wanted - (rights_of(Role(role) for role in found.roles) - {Right.SELF})
+    lacking = wanted - grantable(Role(role) for role in found.roles)
     if lacking or not wanted:
         named = ", ".join(sorted(lacking)) or "none"
         raise AccessRefused("key_rights", f"a key has some of its account's rights; not of it: {named}")
@@ -84,6 +84,15 @@ def add(conn: Connection, account: str, *, name: str, rights: Iterable[Right], d
     conn.execute(insert(keys).values(row))
     audit.note(conn, by, "key_made", account, key=row["prefix"], rights=row["rights"], days=days)
     return key
+
+
+def grantable(roles: Iterable[Role]) -> frozenset[Right]:
+    """What a key of an account with these roles may have.
+
+    >>> sorted(grantable([Role.STOREKEEPER]))
+    [<Right.READ: 'read'>, <Right.REPORT: 'report'>, <Right.STOCK: 'stock'>]
+    """
+    return rights_of(roles) - OF_PEOPLE
 
 
 def find(conn: Connection, key: str, now_ns: int) -> Holder | None:

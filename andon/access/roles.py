@@ -70,6 +70,10 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 """A device speaks on its own topic and asks for nothing here. A partner is let in by places: without any it sees nothing."""
 
 
+OF_PEOPLE = frozenset({Right.SELF, Right.ADMINISTER})
+"""What no key has: whoever finds one can make no account and no other key, and outlives no revocation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who speaks. `actor` is what the audit names; `places` are ISA-95 paths (`enterprise/site/area`), none: everywhere.

@@ -6,11 +6,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine as Database
 from sqlalchemy import select, update
 
-from andon.access import accounts, attempts, audit, passwords, sessions
+from andon.access import accounts, attempts, audit, keys, passwords, sessions
 from andon.access.audit import By
 from andon.access.errors import AccessRefused, SignInRefused
 from andon.access.passwords import HASHER
 from andon.access.sessions import Lifetimes
+from andon.access.speaking import Speaker
 from andon.access.tables import accounts as table
 from andon.database import reading, writing
 
@@ -52,10 +53,12 @@ class Desk:
             accounts.set_password(conn, account, anew, by)
             return sessions.begin(conn, account, by.now_ns, self.lifetimes, address=by.address, agent=agent)
 
-    def stands(self, session: int, now_ns: int) -> bool:
-        """Whether that session has not ended."""
+    def stands(self, speaker: Speaker, now_ns: int) -> bool:
+        """Whether the session or key that somebody came in with has not ended."""
         with reading(self.database) as conn:
-            return sessions.stands(conn, session, now_ns, self.lifetimes)
+            if speaker.session is not None:
+                return sessions.stands(conn, speaker.session, now_ns, self.lifetimes)
+            return any(one.id == speaker.key and one.works(now_ns) for one in keys.of(conn, speaker.account))
 
     def sign_out(self, session: int, account: str, by: By) -> bool:
         """End one session of that account; False if there is none of that number."""

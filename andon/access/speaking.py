@@ -7,14 +7,14 @@ from sqlalchemy import Connection
 from sqlalchemy import Engine as Database
 
 from andon.access import keys, sessions
-from andon.access.roles import Principal, Right, Role, rights_of
+from andon.access.roles import OF_PEOPLE, Principal, Right, Role, rights_of
 from andon.access.sessions import Lifetimes
 from andon.database import reading, writing
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A principal and how it is known. `session` is None for a key, `account` empty for the operator of a demo.
+    """A principal and how it is known: by `session` or `key`, its number; `account` is empty for the operator of a demo.
 
     `subject` is whose requests are counted together. Who `must_change` a password may do nothing else before.
     """
@@ -24,6 +24,7 @@ class Speaker:
     account: str = ""
     session: int | None = None
     must_change: bool = False
+    key: int | None = None
 
 
 def by_session(database: Database, token: str, now_ns: int, lifetimes: Lifetimes) -> Speaker | None:
@@ -49,7 +50,7 @@ def by_key(database: Database, key: str, now_ns: int) -> Speaker | None:
     if keys.is_to_be_noted(found.key, now_ns):
         _note(database, lambda conn: keys.used(conn, number, now_ns))
     principal = _principal(found.person, found.roles, found.places, found.key.rights)
-    return Speaker(principal, f"key {number}", found.key.account)
+    return Speaker(principal, f"key {number}", found.key.account, key=number)
 
 
 def _principal(
@@ -57,7 +58,9 @@ def _principal(
 ) -> Principal:
     named = frozenset(Role(role) for role in roles)
     rights = rights_of(named)
-    return Principal(person, named, rights if of_key is None else rights & frozenset(of_key), places)
+    return Principal(
+        person, named, rights if of_key is None else (rights - OF_PEOPLE) & frozenset(of_key), places
+    )
 
 
 def _note(database: Database, write: Callable[[Connection], None]) -> None:

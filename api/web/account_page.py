@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from andon.access import accounts, keys, sessions
 from andon.access.errors import AccessRefused
-from andon.access.roles import Right, rights_of
+from andon.access.roles import Right
 from andon.database import reading, writing
 from api.auth import SIGN_IN, speaker_of
 from api.pages import render, say
@@ -105,7 +105,6 @@ def _page(request: Request, visit: VisitOf, *, key: str = "", wrong: str = "") -
         account = accounts.find(conn, speaker.account, now_ns)
         signed_in = sessions.of(conn, speaker.account, now_ns, desk.lifetimes)
         mine = [one for one in keys.of(conn, speaker.account) if one.works(now_ns)]
-    grantable = [right for right in Right if right in rights_of(account.roles) - {Right.SELF}]
     page = render(
         request,
         visit,
@@ -116,7 +115,7 @@ def _page(request: Request, visit: VisitOf, *, key: str = "", wrong: str = "") -
         sessions=[(one, browser_of(one.agent)) for one in signed_in],
         this=speaker.session,
         keys=mine,
-        grantable=grantable,
+        grantable=sorted(keys.grantable(account.roles), key=list(Right).index),
         days=DAYS,
         key=key,
         wrong=wrong,

@@ -14,7 +14,7 @@ from andon.access import accounts, audit, keys, sessions
 from andon.access.accounts import Account
 from andon.access.audit import By
 from andon.access.errors import AccessRefused
-from andon.access.roles import RIGHTS, Right, Role, rights_of
+from andon.access.roles import RIGHTS, Right, Role
 from andon.access.signing_in import Desk
 from andon.database import reading, writing
 from andon.plant import Plant
@@ -206,7 +206,7 @@ def _one(request: Request, visit: Visit, name: str, *, once: Once | None = None,
         name=person_name(found.person, visit.plant),
         sessions=signed_in,
         keys=works,
-        grantable=[right for right in Right if right in rights_of(found.roles) - {Right.SELF}],
+        grantable=sorted(keys.grantable(found.roles), key=list(Right).index),
         days=DAYS,
         known=[*known, *(place for place in found.places if place not in known)],
         record=[(line, person_name(line["actor"], visit.plant)) for line in record],

@@ -173,8 +173,8 @@ async def test_a_link_from_elsewhere_comes_once_more_with_the_cookie(browser: ht
 
 
 async def test_after_the_address_of_another_site_nobody_is_sent_there(browser: httpx.AsyncClient) -> None:
-    answer = await sign_in(browser, back="//evil.example/")
-    assert answer.headers["location"] == "/"
+    for back in ("//evil.example/", "///evil.example", "/\t//evil.example", "/\\evil.example"):
+        assert (await sign_in(browser, back=back)).headers["location"] == "/", back
     assert (await browser.get("/sign-in?back=https://evil.example")).headers["location"] == "/"
 
 
@@ -314,6 +314,18 @@ async def test_a_key_writes_without_a_page_and_a_cookie_does_not_help_it(floor: 
     async with visitor(floor, Authorization="Bearer andon_nonsense") as guesser:
         await sign_in(guesser)
         assert (await guesser.get("/api/v1/tickets", headers={"Accept": "*/*"})).status_code == 401
+
+
+async def test_what_a_person_was_answered_is_not_told_to_a_key_of_theirs_with_fewer_rights(
+    floor: ShopFloor, browser: httpx.AsyncClient
+) -> None:
+    floor.hears(floor.finding("L1-SPN-01", "zone_d"))
+    await sign_in(browser)
+    once, path = {"Idempotency-Key": "seen on the wire"}, "/api/v1/tickets/1/comments"
+    assert (await browser.post(path, json={"text": "mine"}, headers=once)).status_code == 201
+    bearer = {"Authorization": f"Bearer {key_of(floor, Right.READ)}", "Sec-Fetch-Site": ""}
+    async with visitor(floor, **bearer) as program:
+        assert (await program.post(path, json={"text": "mine"}, headers=once)).status_code == 403
 
 
 async def test_too_many_requests_are_told_when_to_come_again_and_others_are_not_kept(

@@ -230,6 +230,15 @@ def test_an_unlocked_account_may_be_tried_at_once(desk: Desk) -> None:
     sign_in(desk, "li", SECRET)
 
 
+def test_who_is_unlocked_comes_in_at_an_address_that_somebody_guessed_from(desk: Desk) -> None:
+    for number in range(20):
+        refused(desk, f"name-{number}", "wrong")
+    assert refused(desk, "li", SECRET).code == "sign_in_locked"
+    with writing(desk.database) as conn:
+        accounts.unlock(conn, "li", By("chen", NOW))
+    sign_in(desk, "li", SECRET)
+
+
 def test_a_disabled_account_is_refused_as_if_it_were_not_there(desk: Desk) -> None:
     token = sign_in(desk, "li", SECRET)
     with writing(desk.database) as conn:

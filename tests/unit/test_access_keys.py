@@ -2,7 +2,7 @@
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from andon.access import accounts, audit, keys, speaking
 from andon.access.audit import By
@@ -63,6 +63,18 @@ def test_a_key_has_no_right_that_its_account_has_not(database: Engine) -> None:
         with pytest.raises(AccessRefused) as error, writing(database) as conn:
             keys.add(conn, "li", name="MES", rights=rights, days=30, by=BY)
         assert error.value.code == "key_rights"
+
+
+def test_no_key_keeps_accounts_not_even_one_of_an_administrator_made_before(database: Engine) -> None:
+    with pytest.raises(AccessRefused) as error, writing(database) as conn:
+        keys.add(conn, "chen", name="MES", rights=[Right.READ, Right.ADMINISTER], days=30, by=BY)
+    assert error.value.code == "key_rights"
+    with writing(database) as conn:
+        key = keys.add(conn, "chen", name="MES", rights=[Right.READ], days=30, by=BY)
+        conn.execute(update(table).values(rights=["administer", "read"]))
+    found = speaking.by_key(database, key, NOW)
+    assert found is not None
+    assert found.principal.rights == {Right.READ}
 
 
 def test_a_key_loses_what_its_account_loses(database: Engine) -> None:

@@ -27,6 +27,8 @@ from api.web.bearings import bearings_of
 from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
 from api.web.forms import Form
+from api.web.health_strip import health_of
+from api.web.history import cause_label
 from api.web.rows import row_of
 from api.web.wording import asset_name, component_name, person_name
 from api.web.zones import limits_of_point, zone_at
@@ -200,6 +202,8 @@ def asset(
         hours=hours,
         windows=[{"hours": one, "name": visit.time.span(one * 3600)} for one in WINDOWS_H],
         tickets=[row_of(ticket, visit) for ticket in tickets],
+        solved={one.id: (one.summary, cause_label(one.cause, visit)) for one in tickets if one.cause},
+        health=health_of(found, list(channels), visit),
         bearings=bearings_of(found),
         held=held,
         maintenance=maintenance,

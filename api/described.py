@@ -161,7 +161,7 @@ def named(method: str, path: str, *, lists: bool, adds: bool) -> str:
         return f"{verb}_{_one(joined) if method == 'delete' else joined}"
     if adds:
         return f"add_{_one(joined)}"
-    return NAMED.get(joined) or "_".join([fixed[-1], *fixed[:-2], *map(_one, fixed[-2:-1])])
+    return NAMED.get(joined) or "_".join([fixed[-1], *fixed[:-1]])
 
 
 def _one(word: str) -> str:

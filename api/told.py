@@ -145,8 +145,8 @@ ANSWERS: Mapping[str, Kind] = {
             "recode_ticket",
             "claim_ticket",
             "to_backup_ticket",
-            "accept_ticket_offer",
-            "decline_ticket_offer",
+            "accept_ticket_offers",
+            "decline_ticket_offers",
             "collaborators_ticket",
             "delete_ticket_collaborator",
             "edit_ticket_fields",
@@ -215,9 +215,9 @@ ANSWERS: Mapping[str, Kind] = {
         {"asset": str, "kind": str, "name": str, "parameters": list[Setting]}, set=DetectorSet
     ),
     "list_detectors_versions": page((DetectorSet, {"since": Moment, "since_ns": int})),
-    "promote_detector": DetectorSet,
-    "rollback_detector": DetectorSet,
-    "backtests_detector": {"id": str},
+    "promote_detectors": DetectorSet,
+    "rollback_detectors": DetectorSet,
+    "backtests_detectors": {"id": str},
     "get_detectors_backtest": {
         "id": str,
         "state": str,

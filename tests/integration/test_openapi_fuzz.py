@@ -24,7 +24,7 @@ from tests.shop_floor import TOKEN, ShopFloor, console
 
 EXAMPLES = int(os.environ.get("FUZZ", "1"))
 """Random requests of each kind to each operation; more than a few, and every systematic one is sent, too."""
-ONE_IN = 5 if EXAMPLES < 10 else 1
+ONE_IN = 8 if EXAMPLES < 10 else 1
 """The systematic requests (each value at its limits, each parameter left out, each method) of one operation in so many
 are sent, and of those one in so many: to think them out is what takes long."""
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -93,6 +93,7 @@ class Asker:
                 self.wrong.append(f"{case.operation.label}: refused although as described: {said}")
 
 
+@pytest.mark.timeout(900)  # it takes 15 s where nobody else works
 def test_every_operation_is_as_it_is_described(floor: ShopFloor, address: str) -> None:
     with requests.Session() as session:
         asker = Asker(address, session)
@@ -113,7 +114,7 @@ def test_every_operation_is_as_it_is_described(floor: ShopFloor, address: str) -
                 if number % ONE_IN == 0:
                     asker.ask(case)
     assert not asker.wrong, "\n\n".join(asker.wrong)
-    assert asker.asked > 3 * len(operations) > 300
+    assert asker.asked > 2 * len(operations) > 200
 
 
 def at_random(operation: Any, mode: GenerationMode, asker: Asker) -> None:

@@ -133,8 +133,8 @@ def read(
             with tarfile.open(fileobj=source, mode="r|") as tar:
                 for entry in tar:
                     last = entry.name
-                    body = tar.extractfile(entry)
-                    if body is None or not is_inside(entry.name):
+                    body = tar.extractfile(entry) if entry.isreg() and not entry.issparse() else None
+                    if body is None or not is_inside(entry.name):  # or one of holes, larger than what came
                         raise Broken([f"{entry.name!r} is no file of a backup"])
                     if entry.name in {MANIFEST, SUM}:
                         kept[entry.name] = body.read()

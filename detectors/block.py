@@ -39,7 +39,8 @@ class Spectrum:
 
     def rms(self) -> Float32:
         """What is drawn, (lines,) in g RMS, the axes added: a sine of amplitude A that stands on a line reads A/√2 there."""
-        return np.sqrt(np.float32(HANN_BANDWIDTH) * self.power.sum(axis=0))
+        drawn: Float32 = np.sqrt(np.float32(HANN_BANDWIDTH) * self.power.sum(axis=0))
+        return drawn
 
 
 @dataclass(frozen=True, slots=True)

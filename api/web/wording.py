@@ -166,4 +166,6 @@ def letter_name(reason: str, words: Words) -> str:
 
 def letter_cure(reason: str, words: Words) -> str:
     """What mends it, so that it can be taken anew."""
-    return words(f"letter_cure.{reason}") if f"letter_cure.{reason}" in words else words("verdict.letters_cure")
+    return (
+        words(f"letter_cure.{reason}") if f"letter_cure.{reason}" in words else words("verdict.letters_cure")
+    )

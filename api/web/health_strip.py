@@ -56,7 +56,7 @@ def _strip(asset: Asset, point: Point, visit: Visit) -> Strip:
         day = today - timedelta(days=before)
         zone = zone_at(visit.plant, asset, point, worst[day]) or "" if day in worst else ""
         value = quantity(worst[day], "mm/s") if day in worst else visit.words("asset.not_measured")
-        days.append(Day(zone, f"{day.isoformat()}: {zone} {value}"))
+        days.append(Day(zone, f"{day.isoformat()}: {zone} {value}".replace("  ", " ")))
     counts = Counter(day.zone for day in days if day.zone)
     said = visit.words("list.and").join(f"{zone} {counts[zone]}" for zone in sorted(counts))
     return Strip(point.id, days, visit.words("asset.zone_days", point=point.id, days=said))

@@ -14,7 +14,7 @@ HTML = {"Accept": "text/html", "Accept-Language": "en"}
 async def test_each_day_has_the_zone_of_its_worst_hour(floor: ShopFloor, client: httpx.AsyncClient) -> None:
     floor.measures("L1-SPN-01", hours=26, worn=3.6)
     page = (await client.get("/assets/L1-SPN-01", headers=HTML)).text
-    strips = re.findall(r'<ol role="img" aria-label="([^"]+)">(.*?)</ol>', page)
+    strips = re.findall(r'<div class="days" role="img" aria-label="([^"]+)">(.*?)</div>', page)
     assert [said for said, _ in strips] == ["DE: days by zone: A 1, D 1", "VEL: days by zone: A 2"]
     days = re.findall(r'class="zone-(\w+)" title="(\S+):', strips[0][1])
     assert len(days) == 30

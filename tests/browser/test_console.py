@@ -236,22 +236,6 @@ async def test_labels_of_markers_do_not_cover_each_other(chromium: Browser, seen
                 assert right <= a or c <= left or bottom <= b + 1 or d <= top + 1
 
 
-async def test_a_planner_assigns_by_keys_and_the_next_ticket_comes_up(
-    chromium: Browser, served: Served
-) -> None:
-    async with visiting(chromium, served, locale="en-US") as visitor:
-        page = visitor.page
-        await page.keyboard.press("j")
-        await page.wait_for_selector(".item[aria-current=true] >> text=Turning spindle 1")
-        await page.keyboard.press("a")
-        assert await page.evaluate("document.activeElement.dataset.key") == "a"
-        await page.keyboard.press("Enter")
-        await page.wait_for_selector("#undo-2 >> text=A-2 goes to")
-        await page.wait_for_selector(".item[aria-current=true] >> text=Combustion air fan")
-        assert await page.locator(".item").count() == 5
-        assert await page.locator(".nav .count").inner_text() == "5"
-
-
 async def test_not_a_fault_asks_for_the_reason_first(chromium: Browser, served: Served) -> None:
     async with visiting(chromium, served, locale="en-US") as visitor:
         page = visitor.page
@@ -497,29 +481,6 @@ async def test_on_a_phone_a_person_reports_is_told_what_is_wrong_and_ends_on_the
         await page.locator("#report > .button.main").click()
         await page.wait_for_url("**/tickets/*")
         assert await page.locator("blockquote.said").inner_text() == "密封圈用完了，\n再要三个"
-
-
-async def test_filters_stand_in_the_address_and_in_the_list(chromium: Browser, seen: Served) -> None:
-    async with visiting(chromium, seen, locale="en-US") as visitor:
-        page = visitor.page
-        await page.goto(f"{seen.address}/tickets")
-        await page.select_option("#line", "L1")
-        await page.wait_for_url("**/tickets?line=L1")
-        await page.wait_for_selector("text=3 tickets")
-        await page.go_back()
-        await page.wait_for_selector("text=6 tickets")
-
-
-async def test_keys_can_be_turned_off(chromium: Browser, seen: Served) -> None:
-    async with visiting(chromium, seen, locale="en-US") as visitor:
-        page = visitor.page
-        await page.keyboard.press("?")
-        await page.get_by_label("One-letter keys are on").uncheck()
-        await page.get_by_role("button", name="Close").click()
-        await page.keyboard.press("j")
-        await page.keyboard.press("n")
-        assert await page.evaluate("document.activeElement.name ?? ''") != "reason"
-        assert page.url == f"{seen.address}/"
 
 
 async def test_without_the_link_there_is_a_page_that_says_where_it_is(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.async_api import Browser, Page
 
 from andon.events import SECOND_NS, Json, Origin
@@ -18,7 +17,6 @@ from ingest.journal import SqliteJournal
 from simulators.messages import waveform_block
 from tests.browser.test_console import CHROMIUM, Served, chromium, visiting
 from tests.shop_floor import NOW_NS, SOURCE, ShopFloor
-from ticketing import store
 from ticketing.ticket import SubState
 
 __all__ = ["chromium"]
@@ -267,35 +265,6 @@ async def test_the_block_that_raised_it_is_shown_and_said_to_be_gone(
         )
 
 
-async def test_what_is_done_without_a_network_is_kept_and_sent_when_it_is_back(
-    chromium: Browser, served: Served, tmp_path: Path
-) -> None:
-    begin(served.floor)
-    photo = tmp_path / "site.jpg"
-    Image.effect_noise((1200, 900), 80).convert("RGB").save(photo)
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "locale": "zh-CN"}
-    async with visiting(chromium, served, **phone) as visitor:
-        page = visitor.page
-        await page.goto(f"{served.address}/tickets/{TICKET}")
-        await page.wait_for_selector('.live[data-state="on"]')
-        await page.context.set_offline(True)
-        await page.set_input_files("#photo", photo)
-        await page.locator("form:has(#photo) button").click()
-        await page.wait_for_selector("#outbox:has-text('离线，1 项待发送')")
-        await page.locator("#remark summary").click()
-        await page.fill("#remark-text", "轴承外圈有点蚀")
-        await page.locator("#remark button").click()
-        await page.wait_for_selector("#outbox:has-text('离线，2 项待发送')")
-        await page.context.set_offline(False)
-        await page.wait_for_selector("#outbox", state="hidden")
-        await page.wait_for_selector(".photos img")
-        visitor.complaints.clear()  # the browser's own words about a network that is not there
-    with served.floor.database.connect() as conn:
-        detail = store.ticket(conn, TICKET)
-    assert len(detail.photos) == 1
-    assert [one.reason for one in detail.events if one.action == "comment"] == ["轴承外圈有点蚀"]
-
-
 async def test_a_phone_has_wide_targets_and_nothing_beside_the_screen(
     chromium: Browser, served: Served
 ) -> None:
@@ -314,7 +283,7 @@ async def test_a_phone_has_wide_targets_and_nothing_beside_the_screen(
         assert await page.locator("#resolve-cause").input_value() == code
 
 
-async def test_a_cause_is_split_off_for_good_and_the_message_behind_an_event_is_shown(
+async def test_a_cause_is_split_off_merged_and_unmerged_and_the_message_behind_an_event_is_shown(
     chromium: Browser, served: Served
 ) -> None:
     async with on_ticket(chromium, served) as page:
@@ -328,3 +297,13 @@ async def test_a_cause_is_split_off_for_good_and_the_message_behind_an_event_is_
         await page.locator("#split-2 button").click()
         await page.wait_for_selector("h1:has-text('Hydraulic pressure low')")
         assert page.url.endswith("/tickets/2")
+        await page.locator("#step-duplicate > summary").click()
+        await page.fill("#duplicate-master", "A-1")
+        await page.fill("#duplicate-reason", "the same after all")
+        await page.locator("#step-duplicate form > button").click()
+        await page.locator("#unmerge > summary").click()
+        await page.fill("#unmerge-reason", "another fault")
+        await page.fill("#unmerge-evidence", "the pressure log")
+        await page.locator("#unmerge button").click()
+        await page.wait_for_selector(".states [aria-current] >> text=Pending dispatch")
+        assert await page.locator("#unmerge").count() == 0

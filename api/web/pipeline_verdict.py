@@ -13,8 +13,8 @@ from api.visit import Visit
 from api.web.formats import quantity, whole
 from api.web.wording import letter_cure
 
-BEHIND_S = 60.0
-"""So long may the oldest record of a batch have waited before the engine is called behind."""
+BEHIND_S, BEHIND_RECORDS = 60.0, 1000
+"""So long may the oldest record of a batch have waited, and so many may wait, before the engine is called behind."""
 DISK_LOW = 0.2
 """Part of the disk that is free when a person is told; as `low_percent` of `andon.toml` where nothing is said there."""
 

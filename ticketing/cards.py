@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from andon.events import Priority
 from ticketing import tables as t
@@ -78,8 +78,15 @@ def _of_state(conn: Connection, wanted: Filter, state: TicketState, limit: int) 
         found = tickets(conn, replace(wanted, states=(state,)), sort=order, limit=limit).tickets
         chosen = chosen.where(_C.id.in_([one.id for one in found]))
     else:
-        chosen = chosen.where(*wheres_of(wanted), _C.state == str(state)).limit(limit)
+        chosen = chosen.where(*wheres_of(wanted), _is(state)).limit(limit)
     return [_card(row) for row in conn.execute(chosen)]
+
+
+def _is(state: TicketState) -> ColumnElement[bool]:
+    """In that state. Closed is said as none of the others: asked for it, SQLite sorts all that are to find the newest."""
+    if state is not TicketState.CLOSED:
+        return _C.state == str(state)
+    return _C.state.not_in([str(one) for one in TicketState if one is not TicketState.CLOSED])
 
 
 def due_cards(conn: Connection, wanted: Filter, until_ns: int, limit: int) -> Sequence[Card]:

@@ -36,6 +36,7 @@ from ingest import deadletters, gaps
 from ingest.series import SeriesStore
 from simulators.machines import plant_document
 from tests.stores import opened
+from ticketing import clockwork
 from ticketing.service import Tickets
 
 NOW_NS = 1_773_300_000_000_000_000  # 2026-03-12T07:20:00Z, 15:20 in the plant
@@ -107,6 +108,12 @@ class ShopFloor:
             counts = self.tickets.apply(conn, findings, self.plant, self.clock())
             manifest.count(conn, {"ticketing": counts})
             manifest.count(conn, {"detectors": {str(f.action): 1 for f in findings}})
+
+    def turns(self, after_ns: int = 0) -> None:
+        """That much later, the engine does what is due by then."""
+        self.clock.now_ns += after_ns
+        while clockwork.turn(self.tickets, self.plant, self.clock(), turn_s=60):
+            pass
 
     def asset(self, asset_id: str) -> Asset:
         """A machine of the plant."""

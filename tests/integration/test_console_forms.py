@@ -6,13 +6,7 @@ import httpx
 
 from andon.events import HOUR_NS
 from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day, console
-from ticketing import clockwork, triage
-
-
-def turns(floor: ShopFloor) -> None:
-    """The engine's part: what is due is done."""
-    while clockwork.turn(floor.tickets, floor.plant, floor.clock(), turn_s=60):
-        pass
+from ticketing import triage
 
 
 async def test_assigning_from_the_inbox_brings_up_the_next_ticket(
@@ -26,8 +20,7 @@ async def test_assigning_from_the_inbox_brings_up_the_next_ticket(
     assert "A-1 goes to 王磊 Wang Lei" in page
     assert 'action="/inbox/1/undo"' in page
     assert "Pending dispatch" in (await browser.get("/tickets/1")).text
-    floor.clock.now_ns += triage.UNDO_NS
-    turns(floor)
+    floor.turns(triage.UNDO_NS)
     assert "Wang Lei" in (await browser.get("/tickets/1")).text
     assert "A-1 goes to" not in (await browser.get("/?ticket=2")).text
 
@@ -41,8 +34,7 @@ async def test_a_decision_is_undone_and_the_ticket_comes_up_again(
     assert 'id="item-1"' not in (await browser.get("/")).text
     undone = await browser.post("/inbox/1/undo", headers=OURS)
     assert undone.headers["location"] == "/?ticket=1"
-    floor.clock.now_ns += 2 * triage.UNDO_NS
-    turns(floor)
+    floor.turns(2 * triage.UNDO_NS)
     page = (await browser.get("/?ticket=1")).text
     assert "A-1 is back in the inbox" in page
     assert 'id="item-1"' in page
@@ -58,7 +50,7 @@ async def test_a_ticket_is_put_off_and_brought_back(floor: ShopFloor, browser: h
     assert "A-1 is put off until 16:20" in page
     assert "1 waits for dispatch" in page
     floor.clock.now_ns = until
-    turns(floor)
+    floor.turns()
     assert "2 wait for dispatch" in (await browser.get("/")).text
     when = {"version": "1", "at": "2026-03-12T18:30"}
     await browser.post("/inbox/1/snooze", data=when, headers=OURS)
@@ -78,8 +70,7 @@ async def test_a_stop_whose_machine_has_a_ticket_already_is_merged_in_one_press(
     assert "Merge into A-1" in page
     form = {"version": "1", "master": "1", "reason": "Same cause as A-1", "next": ""}
     await browser.post("/inbox/3/duplicate", data=form, headers=OURS)
-    floor.clock.now_ns += triage.UNDO_NS
-    turns(floor)
+    floor.turns(triage.UNDO_NS)
     assert "Duplicate" in (await browser.get("/tickets/3")).text
     found = (await browser.get("/?ticket=1&alike=compressor")).text
     assert 'name="master" value="2"' in found

@@ -12,6 +12,7 @@ from andon.database import reading, writing
 from andon.declarations import Entry
 from andon.events import Declaration, Origin, rfc3339
 from tests.shop_floor import NOW_NS, OURS, ShopFloor
+from ticketing import triage
 
 MACHINE = "L1-SPN-01"
 ZH, EN = {"Accept-Language": "zh"}, {"Accept-Language": "en"}
@@ -205,6 +206,7 @@ class TestPages:
         assert 'name="outcome"' in (await page.get("/")).text
         form = {"version": "1", "reason": "faster since Monday", "outcome": "operating_change"}
         await page.post("/inbox/1/false_alarm", data=form, headers=OURS)
+        floor.turns(triage.UNDO_NS)
         text = (await page.get("/tickets/1", headers=EN)).text
         assert "This was an operating change" in text
         await page.post("/tickets/1/relearn", data={"version": "2"}, headers=OURS)

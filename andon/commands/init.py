@@ -275,13 +275,26 @@ def _tell(answers: Answers, arguments: argparse.Namespace, secret: str) -> None:
     if answers.is_tls:
         _tell_trust(answers.tls)
     option = "" if arguments.config == Path("andon.toml") else f" --config {arguments.config}"
-    print(f"next:  andon check{option}\n       andon run{option}      the console is at {answers.console}")
-    if answers.listener is not None:
-        print(f"       andon device add NAME{option}      lets a machine publish to port {answers.listener}")
+    print(_next(answers, arguments.config, option))
+
+
+def _next(answers: Answers, config: Path, option: str) -> str:
+    """What to do now; where nothing comes in yet, a source is first: without one nothing starts."""
     found = answers.opcua or answers.broker or ""
-    print(
-        f"       andon discover {found}{' ' if found else ''}--install{option}      makes Andon understand what comes"
+    run = f"andon check{option}\n       andon run{option}      the console is at {answers.console}"
+    if answers.listener is None and answers.broker is None:
+        endpoint = found or "opc.tcp://HOST:4840"
+        ways = f"andon discover {endpoint} --install{option}      gives Andon a source: so far it has none"
+        if not found:
+            ways += f"\n       or take the # from the lines of [sources.floor] or [sources.broker] in {config}"
+        return f"next:  {ways}\n       {run}"
+    lines = [run]
+    if answers.listener is not None:
+        lines.append(f"andon device add NAME{option}      lets a machine publish to port {answers.listener}")
+    lines.append(
+        f"andon discover {found}{' ' if found else ''}--install{option}      makes Andon understand what comes"
     )
+    return "next:  " + "\n       ".join(lines)
 
 
 def _tell_trust(files: Files) -> None:

@@ -45,7 +45,7 @@ def condition_name(condition: str, words: Words) -> str:
 def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     """What is wrong, in one sentence with the numbers that crossed."""
     arguments = finding_arguments(headline.numbers, headline.text, time)
-    arguments.setdefault("point", component_name(headline.component, words))
+    arguments["point"] = component_name(arguments.get("point", headline.component), words)
     for name in _CHANNELS & arguments.keys():
         named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
         arguments[name] = words("list.channels").join(named)

@@ -106,6 +106,15 @@ def test_the_whole_machine_is_said_in_words_where_a_reason_of_stops_stands() -> 
     )
 
 
+def test_the_point_that_a_finding_names_is_said_in_words() -> None:
+    numbers = (Number("silent_s", 3600.0, "s"), Number("period_s", 10.0, "s"))
+    silent = replace(ZONE_D, condition="silent_sensor", numbers=numbers, text={"point": "bearing_de"})
+    assert verdict(silent, EN, SHANGHAI).startswith("<b>drive-end bearing</b> has been silent")
+    assert verdict(silent, ZH, SHANGHAI).startswith("<b>驱动端轴承</b>")
+    oil = replace(silent, text={"point": "oil_tank"})
+    assert verdict(oil, EN, SHANGHAI).startswith("<b>oil tank</b> has been silent")
+
+
 def test_a_distance_in_reaches_is_a_multiple() -> None:
     left = replace(
         ZONE_D,

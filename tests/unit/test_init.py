@@ -117,6 +117,24 @@ def test_whatever_is_off_in_the_file_can_be_switched_on(folder: Path) -> None:
     assert len(config.notify) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "first", "named"),
+    [
+        ((), "andon discover opc.tcp://HOST:4840 --install", True),
+        (("--opcua", "opc.tcp://plc:4840"), "andon discover opc.tcp://plc:4840 --install", False),
+        (("--broker", "mqtt://broker.example"), "andon check", False),
+    ],
+)
+def test_what_to_do_next_begins_with_a_source_where_there_is_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], first: str, named: bool
+) -> None:
+    assert init(*WORDS, "--listener", "none", *words) == 0
+    said = capsys.readouterr().out.split("next:  ")[1]
+    assert said.startswith(first)
+    assert said.index("andon check") < said.index("andon run")
+    assert ("[sources.floor] or [sources.broker] in andon.toml" in said) is named
+
+
 def test_a_broker_stands_in_the_file_as_it_was_said(folder: Path) -> None:
     assert init(*WORDS, "--broker", "mqtts://broker.example", "--broker-ca", "ca.pem") == 0
     broker = tomllib.loads((folder / "andon.toml").read_text())["sources"]["broker"]

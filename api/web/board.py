@@ -147,9 +147,11 @@ def filters(wanted: Wanted, visit: Visit) -> Mapping[str, Json]:
         },
         "query": query_of(wanted, offset=0),
         "narrowed": sum(bool(getattr(wanted, name)) for name in _FURTHER),
+        "in_force": len(wanted.model_dump(exclude_defaults=True, exclude=_NO_FILTERS)),
     }
 
 
+_NO_FILTERS = {"sort", "offset"}
 _FURTHER = ("area", "type", "asset", "state")
 """Filters that stand one step further, since they are asked for less often."""
 

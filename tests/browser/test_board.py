@@ -49,6 +49,26 @@ async def test_filters_stand_in_the_address_and_go_with_the_view(chromium: Brows
         await page.wait_for_url("**/calendar")
 
 
+async def test_on_a_phone_the_filters_are_folded_and_say_how_many_are_in_force(
+    chromium: Browser, seen: Served
+) -> None:
+    async with visiting(chromium, seen, locale="en-US") as visitor:
+        page = visitor.page
+        await page.goto(f"{seen.address}/board?line=L1&sort=newest")
+        assert await page.locator("#line").is_visible()
+        assert not await page.locator("#fold > summary").is_visible()
+        await page.set_viewport_size(PHONE)
+        assert not await page.locator("#line").is_visible()
+        card = await page.locator(".t").first.bounding_box()
+        assert card is not None
+        assert card["y"] + card["height"] < PHONE["height"] / 2
+        summary = page.locator("#fold > summary")
+        assert (await summary.inner_text()).split() == ["Filters", "1", "1", "filters", "in", "force"]
+        await summary.click()
+        await page.get_by_label("Stuck over 2 h").check()
+        await page.wait_for_selector("#fold[open] > summary >> text=2 filters")
+
+
 async def test_a_card_is_moved_by_its_menu(chromium: Browser, served: Served) -> None:
     async with visiting(chromium, served, locale="en-US") as visitor:
         page = visitor.page

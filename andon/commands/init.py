@@ -286,7 +286,9 @@ def _next(answers: Answers, config: Path, option: str) -> str:
         endpoint = found or "opc.tcp://HOST:4840"
         ways = f"andon discover {endpoint} --install{option}      gives Andon a source: so far it has none"
         if not found:
-            ways += f"\n       or take the # from the lines of [sources.floor] or [sources.broker] in {config}"
+            ways += (
+                f"\n       or take the # from the lines of [sources.floor] or [sources.broker] in {config}"
+            )
         return f"next:  {ways}\n       {run}"
     lines = [run]
     if answers.listener is not None:

@@ -23,6 +23,7 @@ from api.detectors import Mark, begun, marked, promoted, rolled_back, runner, ve
 from api.pages import render, say
 from api.rights import needs
 from api.visit import Visit, VisitOf
+from api.web import detector_record
 from api.web.backtest_charts import sweep_chart, tickets_chart
 from api.web.formats import MISSING, number, quantity
 from api.web.forms import Form, texts_of
@@ -73,6 +74,7 @@ def page(
     visit: VisitOf,
     whose: Annotated[str, Query(max_length=200)] = "",
     kind: Annotated[str, Query(max_length=40)] = "",
+    sort: detector_record.Sort = "false",
 ) -> Response:
     """What watches the plant; of one class or asset and kind the parameters, to be tried out."""
     watched = _watched(visit)
@@ -96,6 +98,9 @@ def page(
         set=visit.plant.detector_set,
         versions=[_version(row, visit.plant) for row in versions_of(visit.context)],
         jobs=[_job_row(job, visit) for job in _jobs(visit)],
+        records=detector_record.rows(visit, sort),
+        sort=sort,
+        changes=detector_record.changes(visit),
     )
 
 

@@ -9,22 +9,26 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from andon import plants
 from andon.app import make_engine
 from andon.clock import StoryClock
-from andon.database import reading
+from andon.database import reading, writing
 from andon.datadir import open_store
 from andon.engine import OWN, TakeAndCommit
 from andon.plant import DetectorSettings
 from api.backtests import Backtests
+from api.web.detector_record import SINCE_NS
 from ingest.journal import SqliteJournal
 from ingest.series import SeriesStore
 from simulators.machines import plant_document
 from simulators.plant import Simulation
 from tests.scenario.virtual_line import START_NS, VirtualLine
-from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, console
+from tests.shop_floor import BASE, OURS, TOKEN, ShopFloor, a_busy_day, console
+from ticketing.detector_record import records
 from ticketing.service import Tickets
+from ticketing.tables import ticket
 
 PUMP = "L1-CLP-02"
 CALMER = '[[change]]\nclass = "pump"\nkind = "velocity_zones"\nparameters = {run_settle_s = 60}\n'
@@ -105,6 +109,9 @@ async def test_a_change_is_tried_out_promoted_and_taken_back(
         (2, "slow starts", None),
         (1, "", None),
     ]
+    page = html.unescape((await client.get("/detectors")).text)
+    assert page.count(": 30.0 → 60.0 (L1-CLP-02)") == 1
+    assert page.count(": 60.0 → 30.0 (L1-CLP-02)") == 1
     set_of = (await client.get("/api/v1/detectors")).json()
     settles = [one for item in set_of["items"] for one in item["parameters"] if one["name"] == "run_settle_s"]
     assert [one["value"] for one in settles] == [30.0]
@@ -160,3 +167,27 @@ async def test_a_stretch_of_time_is_marked_and_unmarked(client: httpx.AsyncClien
     assert "did you mean 'bearing_de'?" in page
     assert (await client.delete(f"/api/v1/labels/{label['id']}", headers=OURS)).status_code == 204
     assert (await client.get("/api/v1/labels")).json()["items"] == []
+
+
+async def test_what_came_of_each_detectors_tickets_is_told_the_worst_first(tmp_path: Path) -> None:
+    floor = a_busy_day(tmp_path)
+    with writing(floor.database) as conn:
+        spindle = ticket.c.asset == "L1-SPN-01"
+        conn.execute(update(ticket).where(spindle).values(state="closed", closure="false_alarm"))
+    everywhere = floor.context.now() - SINCE_NS
+    with reading(floor.database) as conn:
+        every = records(conn, everywhere)
+        assert (every[0].false, every[0].false_at) == (1, "L1-SPN-01")
+        assert [one.false for one in every[1:]] == [0] * (len(every) - 1)
+        assert sum(one.opened for one in every) == 6
+        assert [one.false for one in records(conn, everywhere, {"L2-FAN-01"})] == [0]
+    transport = httpx.ASGITransport(console(floor.context), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as asker:
+        page = html.unescape((await asker.get("/detectors")).text)
+        assert f"/detectors?whose=asset%3AL1-SPN-01&kind={every[0].detector}" in page
+        assert 'aria-sort="descending"><a href="/detectors?sort=false"' in page
+        assert (
+            'aria-sort="descending"><a href="/detectors?sort=last"'
+            in (await asker.get("/detectors?sort=last")).text
+        )

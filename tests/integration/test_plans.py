@@ -10,7 +10,7 @@ from andon.benches import ticket as bench
 from andon.benches import years
 from andon.database import reading
 from tests.stores import Stores
-from ticketing import store, tallies
+from ticketing import detector_record, store, tallies
 from ticketing.cards import columns
 from ticketing.clockwork import turn
 from ticketing.service import Tickets
@@ -98,6 +98,8 @@ def test_hot_questions_are_searches_in_an_index(engine: Engine) -> None:
             )
             assert tallies.opened(conn) == store.tickets(conn).total
             tallies.overdue(conn)
+            assert sum(one.opened for one in detector_record.records(conn, AT_NS - 1)) > 0
+            assert detector_record.records(conn, AT_NS - 1, {"nowhere"}) == []
     with reading(engine) as conn:
         whole = {said: found for said, values in asked.items() if (found := read_whole(conn, said, values))}
     assert len(asked) > 40

@@ -134,6 +134,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("password_same", "password_differs"),
         *("key_rights", "key_days", "key_nameless", "key_many"),
     ),
+    "detectors.by_": ("opened", "false", "last"),
     "channels.is_": ("closed", "open", "half_open", "unknown"),
     "told.": (
         *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action"),

@@ -190,7 +190,8 @@ class Run:
             self._note(code, subject, 1, "not seen for an hour", active=False)
 
     def _note(self, code: str, subject: str, severity: int, detail: str, *, active: bool) -> None:
-        self.put(Notice(self.received_ns, code, subject, active, severity, detail, self.origin()), None)
+        """The code as plain text, which is what a snapshot brings back."""
+        self.put(Notice(self.received_ns, str(code), subject, active, severity, detail, self.origin()), None)
 
     def tally(self, name: str, count: int) -> None:
         """Count something beside the balance."""

@@ -88,7 +88,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 async def signed_in(browser: Browser, house: House, **options: Any) -> AsyncIterator[Visitor]:
     """Whoever may do everything, at the inbox; `Visitor` keeps what was complained of and asked elsewhere."""
     context = await browser.new_context(reduced_motion="reduce", **options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     visitor = Visitor(await context.new_page(), house.address)
     page = visitor.page
     await page.goto(f"{house.address}/sign-in")

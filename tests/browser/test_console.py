@@ -147,7 +147,7 @@ class Visitor:
 async def visiting(browser: Browser, served: Served, **options: Any) -> AsyncIterator[Visitor]:
     """A fresh visitor, signed in by the link; at the end nothing was complained of or asked elsewhere."""
     context = await browser.new_context(**options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     visitor = Visitor(await context.new_page(), served.address)
     await visitor.page.goto(served.link)
     yield visitor

@@ -230,6 +230,7 @@ def test_a_conflict_is_kept_as_a_dead_letter_and_said_once_until_it_has_been_qui
     assert decoded.counts["stored"] == 1
     assert [letter.reason for letter in decoded.dead_letters] == ["id_conflict"] * 5
     assert told(decoded) == [("id_conflict", "floor", True)]
+    assert all(type(event.code) is str for event in decoded.events if isinstance(event, Notice))
     assert told(made.decode("floor", 6, [telemetry(0.0, at_ns=T0 + HOUR_NS)])) == []
     assert told(made.decode("floor", 7, [telemetry(0.0, at_ns=T0 + HOUR_NS + 5 * SECOND_NS)])) == [
         ("id_conflict", "floor", False)

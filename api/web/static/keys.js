@@ -15,7 +15,10 @@ export function startKeys() {
     show();
   });
   document.addEventListener("submit", (event) => {
-    decided = event.target.matches(".verdict form[method=post]");
+    decidedOn = event.target.matches(".verdict form[method=post]") ? chosen() : null;
+  });
+  document.addEventListener("pointerdown", () => {
+    decidedOn = null;
   });
   document.addEventListener("htmx:after:settle", goToTheNext);
   document.addEventListener("click", (event) => {
@@ -24,12 +27,15 @@ export function startKeys() {
   });
 }
 
-// What is focused after a decision is the next ticket, not its button: Enter held too long decides nothing.
-let decided = false;
+// What is focused after a decision is the next ticket, not its button: Enter held too long decides nothing. A refresh that
+// was under way still shows the ticket that was decided on; the answer comes after it.
+let decidedOn = null;
+const current = () => document.querySelector('.item[aria-current="true"]');
+const chosen = () => current()?.getAttribute("href") ?? "";
 function goToTheNext() {
-  if (!decided) return;
-  decided = false;
-  const next = document.querySelector('.item[aria-current="true"]');
+  if (decidedOn === null || decidedOn === chosen()) return;
+  decidedOn = null;
+  const next = current();
   (next?.checkVisibility() ? next : document.getElementById("view"))?.focus({ preventScroll: true });
 }
 

@@ -7,8 +7,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import JSON, BigInteger, Column, Connection, MetaData, Table, delete, func, insert, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+)
 
+from andon.database import reading
 from andon.events import ConfigChanged, Json
 from andon.plant import Plant
 from andon.ports import Record, RecordKind
@@ -55,6 +68,25 @@ def latest(conn: Connection) -> Plant | None:
     """The plant in force, None before the first."""
     row = conn.execute(select(plants.c.document).order_by(plants.c.version.desc()).limit(1)).first()
     return Plant.model_validate(row.document) if row else None
+
+
+class Current:
+    """The plant in force for whoever asks often: read and checked anew only after another came into force."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        self._read: tuple[object, Plant] = None, Plant(name="")
+
+    def __call__(self) -> Plant:
+        """The plant; one without a name and machines before the first."""
+        known, plant = self._read
+        newest = select(plants.c.version, plants.c.at_ns).order_by(plants.c.version.desc()).limit(1)
+        with reading(self._database) as conn:
+            row = conn.execute(newest).first()
+            if row is not None and tuple(row) != known:
+                plant = latest(conn) or plant
+                self._read = tuple(row), plant
+        return plant
 
 
 def every(conn: Connection) -> list[InForce]:

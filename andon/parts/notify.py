@@ -23,7 +23,6 @@ from andon.database import reading
 from andon.datadir import open_store
 from andon.events import SECOND_NS, Json
 from andon.parts import Job, ready, status, tell
-from andon.plant import Plant
 from andon.ports import Message, NotifyError, Said
 from api.telling import say
 from ticketing import deliveries
@@ -46,10 +45,10 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     """Deliver until told to stop; what is left then is delivered after the next start."""
     database = open_store(Path(job["data"]))
     notify = [Notify.model_validate(settings) for settings in job["notify_through"]]
-    line = PlantOf(database)
+    plant = plants.Current(database)
 
     def speak(message: Message, to: Subscription) -> Sequence[Said]:
-        return say(message, to.languages, line.now(), now(), to.link)
+        return say(message, to.languages, plant(), now(), to.link)
 
     channels = make_channels(Path(job["data"]), notify, speak)
     couriers = [Courier(database, channel, now) for channel in channels.values()]
@@ -63,7 +62,7 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     said_s = pruned_s = 0.0
     while not stopping.wait(POLL_S):
         with _unless_full():
-            fan_out(database, [one.subscription for one in channels.values()], line.now(), now())
+            fan_out(database, [one.subscription for one in channels.values()], plant(), now())
             if time.monotonic() - pruned_s >= PRUNE_EVERY_S:
                 pruned_s = time.monotonic()
                 deliveries.prune(database, now() - KEEP_NS)
@@ -75,21 +74,6 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
         thread.join(
             2.0
         )  # one that waits for an answer is left: its message is sent again, under the same key
-
-
-class PlantOf:
-    """The plant document in force, read again when it is more than a few seconds old."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._plant, self._read_s = Plant(name=""), -60.0
-
-    def now(self) -> Plant:
-        """The document; an empty one before the first."""
-        if time.monotonic() - self._read_s > 5.0:
-            with reading(self._database) as conn:
-                self._plant, self._read_s = plants.latest(conn) or Plant(name=""), time.monotonic()
-        return self._plant
 
 
 class Courier:

@@ -17,11 +17,9 @@ from andon.access.sessions import Lifetimes
 from andon.access.signing_in import Desk
 from andon.clock import Now
 from andon.config import Web
-from andon.database import reading
 from andon.datadir import open_store
 from andon.events import HOUR_NS, Json
 from andon.parts import Job, ready, until
-from andon.plant import Plant
 from api.app import Context, create_app
 from api.backtests import Backtests
 from api.pace import Pace
@@ -53,10 +51,6 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
             return dict(json.loads(run.read_text()))
         return {}
 
-    def plant() -> Plant:
-        with reading(database) as conn:
-            return plants.latest(conn) or Plant(name="")
-
     backtests = Backtests(
         data / "backtests", (sys.executable, "-m", "andon", "backtest", "--data", str(data))
     )
@@ -64,7 +58,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
         tickets=Tickets(database, photos=data / "photos", channels=(BUS,) if job["notify"] else ()),
-        plant=plant,
+        plant=plants.Current(database),
         now=now,
         status=status,
         token=job["token"],

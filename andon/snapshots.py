@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from andon.durable import sync
 from andon.events import Json
 from andon.ports import State
 
@@ -57,7 +58,7 @@ def save(folder: Path, taken: Picture, keep: int = 2) -> Path:
         os.fsync(file.fileno())
     final = partial.with_suffix(".npz")
     partial.rename(final)
-    _sync_folder(folder)
+    sync(folder)
     for old in sorted(folder.glob("*.npz"))[:-keep]:
         old.unlink()
     return final
@@ -89,11 +90,3 @@ def oldest(folder: Path) -> int:
     """The batch number of the oldest kept snapshot, 0 if there is none."""
     files = sorted(folder.glob("*.npz"))
     return int(files[0].stem) if files else 0
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from andon.durable import sync
 from andon.events import Float64, Int32, Int64, UInt32
 from ingest.series_files import connect, folder_of
 from ingest.series_order import Order
@@ -239,7 +240,7 @@ class Sealer:
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.rename(self._folder / file)
-        _sync(self._folder)
+        sync(self._folder)
         self._step("renamed")
         size = (self._folder / file).stat().st_size
         ((count, from_ns, to_ns),) = self._duck.execute(
@@ -326,14 +327,6 @@ def _batches(segments: Sequence[Segment]) -> tuple[int, int]:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from andon.durable import sync
 from andon.ports import Record
 from ingest.errors import Damaged, JournalFailed, JournalFull
 from ingest.frames import HEADER_BYTES, Fault, Place, Row, count_frames, encode
@@ -85,7 +86,7 @@ class Volume:
                 ):
                     rows.execute(statement)
             unfinished.rename(path)
-            _sync_folder(folder)
+            sync(folder)
         except (sqlite3.Error, OSError) as error:
             raise _told(folder, error) from error
 
@@ -105,7 +106,7 @@ class Volume:
         path = folder / f"{first:020d}{_SUFFIX}"
         for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm"), path.with_suffix(".segment")):
             name.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync(folder)
 
     @staticmethod
     def size_on_disk(folder: Path, first: int) -> int:
@@ -294,11 +295,3 @@ def _sync(file: int) -> None:
         fcntl.fcntl(file, fcntl.F_FULLFSYNC)
     else:
         os.fsync(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from andon.durable import sync
 from ticketing.errors import PhotoRefused
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -90,11 +91,7 @@ def keep(picture: Picture, folder: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(folder)
     return path
 
 

@@ -1,6 +1,5 @@
 """Putting a backup back: read whole and checked before anything of it is in place, then all of it from one moment to the next."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from andon.backups.archive import Advance, read
 from andon.backups.stores import DUMP, put_dump
 from andon.backups.take import CONFIG, DATA
 from andon.datadir import URL_FILE
+from andon.durable import sync
 from andon.events import Json
 from andon.schema import HEAD, REVISIONS
 
@@ -42,7 +42,7 @@ def put_back(
         if data.exists():
             data.rmdir()
         inside.rename(data)
-        _sync(data.absolute().parent)
+        sync(data.absolute().parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return manifest
@@ -68,13 +68,5 @@ def _sync_all(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_dir():
             path.chmod(0o700)
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
+    sync(folder)

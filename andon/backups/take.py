@@ -21,6 +21,7 @@ from andon.backups.archive import Pace, Writing, written
 from andon.backups.stores import DUMP, SQLITE, copy_sqlite, sqlite_at_one_moment, store_at_one_moment
 from andon.clock import Now
 from andon.datadir import has_store, store_at
+from andon.durable import sync
 from andon.events import Json, rfc3339
 from andon.schema import revision_of
 from ingest.journal import SqliteJournal
@@ -201,7 +202,7 @@ def back_up(
         partial.rename(target)
     finally:
         partial.unlink(missing_ok=True)
-    _sync(target.parent)
+    sync(target.parent)
     return facts
 
 
@@ -284,11 +285,3 @@ def _facts(
         },
         "damaged": backup.damaged,
     }
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,6 +1,7 @@
 """What the engine's work costs and where it stands: turns and their time, what waits, the disk and what lies on it."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,8 @@ class Workload:
         self._turns = 0
         self._turn_s = self._cpu_s = 0.0
         self._sizes: Mapping[str, Json] = {}
-        self._sized_s = -SIZES_EVERY_S
+        self._sized_s = 0.0
+        self._looking = threading.Thread(target=self._look, name="sizes", daemon=True)
 
     def timed(self, turn: Callable[[], T | None]) -> T | None:
         """What the turn gives; one that found nothing to take is not counted."""
@@ -33,11 +35,21 @@ class Workload:
         return outcome
 
     def report(self, now_s: float) -> dict[str, Json]:
-        """The counts as a part's status tells them; sizes are at most `SIZES_EVERY_S` old, in bytes."""
-        if now_s - self._sized_s >= SIZES_EVERY_S:
+        """The counts as a part's status tells them, with sizes in bytes.
+
+        These are looked at beside the turns, now and then: a walk over a year's photos takes long.
+        """
+        if not self._sizes:
+            self._look()
             self._sized_s = now_s
-            self._sizes = sizes(self._data)
+        elif now_s - self._sized_s >= SIZES_EVERY_S and not self._looking.is_alive():
+            self._sized_s = now_s
+            self._looking = threading.Thread(target=self._look, name="sizes", daemon=True)
+            self._looking.start()
         return {"turns": self._turns, "turn_s": self._turn_s, "turn_cpu_s": self._cpu_s, **self._sizes}
+
+    def _look(self) -> None:
+        self._sizes = sizes(self._data)
 
 
 def sizes(data: Path) -> dict[str, Json]:

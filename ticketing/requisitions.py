@@ -45,6 +45,8 @@ requisition = Table(
     Column("note", Text, nullable=False),
     Column("settled_by", Text),
     Column("settled_ns", BigInteger),
+    Column("part_code", String(64)),
+    Column("issued", Float, nullable=False, server_default="0"),
 )
 Index("requisition_by_ticket", requisition.c.ticket, requisition.c.state)
 Index("requisition_by_state", requisition.c.state, requisition.c.id)
@@ -76,6 +78,8 @@ class Requisition:
     note: str = ""
     settled_by: str | None = None
     settled_ns: int | None = None
+    part_code: str | None = None
+    issued: float = 0.0
 
 
 def request(

@@ -11,10 +11,14 @@ from andon.events import Json
 
 
 class ProblemKind(StrEnum):
-    """RCA: failures that came back within 72 h (rule 53); IMPROVEMENT: a cause named three times a month (rule 54)."""
+    """RCA: failures that came back within 72 h (rule 53); IMPROVEMENT: a cause named three times a month (rule 54).
+
+    INVESTIGATION: opened by a person, or by a metric, on tickets that stand out together (rules 56 and 59).
+    """
 
     RCA = "rca"
     IMPROVEMENT = "improvement"
+    INVESTIGATION = "investigation"
 
 
 class ProblemState(StrEnum):
@@ -44,6 +48,13 @@ class Category(StrEnum):
     METHOD = "method"
     MEASUREMENT = "measurement"
     ENVIRONMENT = "environment"
+
+
+class CauseKind(StrEnum):
+    """Why it happened, or why it was not noticed in time (8D, D4)."""
+
+    OCCURRENCE = "occurrence"
+    ESCAPE = "escape"
 
 
 class ActionKind(StrEnum):
@@ -84,7 +95,8 @@ class Statement:
 class RootCause:
     """One cause that was considered. `verified` is None until it was looked into; `parent` is what it is the cause of.
 
-    `root` marks the end of a chain of whys; `code` is one of the 23 classes.
+    `root` marks the end of a chain of whys; `code` is one of the 23 classes. `kind` says whether it is why it happened,
+    or why it was not noticed.
     """
 
     id: int
@@ -99,6 +111,21 @@ class RootCause:
     at_ns: int = 0
     verified_by: str | None = None
     verified_ns: int | None = None
+    kind: CauseKind = CauseKind.OCCURRENCE
+
+
+@dataclass(frozen=True, slots=True)
+class EightD:
+    """What an 8D report says beside the task itself: D0, D1, D5, D7 and D8 (Ford's Global 8D; VDA 8D, 2018).
+
+    D2 is the statement, D3 the containments, D4 the causes, D6 the actions done and the check of their effect.
+    """
+
+    emergency: str = ""
+    team: tuple[str, ...] = ()
+    chosen_because: str = ""
+    standards: str = ""
+    recognition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +202,8 @@ class Problem:
     `scope` is what it is about: a machine, or one fault or component of it, or a cause and what it befalls; there is
     at most one open problem of a scope. `period` is the month that an improvement task was counted in. `review` says
     why its ground should be looked at again ("false_alarm", "below"); it is never deleted. `cycle` counts how often
-    its actions had no effect. `audit_seq` and `audit_hash` are the head of its audit chain.
+    its actions had no effect. `eight_d` is there where it is worked as an 8D report. `audit_seq` and `audit_hash` are
+    the head of its audit chain.
     """
 
     id: int
@@ -190,6 +218,7 @@ class Problem:
     period: str | None = None
     leader: str | None = None
     statement: Statement = Statement()
+    eight_d: EightD | None = None
     check: Check | None = None
     outcome: ProblemOutcome | None = None
     closed_ns: int | None = None

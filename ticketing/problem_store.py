@@ -16,6 +16,7 @@ from ticketing.errors import ProblemNotFound
 from ticketing.problem import (
     Check,
     Counted,
+    EightD,
     Problem,
     ProblemAction,
     ProblemEvent,
@@ -37,9 +38,10 @@ _PLAIN = (
 )
 _ONCE = frozenset({"id", "number", "kind", "scope", "asset", "opened_ns"})
 _MUTABLE = tuple(column.name for column in table.columns if column.name not in _ONCE)
-_AUDITED = ("review", "period", "leader", "statement", "check", "outcome", "due_ns", "cycle")
+_AUDITED = ("review", "period", "leader", "statement", "eight_d", "check", "outcome", "due_ns", "cycle")
 _STATEMENT = msgspec.json.Decoder(Statement)
 _CHECK = msgspec.json.Decoder(Check)
+_EIGHT_D = msgspec.json.Decoder(EightD)
 _CAUSE_COLUMNS = tuple(column.name for column in problem_cause.columns)
 _ACTION_COLUMNS = tuple(column.name for column in problem_action.columns)
 
@@ -117,6 +119,7 @@ def problem_of(row: RowMapping) -> Problem:
         kind=ProblemKind(row["kind"]),
         state=ProblemState(row["state"]),
         statement=_STATEMENT.decode(row["statement"]),
+        eight_d=_EIGHT_D.decode(row["eight_d"]) if row["eight_d"] else None,
         check=_CHECK.decode(row["check"]) if row["check"] else None,
         outcome=ProblemOutcome(row["outcome"]) if row["outcome"] else None,
         **{name: row[name] for name in _PLAIN},
@@ -219,6 +222,7 @@ def _row(problem: Problem) -> Row:
         "kind": str(problem.kind),
         "state": str(problem.state),
         "statement": to_json(problem.statement),
+        "eight_d": to_json(problem.eight_d) if problem.eight_d else None,
         "check": to_json(problem.check) if problem.check else None,
         "outcome": problem.outcome and str(problem.outcome),
     }

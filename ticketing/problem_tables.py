@@ -21,6 +21,7 @@ problem_cause = Table(
     Column("at_ns", BigInteger, nullable=False),
     Column("verified_by", Text),
     Column("verified_ns", BigInteger),
+    Column("kind", String(12), nullable=False, server_default="occurrence"),
 )
 
 problem_action = Table(

@@ -278,6 +278,7 @@ problem = Table(
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("audit_seq", BigInteger, nullable=False, server_default="0"),
     Column("audit_hash", String(64), nullable=False, server_default=""),
+    Column("eight_d", Text),
 )
 Index("problem_by_change", problem.c.change)
 Index("problem_by_asset", problem.c.asset, problem.c.state)

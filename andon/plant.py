@@ -16,10 +16,15 @@ from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
 from andon.positions import Position
 from andon.rules.alarms import AlarmDefinition
+from andon.rules.approvals import Approvals, Money
 from andon.rules.closing import Closing
 from andon.rules.dedup import Dedup
+from andon.rules.operations import OperationTemplate, check_operations
+from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.repeats import Repeats
+from andon.rules.requests import Requests
 from andon.rules.routing import LINE_STOP, Routing
+from andon.rules.safety import Safety
 from andon.rules.sla import Sla, check_sla
 from andon.rules.suppression import Suppressing
 from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
@@ -198,11 +203,29 @@ class Plant(_Frozen):
     )
     suppression: Suppressing = Suppressing()
     repeats: Repeats = Repeats()
+    requests: Requests = Field(
+        default=Requests(), description="what may come with a report, and what a scan begins with"
+    )
     alarms: tuple[AlarmDefinition, ...] = Field(
         default=(), description="the master alarm database; what no definition fits is told at once"
     )
     maintenance_windows: tuple[MaintenanceWindow, ...] = Field(
         default=(), description="times of every week in which alarms become no tickets"
+    )
+    currency: str = Field(default="CNY", pattern="^[A-Z]{3}$", description="of all money (ISO 4217)")
+    approvals: Approvals = Field(default=Approvals(), description="who agrees to what a repair costs")
+    hourly_rates: dict[str, Money] = Field(
+        default_factory=dict, description="a person's role -> what an hour of their work costs"
+    )
+    safety: Safety = Field(default=Safety(), description="what is signed before work begins")
+    operations: tuple[OperationTemplate, ...] = Field(
+        default=(), description="templates of work in several steps, with what is measured"
+    )
+    meters: tuple[Meter, ...] = Field(
+        default=(), description="what counts up on machines, such as operating hours"
+    )
+    plans: tuple[Plan, ...] = Field(
+        default=(), description="preventive maintenance: what is done how often on which machines"
     )
 
     @model_validator(mode="before")
@@ -262,6 +285,18 @@ class Plant(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _assembled(self) -> "Plant":
+        people, types = {one.id for one in self.people}, {one.code for one in self.ticket_types}
+        for level in self.approvals.levels:
+            if level.who.person and level.who.person not in people:
+                raise ValueError(f"approval level {level.code}: {level.who.person!r} is nobody under people")
+        for module in (*self.approvals.levels, *self.safety.checklists):
+            strange = sorted({*(module.types or ())} - types)
+            if strange:
+                raise ValueError(f"{module.code}: there is no ticket type {', '.join(strange)}")
+        return self
+
+    @model_validator(mode="after")
     def _mapped(self) -> "Plant":
         wrong = problems(self.mappings, frozenset(asset.id for asset in self.assets))
         if wrong:
@@ -271,6 +306,20 @@ class Plant(_Frozen):
     @model_validator(mode="after")
     def _typed(self) -> "Plant":
         check_types(self.ticket_types, self.fault_types)
+        return self
+
+    @model_validator(mode="after")
+    def _planned(self) -> "Plant":
+        types = [one.code for one in self.ticket_types]
+        check_operations(self.operations, types)
+        check_plans(
+            self.plans,
+            self.meters,
+            types=types,
+            fault_types=[one.code for one in self.fault_types],
+            templates=[one.code for one in self.operations],
+            calendars=list(self.calendars),
+        )
         return self
 
     def asset(self, asset_id: str) -> Asset | None:

@@ -28,6 +28,7 @@ from ingest import deadletters, freshness, gaps
 from ticketing import store
 from ticketing.clockwork import HANDLERS as _HANDLERS  # noqa: F401 - what happens later brings its tables along
 from ticketing.knowledge import tables as _knowledge  # noqa: F401 - the same
+from ticketing.requests import tables as _requests  # noqa: F401 - the same
 from ticketing.search import ticket_words
 from ticketing.voice import tables as _voice  # noqa: F401 - the same
 

@@ -13,6 +13,8 @@ TicketingError
 ├── ReportRefused    report_unreadable, report_too_large, event_id_missing, report_refused, idempotency_key_reused
 ├── FieldsRefused    fields_refused   what was to be set on a ticket; `missing` names each field and why
 ├── DeedRefused      a code for each deed beside the steps: requisitions, approvals, codes by SMS, ratings
+├── AttachmentRefused attachment_empty, attachment_unknown, attachment_too_large, attachments_too_many,
+│                    attachment_quota
 └── PhotoRefused     photo_empty, photo_too_large, photo_not_an_image, photo_too_many_pixels, photo_animated,
                      photo_too_costly, photo_busy, photo_too_many, photo_quota, photo_no_folder, signature_blank
 """
@@ -134,6 +136,14 @@ class NotOnTicket(TicketingError):
 
 class PhotoRefused(TicketingError):
     """The bytes given are not a photo that can be kept."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class AttachmentRefused(TicketingError):
+    """The file given with a request cannot be kept, or is one too many; `code` says why."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

@@ -4,7 +4,7 @@ Two tables: what came in, which the database itself lets nobody change, and what
 a report that somebody has made and nobody has answered; a timer takes it up, so that none is ever lost (rule 13).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,11 +103,19 @@ class Intake:
 
 
 def receive(
-    tickets: Tickets, body: bytes, *, actor: str, came_by: str, now_ns: int, idempotency: str | None = None
+    tickets: Tickets,
+    body: bytes,
+    *,
+    actor: str,
+    came_by: str,
+    now_ns: int,
+    idempotency: str | None = None,
+    then: Callable[[Book, int], None] | None = None,
 ) -> Intake:
     """Store a report as it came, in a transaction of its own, with the timer that takes it up if nobody else does.
 
     The same `idempotency` key of the same person again is the same report; with another body it is stored and refused.
+    `then` is done with the number of a new report in the same transaction: files that came with it are never without it.
     """
     key = f"{actor}/{idempotency}" if idempotency else None
     with tickets.transaction(now_ns) as book:
@@ -115,16 +123,13 @@ def receive(
         if before is not None and before.body == body[: MAX_BYTES + 1]:
             return before
         number = book.next_number("report")
-        row = {
-            "id": number,
-            "at_ns": now_ns,
-            "actor": actor,
-            "came_by": came_by,
-            "body": body[: MAX_BYTES + 1],
-        }
+        said = body[: MAX_BYTES + 1]
+        row = {"id": number, "at_ns": now_ns, "actor": actor, "came_by": came_by, "body": said}
         book.conn.execute(insert(intake), row | {"idempotency": None if before else key})
         if before is None:
             set_timer(book, Timer(TIMER, f"report/{number}", now_ns + AFTER_NS))
+            if then is not None:
+                then(book, number)
         else:
             _decide(
                 book,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import closing, dedup, repeats, routing, sla, types
+from andon.rules import closing, dedup, repeats, requests, routing, sla, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -37,6 +37,7 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A field", types.CustomField),
     ("A fault", types.FaultType),
     ("Repeats", repeats.Repeats),
+    ("Requests", requests.Requests),
     ("Closing", closing.Closing),
     ("A label", closing.Label),
     ("Deduplication", dedup.Dedup),

@@ -19,6 +19,7 @@ from andon.rules.alarms import AlarmDefinition
 from andon.rules.approvals import Approvals, Money
 from andon.rules.closing import Closing
 from andon.rules.dedup import Dedup
+from andon.rules.partners import Partner, check_partners
 from andon.rules.operations import OperationTemplate, check_operations
 from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.repeats import Repeats
@@ -161,6 +162,7 @@ class Person(_Frozen):
     absent_until: AwareDatetime | None = Field(default=None, description="on leave until then")
     seniority: int = Field(default=0, ge=0, le=60, description="years in the trade")
     company: str = Field(default="", description="a contractor's; empty: own staff")
+    department: str = Field(default="", description="whose people acknowledge and approve as one")
 
 
 class Plant(_Frozen):
@@ -212,6 +214,9 @@ class Plant(_Frozen):
     maintenance_windows: tuple[MaintenanceWindow, ...] = Field(
         default=(), description="times of every week in which alarms become no tickets"
     )
+    partners: tuple[Partner, ...] = Field(
+        default=(), description="systems that keep the state of tickets too: an ERP, a CRM"
+    )
     currency: str = Field(default="CNY", pattern="^[A-Z]{3}$", description="of all money (ISO 4217)")
     approvals: Approvals = Field(default=Approvals(), description="who agrees to what a repair costs")
     hourly_rates: dict[str, Money] = Field(
@@ -259,6 +264,11 @@ class Plant(_Frozen):
                 raise ValueError(
                     f"person {person.id}: the backup {person.backup!r} is nobody else under people"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _in_partnership(self) -> "Plant":
+        check_partners(self.partners)
         return self
 
     @model_validator(mode="after")

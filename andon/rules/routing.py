@@ -87,6 +87,7 @@ ROLES: dict[Name, tuple[Name, ...]] = {
     "duty": ("duty manager", "planner", "值班经理", "计划员"),
     "administrator": ("administrator", "管理员"),
     "quality": ("quality", "quality engineer", "质量", "质量工程师"),
+    "equipment_director": ("equipment director", "设备总监"),
     "customer_service_supervisor": ("customer_service_supervisor", "customer service supervisor", "客服主管"),
 }
 """The roles that the product itself names, and who fills them where the plant says nothing else."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import closing, dedup, repeats, requests, routing, sla, types
+from andon.rules import approvals, closing, dedup, repeats, requests, routing, safety, sla, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -40,6 +40,10 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("Requests", requests.Requests),
     ("Closing", closing.Closing),
     ("A label", closing.Label),
+    ("Approvals", approvals.Approvals),
+    ("A level", approvals.Level),
+    ("Safety", safety.Safety),
+    ("A checklist", safety.Checklist),
     ("Deduplication", dedup.Dedup),
     ("A rule of keys", dedup.KeyRule),
 ]

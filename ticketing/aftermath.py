@@ -3,7 +3,7 @@
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from andon import declarations
-from ticketing import offers
+from ticketing import offers, requisitions
 from ticketing.book import Book
 from ticketing.demands import Given
 from ticketing.dispatch import ask_again
@@ -25,6 +25,8 @@ _REVIVE = (
     .where(activation.c.ticket == _TICKET, activation.c.ended_by_repair.is_(True))
     .values(ended_by_repair=False, clear_ns=None)
 )
+_GIVEN_UP = frozenset({Closure.CANCELLED, Closure.FALSE_ALARM})
+"""Closures after which no part is wanted; a duplicate's work goes on elsewhere, and its parts with it."""
 
 
 def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
@@ -33,7 +35,7 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
     Work that is done ends what stands, for a source that never says "over" must not hide the next failure; work
     that was not done after all brings it back. An RCA that rests on a false alarm is flagged, never deleted.
     A proposal that is accepted is declared, for the engine to take into the stream. A ticket that leaves dispatch is not
-    offered any more; one that comes back is routed again.
+    offered any more; one that comes back is routed again. One that is given up wants no parts any more.
     """
     if after.assignee is not None and before.assignee != after.assignee:
         gave(book, after.assignee)
@@ -47,6 +49,8 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
         book.later(_REVIVE, {"_ticket": after.id})
     if was_no_fault(after) and not was_no_fault(before):
         flag(book, after)
+    if before.is_open and after.closure in _GIVEN_UP:
+        requisitions.let_go(book, after, given.actor)
     name_cause(book, before, after)
     what = proposed(after)
     if after.relearn and not before.relearn and what is not None:

@@ -41,12 +41,41 @@ def request_part(by: Doer, ticket_id: int, *, part: str, quantity: float, reason
         )
 
 
-def issue_part(by: Doer, requisition_id: int, *, lot: str = "", note: str = "") -> Requisition:
-    """The store hands the part out."""
+def issue_part(
+    by: Doer,
+    requisition_id: int,
+    *,
+    lot: str = "",
+    note: str = "",
+    part: str = "",
+    quantity: float | None = None,
+) -> Requisition:
+    """The store hands the part out, of that lot or of the oldest."""
     with by.tickets.transaction(by.now_ns) as book:
         asked = requisitions.requisition_numbered(book.conn, requisition_id)
         lock(book.conn, asked.ticket)
-        return requisitions.issue(book, asked, lot=lot, note=note, actor=by.actor, channel=by.channel)
+        return requisitions.issue(
+            book,
+            asked,
+            lot=lot,
+            note=note,
+            actor=by.actor,
+            channel=by.channel,
+            part=part,
+            quantity=quantity,
+        )
+
+
+def return_part(
+    by: Doer, requisition_id: int, *, quantity: float, lot: str = "", note: str = ""
+) -> Requisition:
+    """What was not needed comes back into the store."""
+    with by.tickets.transaction(by.now_ns) as book:
+        issued = requisitions.requisition_numbered(book.conn, requisition_id)
+        lock(book.conn, issued.ticket)
+        return requisitions.put_back(
+            book, issued, quantity=quantity, lot=lot, note=note, actor=by.actor, channel=by.channel
+        )
 
 
 def withdraw_part(by: Doer, requisition_id: int, *, reason: str) -> Requisition:

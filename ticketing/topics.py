@@ -147,6 +147,17 @@ class CausesUnknown(Said, kw_only=True):
     causes: int
 
 
+class PartLow(Said, kw_only=True):
+    """A part fell below its safety stock: what is left, in its unit. The ticket is the last that took of it."""
+
+    part: str
+    part_name: str
+    part_name_zh: str
+    unit: str
+    on_hand: float
+    min_stock: float
+
+
 class Digest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Several messages in one: the CloudEvents that it stands for, and the tickets that they are about."""
 
@@ -201,6 +212,8 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.substate", "andon.ticket.progressed.v1", ByPerson),
     Topic("ticket.requisition", "andon.ticket.parts-asked.v1", ByPerson),
     Topic("ticket.parts_issued", "andon.ticket.parts-issued.v1", ByPerson),
+    Topic("ticket.parts_returned", "andon.ticket.parts-returned.v1", ByPerson),
+    Topic("part.low", "andon.part.low.v1", PartLow),
     Topic("ticket.hold", "andon.ticket.held.v1", ByPerson),
     Topic("ticket.resume", "andon.ticket.resumed.v1", ByPerson),
     Topic("ticket.resolve", "andon.ticket.resolved.v1", ByPerson),

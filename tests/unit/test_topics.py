@@ -33,7 +33,8 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {
         f"ticket.{deed}" for deed in ("routed", "offered", "offer_withdrawn", "unclaimed", "collaborator")
     }
-    others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "sign_code", "rating")}
+    others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "parts_returned")}
+    others |= {"part.low", "ticket.sign_code", "ticket.rating"}
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
     others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
     others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}

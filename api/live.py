@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from andon.access.roles import Right
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 
-_NOTHING_IS_NEWER = 2**62
 EVERY_S = 0.5
 """How often the change number is looked at while a tab is open."""
 SESSION_EVERY_S = 1.0
@@ -29,11 +28,6 @@ SESSION_EVERY_S = 1.0
 
 SESSION_OVER = 1008
 """The code that such a socket is closed with (RFC 6455, 7.4.1: policy violation)."""
-
-
-def change_number(conn: Connection) -> int:
-    """The number that rises with every change of tickets and problems."""
-    return store.changes_since(conn, _NOTHING_IS_NEWER).number
 
 
 class Watch:
@@ -65,7 +59,7 @@ class Watch:
 
     def _read(self) -> int:
         with reading(self._database) as conn:
-            return change_number(conn)
+            return store.change_number(conn)
 
     async def _look(self) -> None:
         while True:

@@ -18,10 +18,8 @@ from andon.database import reading
 from andon.events import Json
 from api.auth import Refusal, address_asked, speaker_of
 from api.catalogue import Words, negotiate, words_of
-from api.live import change_number
 from api.visit import LANGUAGE, THEMES, Visit
-from ticketing import store, triage
-from ticketing.ticket import TicketState
+from ticketing import store, tallies, triage
 
 WEB = Path(__file__).parent / "web"
 PLACES = (
@@ -92,9 +90,8 @@ def render(
     """A page of the console. `place` is the entry of the navigation that it belongs to, `here` its address if not asked."""
     with reading(visit.context.database) as conn:
         seen = visit.sight.assets
-        pending = store.Filter(states=(TicketState.PENDING_DISPATCH,), machines=seen)
-        waiting = store.tickets(conn, pending, limit=0).total - len(triage.away(conn, seen))
-        changed = change_number(conn)
+        waiting = tallies.waiting(conn, seen) - len(triage.away(conn, seen))
+        changed = store.change_number(conn)
     words = visit.words
     flash = _flash_of(request, words)
     body = (
@@ -138,7 +135,7 @@ def signed_in(request: Request, visit: Visit) -> Mapping[str, Json] | None:
     return {"account": account, "name": named, "roles": roles} if account else None
 
 
-def say(answer: Response, key: str, link: str = "", **arguments: str) -> None:
+def say(answer: Response, key: str, link: str = "", **arguments: str | int) -> None:
     """Have the next page say this once, in a corner."""
     text = json.dumps({"key": key, "link": link, "arguments": arguments})
     answer.set_cookie(FLASH, quote(text), max_age=60, httponly=True, samesite="strict")

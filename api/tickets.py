@@ -57,7 +57,6 @@ STUCK_NS = 2 * HOUR_NS
 
 def filter_of(wanted: Wanted, visit: Visit) -> store.Filter:
     """The store's filter for them, as `visit` means it: whose are mine, what is where, what time it is."""
-    there = frozenset(one.id for one in visit.plant.assets if one.area == wanted.area)
     state = wanted.state
     states = OPEN if state == "open" else (TicketState(state),) if state else ()
     return store.Filter(
@@ -69,7 +68,9 @@ def filter_of(wanted: Wanted, visit: Visit) -> store.Filter:
         person=visit.actor if wanted.mine else wanted.person,
         overdue=wanted.overdue,
         type=wanted.type,
-        area=there if wanted.area else None,
+        area=frozenset(one.id for one in visit.plant.assets if one.area == wanted.area)
+        if wanted.area
+        else None,
         stuck_ns=visit.context.now() - STUCK_NS if wanted.stuck else None,
         machines=visit.sight.assets,
     )

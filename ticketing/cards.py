@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from andon.events import Priority
 from ticketing import tables as t
 from ticketing.clock_tables import clock
-from ticketing.listing import ORDERS, SINCE_NS, Filter, Sort, tickets, wheres_of
+from ticketing.listing import ORDERS, SINCE_NS, Filter, Sort, counts, tickets, wheres_of
 from ticketing.ticket import TicketState
 from ticketing.urgency import ORDER
 
@@ -64,29 +64,43 @@ _SPEAKS = '"message"'
 """What the headline of a ticket has in it if a machine or a person put it in words."""
 
 
-def columns(conn: Connection, wanted: Filter, limit: int) -> Sequence[Column]:
-    """The board: of each state the most urgent tickets that fit, of the closed the newest; at most `limit` each."""
-    counted = tickets(conn, replace(wanted, states=()), limit=0).counts
-    wished = wanted.states or tuple(TicketState)
-    return [Column(state, _of_state(conn, wanted, state, limit), counted[state]) for state in wished]
-
-
-def _of_state(conn: Connection, wanted: Filter, state: TicketState, limit: int) -> Sequence[Card]:
-    order = Sort.NEWEST if state is TicketState.CLOSED else Sort.URGENCY
-    chosen = _CARD.order_by(*ORDERS[order])
-    if wanted.text.strip():
-        found = tickets(conn, replace(wanted, states=(state,)), sort=order, limit=limit).tickets
-        chosen = chosen.where(_C.id.in_([one.id for one in found]))
-    else:
-        chosen = chosen.where(*wheres_of(wanted), _is(state)).limit(limit)
-    return [_card(row) for row in conn.execute(chosen)]
-
-
 def _is(state: TicketState) -> ColumnElement[bool]:
     """In that state. Closed is said as none of the others: asked for it, SQLite sorts all that are to find the newest."""
     if state is not TicketState.CLOSED:
         return _C.state == str(state)
     return _C.state.not_in([str(one) for one in TicketState if one is not TicketState.CLOSED])
+
+
+_ORDER = {state: Sort.NEWEST if state is TicketState.CLOSED else Sort.URGENCY for state in TicketState}
+_PILES = {
+    state: _CARD.where(_is(state)).order_by(*ORDERS[_ORDER[state]]).limit(bindparam("most"))
+    for state in TicketState
+}
+"""The question for each column, made once: a board asks five of them every time somebody looks."""
+
+
+def columns(conn: Connection, wanted: Filter, limit: int) -> Sequence[Column]:
+    """The board: of each state the most urgent tickets that fit, of the closed the newest; at most `limit` each."""
+    wished = wanted.states or tuple(TicketState)
+    if wanted.text.strip():
+        counted = tickets(conn, replace(wanted, states=()), limit=0).counts
+        return [Column(state, _worded(conn, wanted, state, limit), counted[state]) for state in wished]
+    wheres = wheres_of(wanted)
+    counted = counts(conn, wheres)
+    there = [state for state in wished if counted[state]]
+    piles = {state: _PILES[state].where(*wheres) if wheres else _PILES[state] for state in there}
+    found = {
+        state: [_card(row) for row in conn.execute(pile, {"most": limit})] for state, pile in piles.items()
+    }
+    return [Column(state, found.get(state, ()), counted[state]) for state in wished]
+
+
+def _worded(conn: Connection, wanted: Filter, state: TicketState, limit: int) -> Sequence[Card]:
+    """Of one state those with all the words."""
+    order = _ORDER[state]
+    named = tickets(conn, replace(wanted, states=(state,)), sort=order, limit=limit).tickets
+    chosen = _CARD.where(_C.id.in_([one.id for one in named])).order_by(*ORDERS[order])
+    return [_card(row) for row in conn.execute(chosen)]
 
 
 def due_cards(conn: Connection, wanted: Filter, until_ns: int, limit: int) -> Sequence[Card]:

@@ -191,13 +191,17 @@ def counts(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> dict[Tick
 
     Of all tickets the closed are not counted: no ticket is ever taken away, so they are the rest of the last number.
     """
-    states = select(t.ticket.c.state, func.count()).where(*wheres).group_by(t.ticket.c.state)
-    if not wheres:
-        states = states.where(t.ticket.c.state.in_([state for state in TicketState if state is not _CLOSED]))
+    states = _COUNTS.where(*wheres) if wheres else _UNCLOSED_COUNTS
     found: dict[str, int] = {row[0]: row[1] for row in conn.execute(states)}
     if not wheres:
         found[_CLOSED] = _numbered(conn) - sum(found.values())
     return {state: found.get(state, 0) for state in TicketState}
+
+
+_COUNTS = select(t.ticket.c.state, func.count()).group_by(t.ticket.c.state)
+_UNCLOSED_COUNTS = _COUNTS.where(
+    t.ticket.c.state.in_([state for state in TicketState if state is not _CLOSED])
+)
 
 
 def wheres_of(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -226,5 +230,7 @@ def wheres_of(wanted: Filter) -> list[ColumnElement[bool]]:
 
 def _numbered(conn: Connection) -> int:
     """How many tickets there have ever been."""
-    last = select(t.counter.c.value).where(t.counter.c.name == "ticket")
-    return conn.execute(last).scalar() or 0
+    return conn.execute(_LAST).scalar() or 0
+
+
+_LAST = select(t.counter.c.value).where(t.counter.c.name == "ticket")

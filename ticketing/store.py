@@ -51,6 +51,7 @@ __all__ = [
     "Sort",
     "TicketDetail",
     "asset_history",
+    "change_number",
     "changes_since",
     "evidence",
     "late",
@@ -240,9 +241,17 @@ class Changes:
     problems: tuple[int, ...]
 
 
+def change_number(conn: Connection) -> int:
+    """The number that rises with every change of tickets and problems."""
+    return conn.execute(_CHANGE).scalar() or 0
+
+
+_CHANGE = select(t.counter.c.value).where(t.counter.c.name == "change")
+
+
 def changes_since(conn: Connection, number: int) -> Changes:
     """The tickets and problems that changed after `number`; one indexed look where nothing did."""
-    now = _counters(conn, "change").get("change", 0)
+    now = change_number(conn)
     if now == number:
         return Changes(now, (), ())
     touched = select(t.ticket.c.id).where(t.ticket.c.change > number).order_by(t.ticket.c.change)

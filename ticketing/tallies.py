@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, func, select
 
+from andon.database import Machines, among
 from andon.events import Priority
 from ticketing.clock_tables import clock
 from ticketing.tables import counter, ticket
@@ -21,6 +22,12 @@ def unclosed(conn: Connection) -> Mapping[tuple[TicketState, Priority], int]:
     )
     found = {(row[0], ORDER[row[1]]): row[2] for row in conn.execute(rows)}
     return {(state, priority): found.get((state, priority), 0) for state in _UNCLOSED for priority in ORDER}
+
+
+def waiting(conn: Connection, machines: Machines) -> int:
+    """How many tickets of those machines wait for dispatch."""
+    there = ticket.c.state == str(TicketState.PENDING_DISPATCH), among(ticket.c.asset, machines)
+    return conn.execute(select(func.count()).where(*there)).scalar_one()
 
 
 def overdue(conn: Connection) -> Mapping[str, int]:

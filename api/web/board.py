@@ -4,18 +4,22 @@ The address holds every filter, so that a view is kept and sent by keeping and s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from sqlalchemy import Engine
 from starlette.responses import Response
 
 from andon.access.roles import Right
-from andon.database import reading
-from andon.events import Json
-from api.pages import render
+from andon.database import Machines, reading
+from andon.events import SECOND_NS, Json
+from andon.plant import Plant, once_per_plant
+from api.pages import environment, render
 from api.rights import needs
 from api.tickets import STUCK_NS, Wanted, filter_of
 from api.visit import Visit, VisitOf
@@ -63,9 +67,53 @@ class Pile:
     more: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What decides how the columns look: all that is compared here, and no other thing about the visit.
+
+    `plant` is the document's identity: it never changes, and lives as long as the visit that is kept here.
+    """
+
+    database: Engine
+    change: int
+    plant: int
+    seen: Machines
+    language: str
+    actor: str
+    wanted: str
+    moment: int
+    visit: Visit = field(compare=False)
+    filters: Wanted = field(compare=False)
+
+
 @router.get("/board")
 def board(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]) -> Response:
     """Five columns, the most urgent at the top."""
+    with reading(visit.context.database) as conn:
+        change = store.change_number(conn)
+    asked = _Asked(
+        visit.context.database,
+        change,
+        id(visit.plant),
+        visit.sight.assets,
+        visit.words.language,
+        visit.actor if wanted.mine else "",
+        query_of(wanted),
+        visit.time.now_ns // _KEPT_NS,
+        visit,
+        wanted,
+    )
+    return render(request, visit, "board.html", "tickets", piles=_piles(asked), **filters(wanted, visit))
+
+
+_KEPT_NS = 15 * SECOND_NS
+"""For so long the spans on a board are kept as they were said; a change of any ticket makes it anew at once."""
+
+
+@lru_cache(maxsize=32)
+def _piles(asked: _Asked) -> Markup:
+    """The columns as markup, kept: of twenty tabs that hear of one change, the first has them made."""
+    visit, wanted = asked.visit, asked.filters
     with reading(visit.context.database) as conn:
         found = columns(conn, filter_of(wanted, visit), PER_COLUMN)
     words = _Words(visit)
@@ -78,8 +126,8 @@ def board(request: Request, visit: VisitOf, wanted: Annotated[Wanted, Query()]) 
         )
         for one in found
     ]
-    values = filters(wanted, visit)
-    return render(request, visit, "board.html", "tickets", piles=piles, **values)
+    made = environment().get_template("piles.html").render(piles=piles, t=visit.words)
+    return Markup(made)  # noqa: S704 - escaped by Jinja
 
 
 class _Words:
@@ -87,7 +135,6 @@ class _Words:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._machines = {one.id: asset_name(one, one.id, visit.words) for one in visit.plant.assets}
         self._people = {one.id: one.name for one in visit.plant.people}
         self._conditions: dict[str, str] = {}
 
@@ -104,7 +151,7 @@ class _Words:
             priority=visit.words(f"priority.{card.priority}"),
             marks=MARKS[card.priority] + (" k" if stuck else "") + (" x" if late else ""),
             what=card.message or name,
-            asset=self._machines.get(card.asset, card.asset),
+            asset=asset_name(visit.plant.asset(card.asset), card.asset, visit.words),
             line=card.line,
             who=self._people.get(card.assignee or "", card.assignee or ""),
             folded=card.occurrence_count,
@@ -132,23 +179,49 @@ def _plain(value: Json) -> str:
 
 def filters(wanted: Wanted, visit: Visit) -> Mapping[str, Json]:
     """What the form of the filters offers, and what the links to the other views carry along."""
-    words, machines = visit.words, visit.machines
-    states = [(str(one), words(f"state.{one}")) for one in TicketState]
+    kept, seen = _kept(visit.plant), (visit.words.language, visit.sight.assets)
+    offered = kept[seen] if seen in kept else kept.setdefault(seen, _offered(visit))
     return {
         "filters": wanted,
-        "offered": {
-            "line": [(one, one) for one in sorted({one.line for one in machines})],
-            "area": [(one, one) for one in sorted({one.area for one in machines if one.area})],
-            "asset": [(one.id, asset_name(one, one.id, words)) for one in machines],
-            "person": [(one.id, one.name) for one in visit.plant.people],
-            "priority": [(one, words(f"priority.{one}")) for one in MARKS],
-            "type": [(one.code, getattr(one, words.language)) for one in visit.plant.ticket_types],
-            "state": [("open", words("tickets.open")), *states],
-        },
+        "offered": {name: _chosen(options, getattr(wanted, name)) for name, options in offered.items()},
         "query": query_of(wanted, offset=0),
         "narrowed": sum(bool(getattr(wanted, name)) for name in _FURTHER),
         "in_force": len(wanted.model_dump(exclude_defaults=True, exclude=_NO_FILTERS)),
     }
+
+
+_Options = Mapping[str, Markup]
+
+
+@once_per_plant
+def _kept(_plant: Plant) -> dict[tuple[str, Machines], _Options]:
+    """What the filters of a plant offer, by language and by what is seen: hundreds of machines, seldom others."""
+    return {}
+
+
+def _offered(visit: Visit) -> _Options:
+    """The options of every filter as markup."""
+    words, machines = visit.words, visit.machines
+    states = [(str(one), words(f"state.{one}")) for one in TicketState]
+    offered: Mapping[str, Sequence[tuple[str, str]]] = {
+        "line": [(one, one) for one in sorted({one.line for one in machines})],
+        "area": [(one, one) for one in sorted({one.area for one in machines if one.area})],
+        "asset": [(one.id, asset_name(one, one.id, words)) for one in machines],
+        "person": [(one.id, one.name) for one in visit.plant.people],
+        "priority": [(one, words(f"priority.{one}")) for one in MARKS],
+        "type": [(one.code, getattr(one, words.language)) for one in visit.plant.ticket_types],
+        "state": [("open", words("tickets.open")), *states],
+    }
+    option = Markup('<option value="{}">{}</option>')
+    return {name: Markup().join(option.format(*one) for one in some) for name, some in offered.items()}
+
+
+def _chosen(options: Markup, value: str | None) -> Markup:
+    """The options with that one chosen; its value stands as it does among them."""
+    if not value:
+        return options
+    mark = Markup('value="{}"').format(value)
+    return Markup(str(options).replace(mark, f"{mark} selected", 1))  # noqa: S704 - both are escaped
 
 
 _NO_FILTERS = {"sort", "offset"}

@@ -22,6 +22,7 @@ from andon.rules.dedup import Dedup
 from andon.rules.partners import Partner, check_partners
 from andon.rules.operations import OperationTemplate, check_operations
 from andon.rules.plans import Meter, Plan, check_plans
+from andon.rules.metrics import Metrics
 from andon.rules.repeats import Repeats
 from andon.rules.requests import Requests
 from andon.rules.routing import LINE_STOP, Routing
@@ -205,6 +206,7 @@ class Plant(_Frozen):
     )
     suppression: Suppressing = Suppressing()
     repeats: Repeats = Repeats()
+    metrics: Metrics = Field(default=Metrics(), description="what the metrics K1 to K10 are held to")
     requests: Requests = Field(
         default=Requests(), description="what may come with a report, and what a scan begins with"
     )

@@ -74,15 +74,15 @@ PAUSES = frozenset({Hold.WAITING_PARTS, Hold.WAITING_REQUESTER, Hold.PLANNED_STO
 """What work may wait for; what cannot be solved for now does not stop the clock."""
 
 _MACHINE = "engine"  # ticketing.book.MACHINE; the rules know no SQL
-_REMARKS = frozenset({"comment", "photo"})
-_NOT_A_DEED = frozenset({"joined", "joined_many", "returned", "snoozed", "woken"})
+REMARKS = frozenset({"comment", "photo"})
+NOT_A_DEED = frozenset({"joined", "joined_many", "returned", "snoozed", "woken"})
 
 
 def by_hand(line: TicketEvent, ticket: Ticket) -> bool:
     """Whether somebody who works on the ticket did it: no machine, no rule, and not the requester with a remark."""
-    if line.channel == _MACHINE or line.action in _NOT_A_DEED or "/" in line.actor:
+    if line.channel == _MACHINE or line.action in NOT_A_DEED or "/" in line.actor:
         return False
-    return line.action not in _REMARKS or line.actor not in {ticket.requester, ticket.reporter} - {
+    return line.action not in REMARKS or line.actor not in {ticket.requester, ticket.reporter} - {
         ticket.assignee
     }
 

@@ -61,6 +61,7 @@ intake = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("idempotency"),
 )
+Index("report_by_time", intake.c.at_ns)
 append_only(intake)
 
 fate = Table(

@@ -126,6 +126,7 @@ Index("ticket_by_state", ticket.c.state, ticket.c.priority, ticket.c.last_event_
 Index("ticket_by_load", ticket.c.state, ticket.c.suggested, ticket.c.assignee, ticket.c.assigned_ns)
 Index("ticket_by_asset", ticket.c.asset, ticket.c.state)
 Index("ticket_by_repair", ticket.c.asset, ticket.c.resolved_ns, ticket.c.handler)
+Index("ticket_by_condition", ticket.c.condition, ticket.c.asset, ticket.c.resolved_ns)
 Index("ticket_by_change", ticket.c.change)
 Index("ticket_by_recurrence", ticket.c.recurrence_of)
 Index("ticket_by_duplicate", ticket.c.duplicate_of)
@@ -133,6 +134,8 @@ Index("ticket_by_last_event", ticket.c.last_event_ns)
 Index("ticket_by_urgency", ticket.c.priority, ticket.c.last_event_ns, ticket.c.id)
 Index("ticket_by_line", ticket.c.line, ticket.c.state)
 Index("ticket_by_person", ticket.c.assignee, ticket.c.state)
+Index("ticket_by_opened", ticket.c.opened_ns)
+Index("ticket_by_closed", ticket.c.closed_ns)
 
 master = Table(
     "ticket_master",
@@ -323,6 +326,7 @@ ticket_event = Table(
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
 )
+Index("ticket_event_by_action", ticket_event.c.action, ticket_event.c.at_ns, ticket_event.c.ticket)
 append_only(ticket_event)
 
 photo = Table(

@@ -1,0 +1,72 @@
+"""Which tickets a metric looks at: those opened, closed, dispatched or accepted in its time; and what it leaves out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal, or_, select
+
+from ticketing.metrics.metric import Question
+from ticketing.tables import ticket, ticket_event
+from ticketing.ticket import NOT_A_FAILURE, Closure, Outcome, TicketState
+
+t, e = ticket.c, ticket_event.c
+WORKED_ON = (str(Closure.SIGNED), str(Closure.UNSIGNED))
+COMPLAINT = "customer_complaint"
+CLOSED = t.state == str(TicketState.CLOSED)
+Amount = ColumnElement[Any]
+
+
+def no_fault(of: Any = t) -> ColumnElement[bool]:
+    """A duplicate, a false alarm, or cancelled: out of every denominator, and shown beside it (4.9)."""
+    return or_(
+        func.coalesce(of.closure, "").in_(sorted(map(str, NOT_A_FAILURE))),
+        func.coalesce(of.outcome, "") == str(Outcome.FALSE_ALARM),
+    )
+
+
+def flag(condition: ColumnElement[bool]) -> Amount:
+    """1 where it holds, else 0."""
+    return case((condition, 1), else_=0)
+
+
+def row(
+    amount: Amount, *, item: Amount | None = None, aside: ColumnElement[bool] | None = None
+) -> Sequence[Any]:
+    """The columns of a metric's rows, for a select that has the ticket in it; duplicates and false alarms stand aside."""
+    return (
+        t.id.label("ticket"),
+        (literal(0) if item is None else item).label("item"),
+        amount.label("amount"),
+        flag(no_fault() if aside is None else aside).label("aside"),
+    )
+
+
+def within(at: ColumnElement[Any], asked: Question) -> ColumnElement[bool]:
+    """Whether a time lies in the period."""
+    return (at >= asked.span.from_ns) & (at < asked.span.to_ns)
+
+
+def opened(amount: Amount, asked: Question, **more: Any) -> Select[Any]:
+    """Of all tickets that were opened in the period."""
+    return select(*row(amount, **more)).where(within(t.opened_ns, asked), *asked.wheres)
+
+
+def closed(amount: Amount, asked: Question) -> Select[Any]:
+    """Of all tickets that were closed in the period, signed or unsigned."""
+    done = or_(t.closure.in_(WORKED_ON), no_fault())
+    return select(*row(amount)).where(within(t.closed_ns, asked), CLOSED, done, *asked.wheres)
+
+
+def first(action: str, amount: Amount, asked: Question, **more: Any) -> Select[Any]:
+    """Of all tickets to which that was done in the period for the first time."""
+    before = ticket_event.alias("before")
+    earlier = exists().where(before.c.ticket == e.ticket, before.c.seq < e.seq, before.c.action == action)
+    joined = ticket_event.join(ticket, t.id == e.ticket)
+    wanted = select(*row(amount, **more)).select_from(joined)
+    return wanted.where(e.action == action, within(e.at_ns, asked), ~earlier, *asked.wheres)
+
+
+def subject(of: Any = t) -> Amount:
+    """Whom a fault befell: the requester of what a person reported, else the machine; null where neither is known."""
+    by_person = or_(of.reporter.is_not(None), of.phone.is_not(None)) & of.requester.is_not(None)
+    return case((by_person, "p/" + of.requester), (of.asset != "", "a/" + of.asset), else_=None)

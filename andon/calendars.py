@@ -145,13 +145,16 @@ def _moments(day: date, shift: str, zone: ZoneInfo) -> tuple[int, int]:
     start, _, end = shift.partition("-")
     later = day + timedelta(days=1) if end == "24:00" or end <= start else day
     return (
-        _moment(day, time.fromisoformat(start), zone),
-        _moment(later, time(0) if end == "24:00" else time.fromisoformat(end), zone, fold=1),
+        moment_of(day, time.fromisoformat(start), zone),
+        moment_of(later, time(0) if end == "24:00" else time.fromisoformat(end), zone, fold=1),
     )
 
 
-def _moment(day: date, at: time, zone: ZoneInfo, fold: int = 0) -> int:
-    """The moment of a local time; of one that does not exist, when the clocks are put forward."""
+def moment_of(day: date, at: time, zone: ZoneInfo, fold: int = 0) -> int:
+    """The moment of a local time, in ns; of one that does not exist, when the clocks are put forward.
+
+    Of one that comes twice it is the first, with `fold` 1 the second.
+    """
     local = datetime.combine(day, at, zone).replace(fold=fold)
     moment = local.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) != local.replace(tzinfo=None):  # skipped

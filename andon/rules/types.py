@@ -272,6 +272,13 @@ TICKET_TYPES: tuple[TicketType, ...] = (
         about="failure",
     ),
     TicketType(code="configuration_enquiry", zh="配置咨询", en="Configuration enquiry", priority="low"),
+    TicketType(
+        code="preventive_maintenance",
+        zh="预防性维护",
+        en="Preventive maintenance",
+        mandatory=("asset",),
+        priority="low",
+    ),
 )
 """The product's own types."""
 

@@ -27,7 +27,6 @@ plan_asset = Table(
     Column("due_ns", BigInteger),
     Column("opens_ns", BigInteger),
     Column("ticket", ForeignKey("ticket.id")),
-    Column("skipped", Integer, nullable=False),
 )
 """A plan on a machine: since when nothing is owed from before, and what was found when it was looked at last."""
 Index("plan_asset_by_asset", plan_asset.c.asset)

@@ -14,6 +14,8 @@ import ticketing.notify
 from andon.config import ConfigError, Notify, check, unknown
 from andon.ports import Notifier
 from ticketing.breaker import Breaker
+from ticketing.notify.webhook import Parameters as WebhookParameters
+from ticketing.notify.webhook import keys_of
 from ticketing.outbox import Channel, Say
 from ticketing.photos import shown
 from ticketing.subscriptions import Subscription, subscription
@@ -64,6 +66,12 @@ def notifier_of(settings: Notify) -> Notifier:
     except OSError as error:
         raise ConfigError(f"notify {settings.name}: {error}") from error
     return notifier
+
+
+def partner_keys(notify: Sequence[Notify]) -> Mapping[str, Sequence[bytes]]:
+    """The keys that each partner signs with, the old one too while it holds; ConfigError if a secret is not there."""
+    found = {one.name: parameters_of(one) for one in notify if one.kind == "partner"}
+    return {name: keys_of(one) for name, one in found.items() if isinstance(one, WebhookParameters)}
 
 
 def make_channels(data: Path, notify: Sequence[Notify], say: Say) -> Mapping[str, Channel]:

@@ -342,6 +342,10 @@ class Plant(_Frozen):
         """The type of that code, retired or not; None if the document has it no more."""
         return next((one for one in self.ticket_types if one.code == code), None)
 
+    def partner(self, code: str) -> Partner | None:
+        """The partner of that code, if there is one."""
+        return next((one for one in self.partners if one.code == code), None)
+
     def fault_type(self, code: str | None) -> FaultType | None:
         """The fault of that code, retired or not; None if the document has it no more."""
         return next((one for one in self.fault_types if one.code == code), None)

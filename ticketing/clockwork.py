@@ -30,6 +30,7 @@ from ticketing import (
     triage,
 )
 from ticketing.book import Book
+from ticketing.partners import following
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
 
@@ -83,6 +84,7 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
         with tickets.transaction(now_ns) as book:
             sla.review_all(book, plant)
             drift.expect(book, plant)
+    following.turn(tickets, plant, now_ns)
     while True:
         with tickets.looking() as conn:  # mostly nothing is due, and no lock is taken for it
             waiting = due(conn, now_ns, AT_ONCE)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-from sqlalchemy import Engine, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
 
 from andon.database import reading, writing
 from andon.events import SECOND_NS
@@ -67,6 +67,14 @@ def _show_nothing(_names: Sequence[str]) -> Sequence[bytes]:
     return ()
 
 
+Taken = Callable[[Connection, Sequence[RowMapping], str], None]
+"""What follows in the store from messages being taken, with what was answered."""
+
+
+def _nothing_follows(_conn: Connection, _rows: Sequence[RowMapping], _answer: str) -> None:
+    pass
+
+
 def _say_nothing(_message: Message, _subscription: Subscription) -> Sequence[Said]:
     return ()
 
@@ -80,6 +88,7 @@ class Channel:
     breaker: Breaker
     say: Say = _say_nothing
     show: Show = _show_nothing
+    taken: Taken = _nothing_follows
     silent_until_ns: int = 0
 
 
@@ -125,7 +134,7 @@ def message_of(rows: Sequence[RowMapping], channel: Channel) -> Message:
         }
         addresses = tuple(dict.fromkeys(where for one in several for where in one.addresses))
         first = replace(first, kind=DIGEST, content=content, addresses=addresses)
-    if subscription.audience is Audience.SYSTEMS:
+    if subscription.audience in {Audience.SYSTEMS, Audience.PARTNER}:
         return first
     photos = [name for one in several for name in one.content.get("photos", ())]
     return replace(first, said=channel.say(first, subscription), pictures=channel.show(photos))
@@ -191,7 +200,8 @@ def _send(engine: Engine, rows: Sequence[RowMapping], channel: Channel, now_ns: 
     }
     if isinstance(error, str):
         channel.breaker.worked()
-        _note(engine, rows, call | {"outcome": "sent"}, state="sent", attempts=attempts, sent_ns=now_ns)
+        told = {"state": "sent", "attempts": attempts, "sent_ns": now_ns}
+        _note(engine, rows, call | {"outcome": "sent"}, lambda conn: channel.taken(conn, rows, error), **told)
         return "sent"
     if (
         error.permanent or error.wait_s is not None
@@ -227,7 +237,11 @@ def _try(rows: Sequence[RowMapping], channel: Channel, now_ns: int) -> str | Not
 
 
 def _note(
-    engine: Engine, rows: Sequence[RowMapping], call: Mapping[str, int | str] | None, **values: str | int
+    engine: Engine,
+    rows: Sequence[RowMapping],
+    call: Mapping[str, int | str] | None,
+    then: Callable[[Connection], None] = lambda _: None,
+    **values: str | int,
 ) -> None:
     with writing(engine) as conn:
         ids = [row["id"] for row in rows]
@@ -236,6 +250,7 @@ def _note(
             forget(conn, rows)
         if call is not None:
             conn.execute(insert(delivery).values(call))
+        then(conn)
 
 
 _OF_CHANNEL = (outbox.c.channel == bindparam("channel"), outbox.c.state == "pending")

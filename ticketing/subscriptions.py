@@ -21,9 +21,13 @@ PHONE = "tel:"
 
 
 class Audience(StrEnum):
-    """Whom a kind of channel reaches: programs, a chat that many read, or one person per message."""
+    """Whom a kind of channel reaches: programs, a chat that many read, or one person per message.
+
+    A partner keeps the state of tickets too: what it is told it is told by `ticketing.partners`, and hears no event.
+    """
 
     SYSTEMS = "systems"
+    PARTNER = "partner"
     GROUP = "group"
     PERSON = "person"
 
@@ -56,7 +60,8 @@ class Subscription:
             (self.priorities, content["priority"]),
             (self.conditions, content["condition"]),
         )
-        return OF_KIND[kind].name in self.types and all(not only or is_ in only for only, is_ in asked)
+        hears = self.audience is not Audience.PARTNER and OF_KIND[kind].name in self.types
+        return hears and all(not only or is_ in only for only, is_ in asked)
 
     def told(self, named: Sequence[str]) -> Sequence[str]:
         """A recipient for each message: persons one by one, everybody else together ("")."""
@@ -94,7 +99,7 @@ def subscription(settings: Notify, audience: Audience) -> Subscription:
     for who in settings.recipients:
         if who not in settings.people:
             raise ConfigError(f"{here}: recipients: {unknown(who, settings.people)} under people")
-    reaches_people = audience is not Audience.SYSTEMS
+    reaches_people = audience in {Audience.GROUP, Audience.PERSON}
     return Subscription(
         name=settings.name,
         audience=audience,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
@@ -24,12 +25,14 @@ from andon.datadir import open_store
 from andon.events import SECOND_NS, Json
 from andon.parts import Job, ready, status, tell
 from andon.ports import Message, NotifyError, Said
+from andon.rules.partners import Partner
 from api.telling import say
 from ticketing import deliveries
 from ticketing.breaker import Circuit
 from ticketing.fan_out import fan_out
 from ticketing.outbox import Channel, deliver
-from ticketing.subscriptions import Subscription
+from ticketing.partners.confirming import on_answer
+from ticketing.subscriptions import Audience, Subscription
 from ticketing.topics import CANARY
 
 POLL_S, STATUS_EVERY_S, PRUNE_EVERY_S = 0.25, 1.0, 60.0
@@ -51,6 +54,9 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
         return say(message, to.languages, plant(), now(), to.link)
 
     channels = make_channels(Path(job["data"]), notify, speak)
+    for name, channel in channels.items():
+        if channel.subscription.audience is Audience.PARTNER:
+            channel.taken = on_answer(partial(_partner, plant, name), now)
     couriers = [Courier(database, channel, now) for channel in channels.values()]
     threads = [
         threading.Thread(target=one.run, args=(stopping,), name=f"notify-{one.name}", daemon=True)
@@ -74,6 +80,10 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
         thread.join(
             2.0
         )  # one that waits for an answer is left: its message is sent again, under the same key
+
+
+def _partner(plant: plants.Current, name: str) -> Partner | None:
+    return plant().partner(name)
 
 
 class Courier:
@@ -142,10 +152,15 @@ class Courier:
                         "code": code,
                         "subject": self.name,
                         "active": bool(detail),
-                        "severity": SEVERITY[code],
+                        "severity": self._severity(code),
                         "detail": detail,
                     },
                 )
+
+    def _severity(self, code: str) -> int:
+        """A partner that is down has one ticket of the highest priority once it fails a ticket, see `ticketing.partners`."""
+        of_partner = self.channel.subscription.audience is Audience.PARTNER
+        return SEVERITY[NO_CANARY] if of_partner else SEVERITY[code]
 
     def _send_canary(self, now_ns: int) -> None:
         """One canary: marked as such, of no ticket, in no statistics."""

@@ -38,8 +38,7 @@ class Notifier:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        secrets = [parameters.secret, *([parameters.old_secret] if parameters.old_secret else [])]
-        self._keys = [key_of(secret.read()) for secret in secrets]
+        self._keys = keys_of(parameters)
 
     def send(self, message: Message, now_ns: int) -> str:
         """Post it; anything but 2xx is a NotifyError, permanent where the message is refused as such."""
@@ -53,6 +52,12 @@ class Notifier:
             "traceparent": str(cloud_event(message)["traceparent"]),
         }
         return judged(post(self._parameters, self._parameters.url, body, headers))
+
+
+def keys_of(parameters: Parameters) -> list[bytes]:
+    """The keys that hold: the secret's, and the one's before while it is still believed."""
+    secrets = [parameters.secret, *([parameters.old_secret] if parameters.old_secret else [])]
+    return [key_of(secret.read()) for secret in secrets]
 
 
 def key_of(secret: str) -> bytes:

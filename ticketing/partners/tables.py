@@ -27,16 +27,19 @@ partner_sync = Table(
     Column("confirmed_ns", BigInteger),
     Column("failed_ns", BigInteger),
     Column("alarmed_ns", BigInteger),
+    Column("look_ns", BigInteger),
+    Column("sends", Integer, nullable=False, server_default="0"),
 )
 """Each change of a ticket's state that a partner has to know, until it has confirmed it; a later one confirms it too.
 
 `failed_ns` is when its time to confirm was over: it stays when the partner confirms later, for K5 counts it.
-`alarmed_ns` is when the failure went onto the partner's priority-1 ticket."""
+`alarmed_ns` is when the failure went onto the partner's priority-1 ticket, `look_ns` when it is sent again if it is
+still not confirmed, `sends` how often it was sent."""
 Index("partner_sync_by_change", partner_sync.c.changed_ns)
 Index(
     "partner_sync_unconfirmed",
     partner_sync.c.partner,
-    partner_sync.c.changed_ns,
+    partner_sync.c.look_ns,
     sqlite_where=partner_sync.c.confirmed_ns.is_(None),
     postgresql_where=partner_sync.c.confirmed_ns.is_(None),
 )
@@ -57,6 +60,7 @@ partner_event = Table(
     Column("sha256", String(64), nullable=False),
     Column("received_ns", BigInteger, nullable=False),
     Column("ticket", BigInteger),
+    Column("version", BigInteger),
     Column("outcome", String(16), nullable=False),
     Column("code", String(64), nullable=False),
     Column("status", Integer, nullable=False),
@@ -64,7 +68,9 @@ partner_event = Table(
     Column("body", Text, nullable=False),
     UniqueConstraint("partner", "event", name="partner_event_once"),
 )
-"""What a partner said, with what became of it: said again, it is answered the same and nothing is done twice."""
+"""What a partner said, with what became of it: said again, it is answered the same and nothing is done twice.
+
+`version` is that of the ticket after it."""
 Index("partner_event_by_ticket", partner_event.c.ticket)
 Index("partner_event_by_outcome", partner_event.c.partner, partner_event.c.outcome, partner_event.c.id)
 append_only(partner_event)
@@ -76,8 +82,11 @@ partner_cursor = Table(
     Column("change", BigInteger, nullable=False),
     Column("movement", BigInteger, nullable=False),
     Column("since_ns", BigInteger, nullable=False),
+    Column("alarm_ns", BigInteger),
 )
-"""How far the tickets and the movements of stock have been followed for a partner, and since when."""
+"""How far the tickets and the movements of stock have been followed for a partner, and since when.
+
+`alarm_ns`: since when its priority-1 alarm stands."""
 
 partner_stock = Table(
     "partner_stock",

@@ -158,6 +158,48 @@ class PartLow(Said, kw_only=True):
     min_stock: float
 
 
+class TicketStands(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a ticket stands, for a partner that keeps its state too: the highest `version` it was told is true.
+
+    `word` is the partner's own for `state`, `fields` what its mapping asks for, `origin` its own event that led here.
+    """
+
+    plant: str
+    number: str
+    version: int
+    state: str
+    word: str
+    sub_state: str
+    hold: str
+    closure: str
+    type: str
+    priority: str
+    asset: str
+    asset_name: str
+    asset_name_zh: str
+    line: str
+    assignee: str
+    changed: str
+    origin: str
+    people: list[str]
+    fields: dict[str, Json]
+
+
+class StockMoved(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A part that was issued to a ticket or came back, for the master of the stock; `movement` rises with each."""
+
+    plant: str
+    number: str
+    movement: int
+    kind: str
+    part: str
+    lot: str
+    quantity: float
+    asset: str
+    at: str
+    people: list[str]
+
+
 class Digest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Several messages in one: the CloudEvents that it stands for, and the tickets that they are about."""
 
@@ -248,14 +290,17 @@ TOPICS: Sequence[Topic] = (
     Topic("action.due", "andon.action.due.v1", ProblemNews),
     Topic("action.overdue", "andon.action.overdue.v1", ProblemNews),
     Topic("improvement.opened", "andon.improvement.opened.v1", ProblemNews),
+    Topic("ticket.state", "andon.ticket.state.v1", TicketStands),
+    Topic("stock.moved", "andon.stock.moved.v1", StockMoved),
     Topic("causes.unknown", "andon.causes.unknown.v1", CausesUnknown),
     Topic(DIGEST, "andon.digest.v1", Digest),
     Topic(CANARY, "andon.canary.v1", Canary),
 )
 OF_KIND: Mapping[str, Topic] = {topic.kind: topic for topic in TOPICS}
-_TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY})
+_TO_PARTNERS = frozenset({"ticket.state", "stock.moved"})
+_TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY} | _TO_PARTNERS)
 _SECRET = frozenset(topic.name for topic in TOPICS if topic.secret)
-"""What can be subscribed to: a digest stands for what was, and canaries are switched on or off per channel."""
+"""What can be subscribed to: a digest stands for what was, canaries are switched on or off per channel, partners are told."""
 
 
 class UnknownTopic(ValueError):

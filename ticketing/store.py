@@ -22,6 +22,8 @@ from ticketing.listing import Filter, Page, Sort, counts, place_kinds, tickets
 from ticketing.nodes import Node, nodes
 from ticketing.obligations import Obligation
 from ticketing.outcomes import proposed
+from ticketing.parts import use
+from ticketing.parts.use import PartUse
 from ticketing.problem import Problem, ProblemState
 from ticketing.problem_store import of_ticket as problems_of_ticket
 from ticketing.problem_store import problem, problems
@@ -215,12 +217,13 @@ def _keys(conn: Connection, ticket_id: int) -> tuple[HeldKey, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AssetHistory:
-    """All past work on a machine (rule 66): tickets newest first, problems, and how often it failed."""
+    """All past work on a machine (rule 66): tickets and replaced parts newest first, problems, how often it failed."""
 
     asset: str
     tickets: tuple[Ticket, ...]
     problems: tuple[Problem, ...]
     failures: int
+    parts: tuple[PartUse, ...] = ()
 
 
 def asset_history(conn: Connection, asset: str, *, limit: int = 200) -> AssetHistory:
@@ -228,7 +231,11 @@ def asset_history(conn: Connection, asset: str, *, limit: int = 200) -> AssetHis
     found = tickets(conn, Filter(asset=asset), sort=Sort.NEWEST, limit=limit)
     failures = select(func.count()).where(t.failure.c.asset == asset)
     return AssetHistory(
-        asset, found.tickets, problems(conn, asset=asset), conn.execute(failures).scalar_one()
+        asset=asset,
+        tickets=found.tickets,
+        problems=problems(conn, asset=asset),
+        failures=conn.execute(failures).scalar_one(),
+        parts=use.of_asset(conn, asset, limit=limit),
     )
 
 

@@ -10,6 +10,7 @@ from andon.database import behind
 from andon.events import Json
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, FieldsRefused, Missing
+from ticketing.parts import low
 from ticketing.parts.scans import scanned
 from ticketing.parts.tables import part, part_model, stock, store_change
 from ticketing.sql import chunks, to_json, upsert
@@ -142,6 +143,7 @@ def save(book: Book, code: str, wanted: Mapping[str, Json], *, by: str) -> Part:
         return before
     _write(book.conn, before, after)
     note_change(book, "part", code, changes(before if known else None, after, (*_CARD, "fits")), by)
+    low.look(book, part_coded(book.conn, code), None)
     return part_coded(book.conn, code)
 
 

@@ -1,17 +1,20 @@
 """Stock below the safety stock (rule 62): told once when it falls there, and again only after it was above."""
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
 from ticketing.book import Book
-from ticketing.parts.catalogue import Part
 from ticketing.parts.tables import part, stock_movement
+
+if TYPE_CHECKING:
+    from ticketing.parts.catalogue import Part
 
 TOPIC = "part.low"
 
 
-def look(book: Book, now: Part, ticket: int | None) -> None:
+def look(book: Book, now: "Part", ticket: int | None) -> None:
     """Tell that the part is low if that is new; the ticket is the one that took it, else the last that did.
 
     Where no ticket ever took of it there is none to tell it with: the store's page shows it, and the next that takes

@@ -3,11 +3,13 @@
 Whoever moves something holds the database's one write lock, so that looking at the stock and taking from it is one step.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 
+from andon.database import Machines, among, behind
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, FieldsRefused, Missing
 from ticketing.parts import low
@@ -77,12 +79,22 @@ class Movement:
     at_ns: int
 
 
-def receive(
-    book: Book, code: str, quantity: float, cause: Cause, *, lot: str = "", from_: str = "", brand: str = ""
-) -> Part:
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a delivery is known by; `received_ns`: None: now."""
+
+    lot: str = ""
+    supplier: str = ""
+    brand: str = ""
+    received_ns: int | None = None
+
+
+def receive(book: Book, code: str, quantity: float, cause: Cause, came: Delivery) -> Part:
     """Take a delivery in; a lot keeps the supplier and brand that it first came with."""
-    one, lot, from_, brand = part_coded(book.conn, code), plain(lot), plain(from_), plain(brand)
-    wrong = _wrong_amount(quantity) + ([Missing("lot", "too_long")] if len(lot) > CODE else [])
+    one, lot = part_coded(book.conn, plain(code)), plain(came.lot)
+    from_, brand = plain(came.supplier), plain(came.brand)
+    wrong = [] if 0 < quantity <= MOST else [Missing("quantity", "out_of_range")]
+    wrong += [Missing("lot", "too_long")] if len(lot) > CODE else []
     known = _row(book.conn, one.code, lot)
     if from_:
         status = book.conn.execute(select(supplier.c.status).where(supplier.c.code == from_)).scalar()
@@ -94,14 +106,15 @@ def receive(
         raise FieldsRefused(wrong)
     if known is None:
         row = {"part": one.code, "lot": lot, "supplier": from_ or None, "brand": brand}
-        upsert(book.conn, part_lot, [{**row, "received_ns": book.now_ns}])
-    move(book, Kind.RECEIVE, one.code, quantity, cause, lot=lot)
+        received_ns = book.now_ns if came.received_ns is None else came.received_ns
+        upsert(book.conn, part_lot, [{**row, "received_ns": received_ns}])
+    move(book, Kind.RECEIVE, one.code, round(quantity, DIGITS), cause, lot=lot)
     return part_coded(book.conn, one.code)
 
 
 def count(book: Book, code: str, counted: float, cause: Cause, *, lot: str = "") -> Part:
     """Set a lot's stock to what was counted; the difference is what moves."""
-    one, lot = part_coded(book.conn, code), plain(lot)
+    one, lot = part_coded(book.conn, plain(code)), plain(lot)
     if not 0 <= counted <= MOST:
         raise FieldsRefused([Missing("quantity", "out_of_range")])
     known = _row(book.conn, one.code, lot)
@@ -159,21 +172,28 @@ def still_out(conn: Connection, requisition: int) -> dict[str, float]:
     return {lot: some for lot, some in out.items() if some > 0}
 
 
-def lots(conn: Connection, code: str) -> tuple[Lot, ...]:
-    """A part's lots, the oldest first: in this order they are handed out."""
-    rows = conn.execute(_lots().where(part_lot.c.part == code)).mappings()
+def lots(conn: Connection, code: str | None = None) -> tuple[Lot, ...]:
+    """A part's lots, or all, the oldest first: in this order they are handed out."""
+    wanted = _lots() if code is None else _lots().where(part_lot.c.part == code)
+    rows = conn.execute(wanted).mappings()
     return tuple(Lot(**{**row, "on_hand": round(row["on_hand"], DIGITS)}) for row in rows)
 
 
 def movements(
-    conn: Connection, code: str, *, limit: int = 100, before: int | None = None
+    conn: Connection,
+    code: str,
+    *,
+    machines: Machines = None,
+    limit: int = 100,
+    after: Sequence[object] | None = None,
 ) -> tuple[Movement, ...]:
-    """What moved of a part, the newest first; `before` is the id that a page ended with."""
+    """What moved of a part, the newest first; for whom machines are bounded, without what went to others."""
     c = stock_movement.c
-    wanted = select(stock_movement).where(c.part == code)
-    if before is not None:
-        wanted = wanted.where(c.id < before)
-    rows = conn.execute(wanted.order_by(c.id.desc()).limit(limit)).mappings()
+    order = (c.id.desc(),)
+    wanted = select(stock_movement).where(c.part == code, behind(order, after))
+    if machines is not None:
+        wanted = wanted.where(or_(c.asset.is_(None), among(c.asset, machines)))
+    rows = conn.execute(wanted.order_by(*order).limit(limit)).mappings()
     return tuple(Movement(**{**row, "kind": Kind(row["kind"])}) for row in rows)
 
 
@@ -191,7 +211,3 @@ def _lots() -> Select[tuple[object, ...]]:
 def _row(conn: Connection, code: str, lot: str) -> RowMapping | None:
     wanted = _lots().where(part_lot.c.part == code, part_lot.c.lot == lot)
     return conn.execute(wanted).mappings().first()
-
-
-def _wrong_amount(quantity: float) -> list[Missing]:
-    return [] if 0 < quantity <= MOST else [Missing("quantity", "out_of_range")]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import approvals, closing, dedup, repeats, requests, routing, safety, sla, types
+from andon.rules import approvals, closing, dedup, operations, plans, repeats, requests, routing, safety, sla, types
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -36,6 +36,15 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A trigger", types.Trigger),
     ("A field", types.CustomField),
     ("A fault", types.FaultType),
+    ("Operations", operations.OperationTemplate),
+    ("An operation", operations.Operation),
+    ("A measurement", operations.Measurement),
+    ("Meters", plans.Meter),
+    ("A plan", plans.Plan),
+    ("A rhythm", plans.Rhythm),
+    ("A usage", plans.Usage),
+    ("A pause", plans.Pause),
+    ("Which machines", plans.Machines),
     ("Repeats", repeats.Repeats),
     ("Requests", requests.Requests),
     ("Closing", closing.Closing),

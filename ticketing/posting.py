@@ -80,7 +80,7 @@ def judged(answer: Answer) -> str:
     """The answer of a server that speaks in status codes: 2xx, or NotifyError."""
     if 200 <= answer.status < 300:
         return str(answer)
-    if answer.status in {429, 503} and answer.retry_after_s is not None:
+    if answer.status in {425, 429, 503} and answer.retry_after_s is not None:
         raise NotifyError(str(answer), permanent=False, wait_s=answer.retry_after_s)
     at_fault = answer.status in {400, 413, 415, 422}  # the message: all else may be mended at the other end
     raise NotifyError(str(answer), permanent=at_fault)

@@ -186,11 +186,12 @@ class TicketStands(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StockMoved(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A part that was issued to a ticket or came back, for the master of the stock; `movement` rises with each."""
+    """A part that was issued to a ticket or came back, for the master of the stock: it comes behind the movement `after`."""
 
     plant: str
     number: str
     movement: int
+    after: int
     kind: str
     part: str
     lot: str

@@ -66,7 +66,7 @@ class Partner(BaseModel):
 
     def word(self, state: str) -> str:
         """Its word for a state of ours."""
-        return {**self.states}.get(state, state)  # type: ignore[call-overload]
+        return next((theirs for ours, theirs in self.states.items() if ours == state), state)
 
     def state(self, word: str) -> str:
         """The state of ours that its word names; the word itself where the document does not know it."""

@@ -20,6 +20,7 @@ from ticketing.audit import raises_version
 from ticketing.book import Book
 from ticketing.intake import fold
 from ticketing.partners.saying import send_state, under_way
+from ticketing.partners.stock import newest_movement, send_movements
 from ticketing.partners.tables import partner_cursor, partner_sync
 from ticketing.rows import ticket_of
 from ticketing.service import Tickets
@@ -63,6 +64,8 @@ def is_due(conn: Connection, partner: Partner, now_ns: int) -> bool:
     cursor = _cursor(conn, partner)
     if cursor is None or cursor["change"] < _change(conn):
         return True
+    if partner.stock and cursor["movement"] < newest_movement(conn):
+        return True
     mine = _sync.partner == partner.code
     todo = or_(and_(_OVERDUE, _sync.look_ns <= now_ns), _UNTOLD)
     if conn.execute(select(_sync.ticket).where(mine, todo).limit(1)).first():
@@ -74,10 +77,12 @@ def follow(book: Book, plant: Plant, partner: Partner) -> None:
     """Send what changed, send again what was not confirmed, and put what failed on the partner's ticket."""
     cursor = _cursor(book.conn, partner)
     if cursor is None:  # the partnership begins: what changes from now on
-        row = {"partner": partner.code, "change": _change(book.conn), "movement": 0, "since_ns": book.now_ns}
-        book.conn.execute(insert(partner_cursor), row | {"alarm_ns": None})
+        row = {"partner": partner.code, "change": _change(book.conn), "movement": newest_movement(book.conn)}
+        begun = {"told": 0, "since_ns": book.now_ns, "alarm_ns": None}
+        book.conn.execute(insert(partner_cursor), row | begun)
         return
     _send_changes(book, plant, partner, cursor)
+    send_movements(book, plant, partner, cursor)
     _send_again(book, plant, partner)
     _alarm(book, plant, partner, cursor["alarm_ns"])
 

@@ -42,7 +42,7 @@ def state_of(plant: Plant, partner: Partner, ticket: Ticket, changed_ns: int, or
         "people": [],
         "fields": {},
     }
-    ours = said | _beside(ticket)
+    ours = {**said, **_beside(ticket)}
     for path, name in partner.fields.items():
         put(said["fields"], path, ours.get(name))
     return said

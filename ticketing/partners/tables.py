@@ -81,12 +81,13 @@ partner_cursor = Table(
     Column("partner", String(64), primary_key=True),
     Column("change", BigInteger, nullable=False),
     Column("movement", BigInteger, nullable=False),
+    Column("told", BigInteger, nullable=False),
     Column("since_ns", BigInteger, nullable=False),
     Column("alarm_ns", BigInteger),
 )
 """How far the tickets and the movements of stock have been followed for a partner, and since when.
 
-`alarm_ns`: since when its priority-1 alarm stands."""
+`told` is the last movement it was told, `alarm_ns` since when its priority-1 alarm stands."""
 
 partner_stock = Table(
     "partner_stock",

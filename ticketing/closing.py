@@ -11,6 +11,7 @@ from andon.plant import Plant
 from andon.rules.closing import SCENE_TAGS, Label
 from ticketing.book import MACHINE, Book
 from ticketing.demands import Given
+from ticketing.knowledge.drafting import draw
 from ticketing.obligations import Owed, owe
 from ticketing.states import Step
 from ticketing.stepping import give_up, lock
@@ -37,8 +38,9 @@ def after_resolving(book: Book, ticket: Ticket, plant: Plant) -> None:
 
 
 def after_closing(book: Book, ticket: Ticket, plant: Plant) -> None:
-    """What was learned from work that was done is written down."""
+    """What was learned from work that was done is written down: a draft is drawn from it, and its review is owed."""
     if ticket.closure in _WORKED_ON:
+        draw(book, ticket, plant)
         closing = plant.closing
         owe(
             book,

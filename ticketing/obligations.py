@@ -107,9 +107,7 @@ def fulfil(book: Book, ticket: Ticket, kind: Owed, *, note: str, actor: str, cha
     if not note.strip() or is_vague(note):
         why = "vague" if note.strip() else "absent"
         raise StepRefused(str(kind), ticket.state, [Missing(Demand.REASON, why)])
-    owed = next(
-        (one for one in of_ticket(book.conn, ticket.id) if one.kind is kind and not one.done_ns), None
-    )
+    owed = owed_now(book.conn, ticket.id, kind)
     if owed is None:
         raise DeedRefused("not_owed", f"{ticket.number}: no {kind} is owed, or it is done")
     c = obligation.c
@@ -142,6 +140,11 @@ def remind(book: Book, plant: Plant, timer: Timer) -> None:
     ticket = book.record(ticket, action=action, actor=f"rule/{kind}", channel=MACHINE, evidence=(owed.owner,))
     told = {"reason": str(owed.kind), "actor": f"rule/{kind}"}
     book.tell(ticket, f"ticket.{action}", (owed.owner, leader), told)
+
+
+def owed_now(conn: Connection, ticket_id: int, kind: Owed) -> Obligation | None:
+    """What is still owed of that kind about a ticket."""
+    return next((one for one in of_ticket(conn, ticket_id) if one.kind is kind and not one.done_ns), None)
 
 
 def of_ticket(conn: Connection, ticket_id: int) -> tuple[Obligation, ...]:

@@ -36,6 +36,8 @@ MOST = 500
 """So many of the newest closed tickets are looked at; who has more than that looks for more words."""
 _LONGEST = 100_000
 """Characters of a ticket that are indexed."""
+_MOST_PIECES = 24
+"""Of a longer text only the first words are looked for."""
 _PARTS = re.compile(r"[^\W_]+")
 _PAIRED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 """Scripts written without spaces: kana, Han, Hangul."""
@@ -164,16 +166,32 @@ def newest(conn: Connection, words: Sequence[str], machines: Machines = None) ->
     return found
 
 
-def _held(conn: Connection, pieces: Sequence[tuple[str, bool]], machines: Machines) -> Sequence[int]:
-    """The newest that hold all of these, each with whether a beginning is enough."""
+def holding_any(
+    conn: Connection, pieces: Sequence[str], machines: Machines = None, limit: int = MOST
+) -> Sequence[int]:
+    """The newest tickets that hold any of these words, cut as the index is."""
+    return _held(conn, [(piece, False) for piece in pieces[:_MOST_PIECES]], machines, limit, every=False)
+
+
+def _held(
+    conn: Connection,
+    pieces: Sequence[tuple[str, bool]],
+    machines: Machines,
+    limit: int = MOST,
+    *,
+    every: bool = True,
+) -> Sequence[int]:
+    """The newest that hold all of these, or any; each with whether a beginning is enough."""
     if not pieces:
         return ()
     if conn.dialect.name == "postgresql":
-        query = " & ".join(f"'{piece}'{':*' if begins else ''}" for piece, begins in pieces)
+        join = " & " if every else " | "
+        query = join.join(f"'{piece}'{':*' if begins else ''}" for piece, begins in pieces)
         holds = ticket_words.c.words.op("@@")(cast(literal(query), TSQUERY))
     else:
-        query = " AND ".join(f'"{piece}"{"*" if begins else ""}' for piece, begins in pieces)
+        join = " AND " if every else " OR "
+        query = join.join(f'"{piece}"{"*" if begins else ""}' for piece, begins in pieces)
         holds = literal_column("ticket_words").op("MATCH")(query)
     number = ticket_words.c.rowid
-    rows = select(number).where(holds, of_machines(number, machines)).order_by(number.desc()).limit(MOST)
+    rows = select(number).where(holds, of_machines(number, machines)).order_by(number.desc()).limit(limit)
     return conn.execute(rows).scalars().all()

@@ -101,7 +101,7 @@ class Accept(Deed):
     sub_state: SubState
 
     def _to(self, on: Target) -> Ticket:
-        return on.tickets.accept(on.ticket_id, sub_state=self.sub_state, **on.by)
+        return on.tickets.accept(on.ticket_id, sub_state=self.sub_state, plant=on.plant, **on.by)
 
 
 class Depart(Deed):
@@ -139,7 +139,12 @@ class Substate(Back):
 
     def _to(self, on: Target) -> Ticket:
         return on.tickets.substate(
-            on.ticket_id, sub_state=self.sub_state, reason=self.reason, evidence=self.evidence, **on.by
+            on.ticket_id,
+            sub_state=self.sub_state,
+            plant=on.plant,
+            reason=self.reason,
+            evidence=self.evidence,
+            **on.by,
         )
 
 

@@ -28,6 +28,8 @@ class Demand(StrEnum):
     ON_HOLD = "on_hold"
     REQUISITION = "requisition"
     NO_REQUISITION = "no_requisition"
+    SAFETY = "safety"
+    APPROVALS = "approvals"
     PHOTO = "photo"
     SUMMARY = "summary"
     CAUSE = "cause"
@@ -77,7 +79,8 @@ class Given:
     """What comes with a step, and what the store knows of this round of the work.
 
     `photos` and `signatures` count those taken since the ticket was last reopened, `requisitions` those neither issued
-    nor withdrawn. `scanned` are the codes that stand for its machine. Of people who may approve or administer, None
+    nor withdrawn. `unsigned` are the safety checklists that nobody has signed, `levels` the levels of approval that its
+    costs still need. `scanned` are the codes that stand for its machine. Of people who may approve or administer, None
     says that nobody asks.
     """
 
@@ -96,6 +99,8 @@ class Given:
     photos: int = 0
     signatures: int = 0
     requisitions: int = 0
+    unsigned: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
     summary: str = ""
     cause: str | None = None
     causes: Mapping[str, Cause] = field(default_factory=lambda: CAUSES)
@@ -216,6 +221,13 @@ def _none_open(given: Given) -> str | None:
     return "open" if given.requisitions > 0 else None
 
 
+def _safety(_ticket: Ticket, given: Given) -> str | None:
+    """Hands on the machine, and the end of the work, need every checklist signed; a look from afar needs none."""
+    if given.sub_state in {SubState.REMOTE_DIAGNOSIS, SubState.PARTS_ALLOCATION}:
+        return None
+    return ",".join(given.unsigned) or None
+
+
 def _scene_tag(ticket: Ticket, given: Given) -> str | None:
     """The handler is asked for it, the archive refused without it; what is named has to be one of the site's."""
     code = given.scene_tag or ticket.scene_tag
@@ -280,6 +292,8 @@ CHECKS: Mapping[Demand, Callable[[Ticket, Given], str | None]] = {
     Demand.ON_HOLD: lambda ticket, _: _unless(ticket.hold is not None),
     Demand.REQUISITION: _requisition,
     Demand.NO_REQUISITION: lambda _, given: _none_open(given),
+    Demand.SAFETY: _safety,
+    Demand.APPROVALS: lambda _, given: ",".join(given.levels) or None,
     Demand.PHOTO: lambda _, given: _unless(given.photos > 0),
     Demand.SUMMARY: _summary,
     Demand.CAUSE: lambda _, given: refuses(given.cause, given.causes),

@@ -7,7 +7,7 @@ from typing import Unpack
 from andon.plant import Plant
 from ticketing.closing import scene_tags_of
 from ticketing.demands import Given, Hold
-from ticketing.service import By, Tickets
+from ticketing.service import By, Tickets, safe
 from ticketing.states import Step
 from ticketing.stepping import codes_of
 from ticketing.ticket import SubState, Ticket
@@ -39,7 +39,7 @@ def arrive(
         given,
         by,
         lambda t: replace(t, sub_state=_on_site(t), arrived_ns=by["now_ns"]),
-        codes=lambda t: codes_of(plant, t.asset),
+        known=lambda conn, t, g: replace(safe(plant)(conn, t, g), codes=codes_of(plant, t.asset)),
         tell=lambda t: (t.requester,),
     )
 

@@ -13,6 +13,7 @@ from andon.events import Finding
 from andon.plant import Plant
 from ticketing import intake, moving
 from ticketing.approvals import lapse
+from ticketing.approving import requests
 from ticketing.book import BUS, Book
 from ticketing.causes import causes_of
 from ticketing.closing import after_closing, after_resolving, scene_tags_of
@@ -22,6 +23,7 @@ from ticketing.errors import Missing, NoEdge, PhotoRefused, StepRefused
 from ticketing.outcomes import repaired
 from ticketing.photo_quota import check_quota
 from ticketing.photos import MIME, keep, picture_of
+from ticketing.safety import signoff
 from ticketing.signing import try_code
 from ticketing.sql import Row
 from ticketing.states import OUTCOMES, Step, again, handed_over, next_steps
@@ -55,6 +57,10 @@ class GivenUp(By):
     approver: str
     plant: Plant
     outcome: NotRequired[Outcome | None]
+
+
+Known = Callable[[Connection, Ticket, Given], Given]
+"""What was given with a step, with what the plant and the store know of its ticket."""
 
 
 class Tickets:
@@ -152,8 +158,10 @@ class Tickets:
             tell=lambda _: ("dispatch",),
         )
 
-    def accept(self, ticket_id: int, *, sub_state: SubState, **by: Unpack[By]) -> Ticket:
-        """The assignee takes it and says how it begins."""
+    def accept(
+        self, ticket_id: int, *, sub_state: SubState, plant: Plant | None = None, **by: Unpack[By]
+    ) -> Ticket:
+        """The assignee takes it and says how it begins; the plant document says what has to be signed before."""
         return self.step(
             ticket_id,
             Step.ACCEPT,
@@ -161,6 +169,7 @@ class Tickets:
             by,
             lambda t: replace(t, sub_state=sub_state, accepted_ns=by["now_ns"]),
             tell=lambda t: (t.requester,),
+            known=safe(plant),
         )
 
     def substate(
@@ -170,11 +179,19 @@ class Tickets:
         sub_state: SubState,
         reason: str,
         evidence: Sequence[str] = (),
+        plant: Plant | None = None,
         **by: Unpack[By],
     ) -> Ticket:
         """Say what the work is at now; waiting for parts shows its requisitions as evidence by itself."""
         given = Given(sub_state=sub_state, reason=reason, evidence=tuple(evidence))
-        return self.step(ticket_id, Step.SUBSTATE, given, by, lambda t: replace(t, sub_state=sub_state))
+        return self.step(
+            ticket_id,
+            Step.SUBSTATE,
+            given,
+            by,
+            lambda t: replace(t, sub_state=sub_state),
+            known=safe(plant),
+        )
 
     def resolve(
         self,
@@ -214,6 +231,11 @@ class Tickets:
                 resolved_ns=by["now_ns"],
             ),
             then=lambda book, t: after_resolving(book, t, plant),
+            known=lambda conn, t, g: replace(
+                g,
+                unsigned=signoff.lacking(conn, plant, t, end=True),
+                levels=requests.lacking(conn, plant, t),
+            ),
             tell=lambda t: (t.requester or "dispatch",),
         )
 
@@ -409,16 +431,27 @@ class Tickets:
         *,
         tell: Callable[[Ticket], Iterable[str | None]] = lambda _: (),
         then: Callable[[Book, Ticket], None] = lambda _, __: None,
-        codes: Callable[[Ticket], frozenset[str]] = lambda _: frozenset(),
+        known: Known = lambda _conn, _ticket, given: given,
     ) -> Ticket:
         """Lock, look, take the step, and do what follows from it: the way of every step."""
         with self.transaction(by["now_ns"]) as book:
             before = look(book, by["expected_version"], ticket_id)
-            given = replace(given, actor=by["actor"], codes=codes(before))
+            given = known(book.conn, before, replace(given, actor=by["actor"]))
             after = take(book, before, step, given, change, channel=by.get("channel", CONSOLE), tell=tell)
             lapse(book, after)
             then(book, after)
         return after
+
+
+def safe(plant: Plant | None) -> Known:
+    """With the safety checklists that have to be signed before hands are laid on the machine."""
+
+    def known(conn: Connection, ticket: Ticket, given: Given) -> Given:
+        if plant is None:
+            return given
+        return replace(given, unsigned=signoff.lacking(conn, plant, ticket, end=False))
+
+    return known
 
 
 def _giving_up(why: GivenUp) -> Given:

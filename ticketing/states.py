@@ -54,14 +54,14 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
     (ASSIGNED, PENDING): {Step.DECLINE: _BACK},
     (ASSIGNED, ASSIGNED): {Step.TRANSFER: _DISPATCH | _BACK},
     (ASSIGNED, IN_PROGRESS): {
-        Step.ACCEPT: frozenset({Demand.ASSIGNEE_ACCEPTS, Demand.SUB_STATE, Demand.REQUISITION})
+        Step.ACCEPT: frozenset({Demand.ASSIGNEE_ACCEPTS, Demand.SUB_STATE, Demand.REQUISITION, Demand.SAFETY})
     },
     (ASSIGNED, CLOSED): _GIVE_UP,
     (IN_PROGRESS, ASSIGNED): {Step.TRANSFER: _DISPATCH | _BACK},
     (IN_PROGRESS, IN_PROGRESS): {
         Step.DEPART: frozenset({Demand.AT_WORK}),
-        Step.ARRIVE: frozenset({Demand.AT_WORK, Demand.ARRIVAL}),
-        Step.SUBSTATE: _BACK | {Demand.SUB_STATE, Demand.REQUISITION},
+        Step.ARRIVE: frozenset({Demand.AT_WORK, Demand.ARRIVAL, Demand.SAFETY}),
+        Step.SUBSTATE: _BACK | {Demand.SUB_STATE, Demand.REQUISITION, Demand.SAFETY},
         Step.HOLD: _BACK | {Demand.HOLD},
         Step.RESUME: frozenset({Demand.REASON, Demand.ON_HOLD}),
     },
@@ -69,7 +69,7 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
         Step.RESOLVE: frozenset(
             {
                 *(Demand.PHOTO, Demand.SUMMARY, Demand.CAUSE, Demand.SAME_KIND),
-                *(Demand.FIELDS, Demand.NO_REQUISITION, Demand.SCENE_TAG),
+                *(Demand.FIELDS, Demand.NO_REQUISITION, Demand.SCENE_TAG, Demand.SAFETY, Demand.APPROVALS),
             }
         )
     },

@@ -1,0 +1,194 @@
+"""How a ticket stands with its costs: what was asked, what each level said, and who still has to agree."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, func, select
+
+from andon.database import Machines, behind
+from andon.plant import Plant
+from andon.rules.approvals import Level
+from ticketing.approving import costs
+from ticketing.approving.costs import Sums
+from ticketing.approving.deciders import Authorities, Via, deciders, in_force, roster_of
+from ticketing.approving.tables import cost_decision, cost_request
+from ticketing.errors import DeedRefused
+from ticketing.tables import of_machines
+from ticketing.tables import ticket as tickets
+from ticketing.ticket import Ticket
+
+Levels = tuple[Level, ...]
+_LEVELS = msgspec.json.Decoder(tuple[str, ...])
+
+
+class RequestState(StrEnum):
+    """PENDING until every level has granted it or one has refused; SUPERSEDED by another amount."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+
+
+class Verdict(StrEnum):
+    """What a level says."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one level said about an amount, who it was and by what right."""
+
+    request: int
+    level: str
+    ticket: int
+    cents: int
+    verdict: Verdict
+    by: str
+    via: Via
+    on_behalf_of: str | None
+    note: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An amount, and the levels it needs; `level` is the one whose turn it is since `since_ns`, None once settled."""
+
+    id: int
+    ticket: int
+    cents: int
+    basis: str
+    levels: tuple[str, ...]
+    level: str | None
+    reason: str
+    asked_by: str
+    asked_ns: int
+    since_ns: int
+    state: RequestState = RequestState.PENDING
+    settled_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How a ticket stands with its costs. `lacking`: the levels that have to agree before it can be resolved."""
+
+    sums: Sums
+    needed: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    approved_cents: int = 0
+    request: Request | None = None
+    decisions: tuple[Decision, ...] = field(default=())
+
+
+def standing(conn: Connection, plant: Plant, ticket: Ticket) -> Approval:
+    """What a ticket costs, who agreed to how much of it, and who still has to."""
+    total = costs.sums(conn, ticket.id)
+    needed, left = levels_of(conn, plant, ticket, total)
+    return Approval(
+        sums=total,
+        needed=tuple(level.code for level in needed),
+        lacking=tuple(level.code for level in left),
+        approved_cents=_approved(conn, ticket.id),
+        request=newest_of(conn, ticket.id),
+        decisions=decisions(conn, ticket.id),
+    )
+
+
+def lacking(conn: Connection, plant: Plant, ticket: Ticket) -> tuple[str, ...]:
+    """The levels that have to agree before the ticket can be resolved."""
+    return tuple(level.code for level in levels_of(conn, plant, ticket, costs.sums(conn, ticket.id))[1])
+
+
+def who_decides(conn: Connection, plant: Plant, ticket: Ticket, asked: Request, at_ns: int) -> Authorities:
+    """Who may decide the level whose turn it is: nobody who stated the cost, or agreed to it at another level."""
+    agreed = (one for one in decisions(conn, ticket.id) if one.verdict is Verdict.GRANTED)
+    out = {one.by for one in agreed if one.level != asked.level}
+    out |= set() if plant.approvals.own_costs else {asked.asked_by}
+    level = plant.approvals.level(asked.level or "")
+    return deciders(level, ticket.line, roster_of(conn, plant, at_ns), in_force(conn, at_ns), out)
+
+
+def numbered(conn: Connection, number: int) -> Request:
+    """That request; DeedRefused if there is none."""
+    row = conn.execute(select(cost_request).where(cost_request.c.id == number)).mappings().first()
+    if row is None:
+        raise DeedRefused("cost_request_not_found", f"there is no cost request {number}")
+    return _of(row)
+
+
+def newest_of(conn: Connection, ticket_id: int) -> Request | None:
+    """What was asked last about a ticket's costs."""
+    wanted = select(cost_request).where(cost_request.c.ticket == ticket_id)
+    row = conn.execute(wanted.order_by(cost_request.c.id.desc()).limit(1)).mappings().first()
+    return None if row is None else _of(row)
+
+
+def in_state(
+    conn: Connection,
+    state: RequestState,
+    *,
+    machines: Machines = None,
+    limit: int = 200,
+    after: Sequence[object] | None = None,
+) -> Sequence[Request]:
+    """Requests in that state, the oldest first; what waits about an estimate of a closed ticket waits for nobody."""
+    c, order = cost_request.c, (cost_request.c.id,)
+    wanted = select(cost_request).where(c.state == str(state), behind(order, after))
+    wanted = wanted.where(of_machines(c.ticket, machines))
+    if state is RequestState.PENDING:
+        wanted = wanted.join(tickets, tickets.c.id == c.ticket)
+        wanted = wanted.where((tickets.c.state != "closed") | (c.basis == "actual"))
+    return [_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings()]
+
+
+def decisions(conn: Connection, ticket_id: int) -> tuple[Decision, ...]:
+    """Every decision about a ticket's costs, in order."""
+    c = cost_decision.c
+    wanted = select(cost_decision).where(c.ticket == ticket_id).order_by(c.request, c.at_ns)
+    return tuple(
+        Decision(**{**row, "verdict": Verdict(row["verdict"]), "via": Via(row["via"])})
+        for row in conn.execute(wanted).mappings()
+    )
+
+
+def levels_of(conn: Connection, plant: Plant, ticket: Ticket, total: Sums) -> tuple[Levels, Levels]:
+    """The levels that the ticket's costs need, and those of them that still have to agree."""
+    asset = plant.asset(ticket.asset)
+    rules = plant.approvals
+    asked = rules.asked(ticket.type, asset.criticality if asset else None, total.amount_cents)
+    if not asked:
+        return (), ()
+    granted = _granted(conn, ticket.id)
+    if total.basis == "actual":
+        granted = {level: rules.with_leeway(cents) for level, cents in granted.items()}
+    return asked, rules.lacking(asked, granted, total.amount_cents)
+
+
+def _granted(conn: Connection, ticket_id: int) -> Mapping[str, int]:
+    """The most that each level agreed to, in requests that nobody refused."""
+    c = cost_decision.c
+    wanted = (
+        select(c.level, func.max(c.cents))
+        .join(cost_request, cost_request.c.id == c.request)
+        .where(
+            c.ticket == ticket_id,
+            c.verdict == str(Verdict.GRANTED),
+            cost_request.c.state != str(RequestState.REFUSED),
+        )
+    )
+    return {row[0]: row[1] for row in conn.execute(wanted.group_by(c.level))}
+
+
+def _approved(conn: Connection, ticket_id: int) -> int:
+    c = cost_request.c
+    whole = c.ticket == ticket_id, c.state == str(RequestState.GRANTED)
+    return int(conn.execute(select(func.coalesce(func.max(c.cents), 0)).where(*whole)).scalar_one())
+
+
+def _of(row: RowMapping) -> Request:
+    return Request(**{**row, "levels": _LEVELS.decode(row["levels"]), "state": RequestState(row["state"])})

@@ -158,17 +158,15 @@ def newest(conn: Connection, words: Sequence[str], machines: Machines = None) ->
     last = words[-1:] and wanted(words[-1:])
     whole = [(piece, False) for piece, _ in pieces]
     typed = [(piece, begins and (piece, begins) in last) for piece, begins in pieces]
-    found = _held(conn, whole, machines)
+    found = _held(conn, whole, machines, MOST)
     if len(found) < MOST and typed != whole:
-        found = _held(conn, typed, machines)
+        found = _held(conn, typed, machines, MOST)
     if not found and pieces != typed:
-        found = _held(conn, pieces, machines)
+        found = _held(conn, pieces, machines, MOST)
     return found
 
 
-def holding_any(
-    conn: Connection, pieces: Sequence[str], machines: Machines = None, limit: int = MOST
-) -> Sequence[int]:
+def holding_any(conn: Connection, pieces: Sequence[str], machines: Machines, limit: int) -> Sequence[int]:
     """The newest tickets that hold any of these words, cut as the index is."""
     return _held(conn, [(piece, False) for piece in pieces[:_MOST_PIECES]], machines, limit, every=False)
 
@@ -177,7 +175,7 @@ def _held(
     conn: Connection,
     pieces: Sequence[tuple[str, bool]],
     machines: Machines,
-    limit: int = MOST,
+    limit: int,
     *,
     every: bool = True,
 ) -> Sequence[int]:

@@ -23,6 +23,7 @@ from andon.rules.partners import Partner, check_partners
 from andon.rules.operations import OperationTemplate, check_operations
 from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.metrics import Metrics
+from andon.rules.quality import Quality
 from andon.rules.repeats import Repeats
 from andon.rules.requests import Requests
 from andon.rules.routing import LINE_STOP, Routing
@@ -206,6 +207,9 @@ class Plant(_Frozen):
     )
     suppression: Suppressing = Suppressing()
     repeats: Repeats = Repeats()
+    quality: Quality = Field(
+        default=Quality(), description="when a share is a finding, and who may freeze a batch"
+    )
     metrics: Metrics = Field(default=Metrics(), description="what the metrics K1 to K10 are held to")
     requests: Requests = Field(
         default=Requests(), description="what may come with a report, and what a scan begins with"

@@ -10,7 +10,7 @@ from andon.events import SECOND_NS
 from api.moments import Moment
 from api.steps import Evidence, Name, Text
 from api.visit import Visit
-from ticketing.problem import ActionKind, Category, Problem
+from ticketing.problem import ActionKind, Category, CauseKind, Problem
 from ticketing.problem_states import ProblemGiven, ProblemStep
 from ticketing.rca import ProblemBy, take
 
@@ -63,12 +63,35 @@ class Describe(ProblemDeed):
         return ProblemGiven(statement=self.model_dump(exclude={"version"}, exclude_none=True))
 
 
+class WorkAsEightD(ProblemDeed):
+    """The task is worked as an 8D report: what it says beside the task itself; what was left out stays.
+
+    From then on its escape is looked into too, and it closes with all disciplines done.
+    """
+
+    team: Annotated[list[Name], Field(max_length=50)] | None = None
+    emergency: Text | None = None
+    chosen_because: Text | None = None
+    standards: Text | None = None
+    recognition: Text | None = None
+
+    def given(self) -> ProblemGiven:
+        """What was said of it."""
+        said = self.model_dump(exclude={"version"}, exclude_none=True)
+        team = {"team": tuple(dict.fromkeys(said["team"]))} if "team" in said else {}
+        return ProblemGiven(eight_d=said | team)
+
+
 class AddCause(ProblemDeed):
-    """A cause that might be: `parent` is the cause that it is the cause of, `root` ends the chain of whys."""
+    """A cause that might be: `parent` is the cause that it is the cause of, `root` ends the chain of whys.
+
+    `why` says whether it is why it happened or why it escaped notice; left out, it is as its `parent`.
+    """
 
     text: Text = ""
     code: Word = ""
     category: Annotated[Category | None, Empty] = None
+    why: Annotated[CauseKind | None, Empty] = None
     parent: Annotated[Id | None, Empty] = None
     root: bool = False
 
@@ -153,6 +176,7 @@ class Reopen(Withdraw):
 DEEDS: Mapping[ProblemStep, type[ProblemDeed]] = {
     ProblemStep.START: Start,
     ProblemStep.DESCRIBE: Describe,
+    ProblemStep.EIGHT_D: WorkAsEightD,
     ProblemStep.ADD_CAUSE: AddCause,
     ProblemStep.JUDGE_CAUSE: JudgeCause,
     ProblemStep.DECIDE: ProblemDeed,

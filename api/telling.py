@@ -86,6 +86,9 @@ def _what(words: Words, content: Mapping[str, Json]) -> str:
 
 def _problem(words: Words, content: Mapping[str, Json], time: PlantTime) -> Sequence[str]:
     """The task that it is about, until when, and the action of it; nothing if it is about a ticket alone."""
+    if "task" in content:
+        task = words("told.of_task", task=content["task"], about=content["about"])
+        return (task, words("told.of_problem", problem=content["task"], at=time.at(content["due_ns"])))
     if "problem_state" not in content:
         return ()
     number = content["problem"]

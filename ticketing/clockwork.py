@@ -29,8 +29,11 @@ from ticketing import (
     suppressions,
     triage,
 )
+from ticketing.approving import deciding
 from ticketing.book import Book
 from ticketing.partners import following
+from ticketing.plans import clock, review
+from ticketing.quality import audits, sisters
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
 
@@ -44,11 +47,14 @@ was kept.
 HANDLERS: Mapping[str, Handler] = {
     closing.TIMER: closing.close_by_time,
     obligations.TIMER: obligations.remind,
+    deciding.TIMER: deciding.remind,
     improvements.CAUSE_NAMED: improvements.cause_named,
     improvements.CAUSES_UNKNOWN: improvements.causes_unknown,
     problem_clock.PROBLEM_DUE: problem_clock.problem_due,
     problem_clock.ACTION_DUE: problem_clock.action_due,
     problem_clock.CHECK_DUE: problem_clock.check_due,
+    sisters.TIMER: sisters.due,
+    audits.TIMER: audits.due,
     dispatch.KIND: dispatch.is_due,
     intake.ASK_AGAIN: holding.ask_again,
     offers.KIND: dispatch.offers_are_over,
@@ -61,6 +67,8 @@ HANDLERS: Mapping[str, Handler] = {
     drift.KIND: drift.make,
     triage.DEED: triage.carry_out,
     triage.SNOOZE: triage.wake,
+    review.KIND: clock.look,
+    clock.OVERDUE: clock.overdue,
 }
 """Kind of timer -> what happens when it is due."""
 
@@ -77,6 +85,7 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
     with tickets.looking() as conn:
         anew = sla.changed(conn, plant)
         other_keys = key_versions.changed(conn, plant.dedup)
+        other_plans = review.changed(conn, plant)
     if other_keys:
         with tickets.transaction(now_ns) as book:
             key_versions.in_force(book.conn, plant.dedup, now_ns)
@@ -84,6 +93,9 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
         with tickets.transaction(now_ns) as book:
             sla.review_all(book, plant)
             drift.expect(book, plant)
+    if other_plans:
+        with tickets.transaction(now_ns) as book:
+            review.review_all(book, plant)
     following.turn(tickets, plant, now_ns)
     while True:
         with tickets.looking() as conn:  # mostly nothing is due, and no lock is taken for it

@@ -8,7 +8,9 @@ from andon.rules.repeats import Repeats
 from ticketing.problem import (
     ActionKind,
     ActionState,
+    CauseKind,
     Check,
+    EightD,
     Problem,
     ProblemAction,
     ProblemOutcome,
@@ -47,6 +49,10 @@ def _described(problem: Problem, given: ProblemGiven, _rules: Repeats) -> Proble
     return replace(problem, statement=replace(problem.statement, **said))  # type: ignore[arg-type]
 
 
+def _in_eight(problem: Problem, given: ProblemGiven, _rules: Repeats) -> Problem:
+    return replace(problem, eight_d=replace(problem.eight_d or EightD(), **given.eight_d))  # type: ignore[arg-type]
+
+
 def _with_cause(problem: Problem, given: ProblemGiven, _rules: Repeats) -> Problem:
     new = RootCause(
         id=len(problem.causes) + 1,
@@ -57,8 +63,14 @@ def _with_cause(problem: Problem, given: ProblemGiven, _rules: Repeats) -> Probl
         root=given.root,
         by=given.actor,
         at_ns=given.now_ns,
+        kind=given.why or _why_of(problem, given.parent),
     )
     return replace(problem, causes=(*problem.causes, new))
+
+
+def _why_of(problem: Problem, parent: int | None) -> CauseKind:
+    """What a cause is that does not say so: what the cause is that it is one of."""
+    return next((one.kind for one in problem.causes if one.id == parent), CauseKind.OCCURRENCE)
 
 
 def _judged(problem: Problem, given: ProblemGiven, _rules: Repeats) -> Problem:
@@ -167,6 +179,7 @@ Deed = Callable[[Problem, ProblemGiven, Repeats], Problem]
 DEEDS: Mapping[ProblemStep, Deed] = {
     ProblemStep.START: lambda problem, given, _: replace(problem, leader=given.leader),
     ProblemStep.DESCRIBE: _described,
+    ProblemStep.EIGHT_D: _in_eight,
     ProblemStep.ADD_CAUSE: _with_cause,
     ProblemStep.JUDGE_CAUSE: _judged,
     ProblemStep.ADD_ACTION: _with_action,

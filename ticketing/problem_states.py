@@ -14,11 +14,16 @@ from ticketing.problem import (
     ActionKind,
     ActionState,
     Category,
+    CauseKind,
+    EightD,
     Problem,
     ProblemAction,
+    ProblemKind,
     ProblemState,
     RootCause,
 )
+from ticketing.quality.eight_d import has_root, undone
+from ticketing.quality.whys import MOST, depth_of
 
 OPEN, ANALYSING, ACTIONS, VERIFYING, REOPENED, CLOSED = ProblemState
 
@@ -28,6 +33,7 @@ class ProblemStep(StrEnum):
 
     START = "start"
     DESCRIBE = "describe"
+    EIGHT_D = "eight_d"
     ADD_CAUSE = "add_cause"
     JUDGE_CAUSE = "judge_cause"
     ADD_ACTION = "add_action"
@@ -51,6 +57,7 @@ class ProblemDemand(StrEnum):
 
     LEADER = "leader"
     WHAT = "what"
+    TEAM = "team"
     CAUSE_TEXT = "cause_text"
     CODE = "code"
     PARENT = "parent"
@@ -62,6 +69,7 @@ class ProblemDemand(StrEnum):
     DUE = "due"
     ACTION = "action"
     ROOT_CAUSE = "root_cause"
+    ESCAPE_CAUSE = "escape_cause"
     ACTION_DONE = "action_done"
     ACTIONS_SETTLED = "actions_settled"
     METRIC = "metric"
@@ -71,6 +79,7 @@ class ProblemDemand(StrEnum):
     WINDOW_OVER = "window_over"
     MEASURED = "measured"
     EFFECTIVE = "effective"
+    DISCIPLINES = "disciplines"
     REASON = "reason"
     EVIDENCE = "evidence"
     APPROVER = "approver"
@@ -87,9 +96,11 @@ class ProblemGiven:
     codes: Mapping[str, Cause] = field(default_factory=lambda: CAUSES)
     leader: str = ""
     statement: Mapping[str, str | float | None] = field(default_factory=dict)
+    eight_d: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     text: str = ""
     code: str = ""
     category: Category | None = None
+    why: CauseKind | None = None
     parent: int | None = None
     root: bool = False
     cause: int | None = None
@@ -111,6 +122,7 @@ _D, _S = ProblemDemand, ProblemStep
 Steps = Mapping[ProblemStep, frozenset[ProblemDemand]]
 _WORK: Steps = {
     _S.DESCRIBE: frozenset({_D.WHAT}),
+    _S.EIGHT_D: frozenset({_D.TEAM}),
     _S.ADD_CAUSE: frozenset({_D.CAUSE_TEXT, _D.CODE, _D.PARENT}),
     _S.JUDGE_CAUSE: frozenset({_D.CAUSE, _D.VERDICT, _D.EVIDENCE}),
     _S.ADD_ACTION: frozenset({_D.ACTION_KIND, _D.ACTION_TEXT, _D.OWNER, _D.DUE}),
@@ -119,7 +131,9 @@ _WORK: Steps = {
     _S.DROP_ACTION: frozenset({_D.ACTION, _D.REASON}),
     _S.REVIEW: frozenset({_D.FLAGGED, _D.REASON}),
 }
-_LEFT: Steps = {step: _WORK[step] for step in (_S.MOVE_ACTION, _S.FINISH_ACTION, _S.DROP_ACTION, _S.REVIEW)}
+_LEFT: Steps = {
+    step: _WORK[step] for step in (_S.EIGHT_D, _S.MOVE_ACTION, _S.FINISH_ACTION, _S.DROP_ACTION, _S.REVIEW)
+}
 _WITHDRAW: Steps = {_S.WITHDRAW: frozenset({_D.FLAGGED, _D.REASON, _D.APPROVER})}
 _START: Steps = {_S.START: frozenset({_D.LEADER})}
 _CHECKED = frozenset({_D.ACTOR_CHECKS, _D.MEASURED})
@@ -129,7 +143,7 @@ EDGES: Mapping[tuple[ProblemState, ProblemState], Steps] = {
     (OPEN, ANALYSING): _START,
     (OPEN, CLOSED): _WITHDRAW,
     (ANALYSING, ANALYSING): _WORK,
-    (ANALYSING, ACTIONS): {_S.DECIDE: frozenset({_D.WHAT, _D.ROOT_CAUSE})},
+    (ANALYSING, ACTIONS): {_S.DECIDE: frozenset({_D.WHAT, _D.ROOT_CAUSE, _D.ESCAPE_CAUSE})},
     (ANALYSING, CLOSED): _WITHDRAW,
     (ACTIONS, ACTIONS): _WORK,
     (ACTIONS, ANALYSING): {_S.REVISE: frozenset({_D.REASON})},
@@ -141,7 +155,9 @@ EDGES: Mapping[tuple[ProblemState, ProblemState], Steps] = {
     (VERIFYING, ACTIONS): {_S.REVISE: frozenset({_D.REASON})},
     (VERIFYING, REOPENED): {_S.FAIL_CHECK: _CHECKED, _S.RECUR: frozenset({_D.EVIDENCE})},
     (VERIFYING, CLOSED): {
-        _S.CLOSE: frozenset({_D.ROOT_CAUSE, _D.ACTION_DONE, _D.ACTIONS_SETTLED, _D.EFFECTIVE}),
+        _S.CLOSE: frozenset(
+            {_D.ROOT_CAUSE, _D.ACTION_DONE, _D.ACTIONS_SETTLED, _D.EFFECTIVE, _D.DISCIPLINES}
+        ),
         **_WITHDRAW,
     },
     (REOPENED, REOPENED): _WORK,
@@ -179,7 +195,17 @@ def _person(who: str, given: ProblemGiven) -> str | None:
 
 
 def _parent(problem: Problem, given: ProblemGiven) -> str | None:
-    return None if given.parent is None or cause_of(problem, given.parent) else "unknown"
+    """A cause that there is, and one more why after it is not one too many."""
+    if given.parent is not None and cause_of(problem, given.parent) is None:
+        return "unknown"
+    return "too_deep" if depth_of(problem.causes, given.parent) >= MOST else None
+
+
+def _team(problem: Problem, given: ProblemGiven) -> str | None:
+    """Whoever is named is one of the plant; the first word of an 8D names somebody."""
+    team = given.eight_d.get("team") or (problem.eight_d or EightD()).team
+    wrong = (_person(one, given) for one in team)
+    return next((why for why in wrong if why is not None), None) if team else "absent"
 
 
 def _due(_problem: Problem, given: ProblemGiven) -> str | None:
@@ -203,7 +229,12 @@ def _approver(problem: Problem, given: ProblemGiven) -> str | None:
 
 
 def _root_cause(problem: Problem, _given: ProblemGiven) -> str | None:
-    return _unless(any(one.root and one.verified for one in problem.causes))
+    return _unless(has_root(problem, CauseKind.OCCURRENCE))
+
+
+def _escape_cause(problem: Problem, _given: ProblemGiven) -> str | None:
+    """Worked as an 8D it is also known why nobody noticed."""
+    return _unless(problem.eight_d is None or has_root(problem, CauseKind.ESCAPE))
 
 
 def _action_done(problem: Problem, _given: ProblemGiven) -> str | None:
@@ -241,6 +272,7 @@ CHECKS: Mapping[ProblemDemand, Callable[[Problem, ProblemGiven], str | None]] = 
     _D.WHAT: lambda problem, given: _unless(
         str(given.statement.get("what") or problem.statement.what).strip()
     ),
+    _D.TEAM: _team,
     _D.CAUSE_TEXT: lambda _, given: _unless(given.text.strip()),
     _D.CODE: lambda _, given: refuses(given.code, given.codes),
     _D.PARENT: _parent,
@@ -252,6 +284,7 @@ CHECKS: Mapping[ProblemDemand, Callable[[Problem, ProblemGiven], str | None]] = 
     _D.DUE: _due,
     _D.ACTION: _action,
     _D.ROOT_CAUSE: _root_cause,
+    _D.ESCAPE_CAUSE: _escape_cause,
     _D.ACTION_DONE: _action_done,
     _D.ACTIONS_SETTLED: lambda problem, _: "still_open" if any(map(_is_open, problem.actions)) else None,
     _D.METRIC: lambda _, given: _unless(given.metric.strip()),
@@ -261,10 +294,14 @@ CHECKS: Mapping[ProblemDemand, Callable[[Problem, ProblemGiven], str | None]] = 
     _D.WINDOW_OVER: _window_over,
     _D.MEASURED: lambda _, given: _unless(given.measured.strip()),
     _D.EFFECTIVE: lambda problem, _: _unless(problem.check is not None and problem.check.passed),
+    _D.DISCIPLINES: lambda problem, _: undone(problem),
     _D.REASON: lambda _, given: _unless(given.reason.strip()),
     _D.EVIDENCE: lambda _, given: _unless(any(one.strip() for one in given.evidence)),
     _D.APPROVER: _approver,
-    _D.FLAGGED: lambda problem, _: _unless(problem.review),
+    _D.FLAGGED: lambda problem, _: _unless(
+        problem.review
+        or problem.kind is ProblemKind.INVESTIGATION  # what a person opened, a person may give up
+    ),
 }
 """What each demand looks at; None if it is met, else why not."""
 

@@ -52,6 +52,17 @@ class ByPerson(Said, kw_only=True):
     """SHA-256 of the photos that show what was done; `GET /api/v1/photos/{sha256}` gives one."""
 
 
+class OfCosts(Said, kw_only=True):
+    """An amount and the level whose turn it is, or that spoke: `cents` of the `currency`, of the cost `request`."""
+
+    actor: str
+    reason: str
+    request: int
+    level: str
+    cents: int
+    currency: str
+
+
 class ByRouting(Said, kw_only=True):
     """Routing names someone: by which rule, and for how many seconds it is offered to those named, if it is."""
 
@@ -132,6 +143,17 @@ class ProblemNews(Said, kw_only=True):
     problem: str
     problem_kind: str
     problem_state: str
+    due_ns: int
+    action: str
+    actor: str
+    reason: str
+
+
+class QualityNews(Said, kw_only=True):
+    """Quality work that goes back to the ticket: its own number, the machine, batch or supplier, what to do until when."""
+
+    task: str
+    about: str
     due_ns: int
     action: str
     actor: str
@@ -268,9 +290,14 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.false_alarm", "andon.ticket.found-false.v1", ByPerson),
     Topic("ticket.approval_asked", "andon.ticket.approval-asked.v1", ByPerson),
     Topic("ticket.approval_refused", "andon.ticket.approval-refused.v1", ByPerson),
+    Topic("ticket.cost_asked", "andon.ticket.cost-asked.v1", OfCosts),
+    Topic("ticket.cost_granted", "andon.ticket.cost-granted.v1", OfCosts),
+    Topic("ticket.cost_refused", "andon.ticket.cost-refused.v1", OfCosts),
+    Topic("ticket.cost_waits", "andon.ticket.cost-waits.v1", OfCosts),
     Topic("ticket.rating", "andon.ticket.rated.v1", ByPerson),
     Topic("ticket.obligation", "andon.ticket.obligation-due.v1", ByPerson),
     Topic("ticket.obligation_overdue", "andon.ticket.obligation-overdue.v1", ByPerson),
+    Topic("ticket.plan_overdue", "andon.ticket.plan-overdue.v1", ByPerson),
     Topic("ticket.archive", "andon.ticket.archived.v1", ByPerson),
     Topic("ticket.reopen", "andon.ticket.reopened.v1", ByPerson),
     Topic("ticket.relearn", "andon.ticket.relearning-accepted.v1", ByPerson),
@@ -294,6 +321,13 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.state", "andon.ticket.state.v1", TicketStands),
     Topic("stock.moved", "andon.stock.moved.v1", StockMoved),
     Topic("causes.unknown", "andon.causes.unknown.v1", CausesUnknown),
+    Topic("investigation.opened", "andon.investigation.opened.v1", ProblemNews),
+    Topic("sister.given", "andon.sister-task.given.v1", QualityNews),
+    Topic("sister.overdue", "andon.sister-task.overdue.v1", QualityNews),
+    Topic("batch.asked", "andon.batch.decision-asked.v1", QualityNews),
+    Topic("batch.decided", "andon.batch.decided.v1", QualityNews),
+    Topic("audit.given", "andon.supplier-audit.given.v1", QualityNews),
+    Topic("audit.overdue", "andon.supplier-audit.overdue.v1", QualityNews),
     Topic(DIGEST, "andon.digest.v1", Digest),
     Topic(CANARY, "andon.canary.v1", Canary),
 )

@@ -9,10 +9,10 @@ from api.visit import Visit
 from api.web.refused import Refused
 from ticketing.causes import causes_of
 from ticketing.errors import Missing, StepRefused
-from ticketing.problem import ActionKind, ActionState, Category, Problem
+from ticketing.problem import ActionKind, ActionState, Category, CauseKind, EightD, Problem, ProblemKind
 from ticketing.problem_states import ProblemDemand, ProblemGiven, ProblemStep, lacks, owners, possible
 
-Input = Literal["line", "lines", "number", "date", "tick", "choice"]
+Input = Literal["line", "lines", "number", "date", "tick", "choice", "many"]
 _STEP = ProblemStep
 _STATEMENT: Mapping[str, Input] = {
     **dict.fromkeys(("what", "where", "when", "who", "how_found", "how_many"), "line"),
@@ -20,10 +20,15 @@ _STATEMENT: Mapping[str, Input] = {
     **dict.fromkeys(("downtime_min", "cost"), "number"),
     "safety": "line",
 }
+_EIGHT_D: Mapping[str, Input] = {
+    "team": "many",
+    **dict.fromkeys(("emergency", "chosen_because", "standards", "recognition"), "lines"),
+}
 _CAUSE: Mapping[str, Input] = {
     "text": "lines",
     "code": "choice",
     "category": "choice",
+    "why": "choice",
     "parent": "choice",
     "root": "tick",
 }
@@ -32,6 +37,7 @@ _BACK: Mapping[str, Input] = {"reason": "line"}
 FIELDS: Mapping[ProblemStep, Mapping[str, Input]] = {
     _STEP.START: {"leader": "choice"},
     _STEP.DESCRIBE: _STATEMENT,
+    _STEP.EIGHT_D: _EIGHT_D,
     _STEP.ADD_CAUSE: _CAUSE,
     _STEP.JUDGE_CAUSE: {"cause": "choice", "verified": "choice", "root": "tick", "evidence": "line"},
     _STEP.DECIDE: {},
@@ -50,11 +56,12 @@ FIELDS: Mapping[ProblemStep, Mapping[str, Input]] = {
 }
 """What each step's form asks for, and how."""
 
-_OPTIONAL = frozenset({*_STATEMENT, "category", "parent", "root"}) - {"what"}
+_OPTIONAL = frozenset({*_STATEMENT, *_EIGHT_D, "category", "why", "parent", "root"}) - {"what", "team"}
 _MADE_HERE = frozenset(
     {
         *(ProblemDemand.ROOT_CAUSE, ProblemDemand.ACTION_DONE, ProblemDemand.ACTIONS_SETTLED),
         *(ProblemDemand.EFFECTIVE, ProblemDemand.WINDOW_OVER, ProblemDemand.ACTOR_CHECKS),
+        *(ProblemDemand.ESCAPE_CAUSE, ProblemDemand.DISCIPLINES),
         ProblemDemand.FLAGGED,
     }
 )
@@ -67,13 +74,14 @@ _LEADS_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: `options` are its choices, as (value, text)."""
+    """One field: `options` are its choices, as (value, text); of many the `chosen`."""
 
     name: str
     kind: Input
     needed: bool
     value: str
     options: tuple[tuple[str, str], ...]
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,9 @@ def _applies(problem: Problem, step: ProblemStep) -> bool:
         return any(one.state is ActionState.OPEN for one in problem.actions)
     if step is _STEP.JUDGE_CAUSE:
         return bool(problem.causes)
-    return bool(problem.review) or step not in {_STEP.WITHDRAW, _STEP.REVIEW}
+    if step is _STEP.WITHDRAW:
+        return bool(problem.review) or problem.kind is ProblemKind.INVESTIGATION
+    return bool(problem.review) or step is not _STEP.REVIEW
 
 
 def _missing(problem: Problem, step: ProblemStep, given: ProblemGiven, visit: Visit) -> tuple[str, ...]:
@@ -142,14 +152,19 @@ def _missing(problem: Problem, step: ProblemStep, given: ProblemGiven, visit: Vi
 
 
 def _fields(step: ProblemStep, problem: Problem, visit: Visit) -> tuple[Field, ...]:
-    said = problem.statement
+    holds: Mapping[ProblemStep, object] = {
+        _STEP.DESCRIBE: problem.statement,
+        _STEP.EIGHT_D: problem.eight_d or EightD(),
+    }
+    said = holds.get(step)
     return tuple(
         Field(
             name=name,
             kind=kind,
             needed=name not in _OPTIONAL,
-            value=shown(getattr(said, name)) if step is _STEP.DESCRIBE else "",
-            options=_options(name, step, problem, visit) if kind == "choice" else (),
+            value=shown(getattr(said, name)) if said is not None and kind != "many" else "",
+            options=_options(name, step, problem, visit) if kind in {"choice", "many"} else (),
+            chosen=getattr(said, name) if kind == "many" else (),
         )
         for name, kind in FIELDS[step].items()
     )
@@ -178,6 +193,7 @@ def _options(name: str, step: ProblemStep, problem: Problem, visit: Visit) -> Op
         "code": codes,
         "category": tuple((one, words(f"category.{one}")) for one in Category),
         "kind": tuple((one, words(f"action_kind.{one}")) for one in ActionKind),
+        "why": tuple((one, words(f"cause_kind.{one}")) for one in CauseKind),
         "verified": (("true", words("field.yes")), ("false", words("field.no"))),
         "cause": causes,
         "parent": causes,

@@ -10,7 +10,20 @@ from pydantic import BaseModel
 
 from andon import plant, positions
 from andon.class_defaults import DEFAULTS
-from andon.rules import approvals, closing, dedup, operations, plans, repeats, requests, routing, safety, sla, types
+from andon.rules import (
+    approvals,
+    closing,
+    dedup,
+    operations,
+    plans,
+    quality,
+    repeats,
+    requests,
+    routing,
+    safety,
+    sla,
+    types,
+)
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
 
@@ -46,6 +59,7 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A pause", plans.Pause),
     ("Which machines", plans.Machines),
     ("Repeats", repeats.Repeats),
+    ("Quality", quality.Quality),
     ("Requests", requests.Requests),
     ("Closing", closing.Closing),
     ("A label", closing.Label),

@@ -36,6 +36,7 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {f"ticket.{deed}" for deed in ("requisition", "parts_issued", "parts_returned")}
     others |= {"part.low", "ticket.sign_code", "ticket.rating"}
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
+    others |= {f"ticket.cost_{deed}" for deed in ("asked", "granted", "refused", "waits")}
     others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
     others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}
     others |= {"ticket.edited", "ticket.flood", "ticket.shelf_ends"}
@@ -43,6 +44,8 @@ def test_every_step_of_a_ticket_is_a_topic():
         f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")
     }
     others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown"}
+    others |= {"investigation.opened", "sister.given", "sister.overdue", "batch.asked", "batch.decided"}
+    others |= {"audit.given", "audit.overdue"}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}
 
 

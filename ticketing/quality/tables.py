@@ -44,7 +44,7 @@ batch = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("code", String(64), nullable=False),
-    Column("problem", ForeignKey("problem.id")),
+    Column("problem", ForeignKey("problem.id"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("asked_by", Text, nullable=False),

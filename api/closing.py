@@ -43,8 +43,18 @@ class Wanted(_Body):
 
 
 class Issued(_Body):
-    """What the store handed out: the lot, and a note."""
+    """What the store handed out: of that lot or else of the oldest, that part or the one asked for, so many or all."""
 
+    lot: Name = ""
+    note: Text = ""
+    part: Name = ""
+    quantity: float | None = Field(default=None, gt=0, le=1e6)
+
+
+class Returned(_Body):
+    """What came back: how many, of which lot where there were several."""
+
+    quantity: float = Field(gt=0, le=1e6)
     lot: Name = ""
     note: Text = ""
 
@@ -101,6 +111,12 @@ def requisitions(
 def issue_part(visit: VisitOf, requisition_id: int, issued: Issued) -> Response:
     """The store hands the part out."""
     return JSONResponse(plain(deeds.issue_part(doer(visit), requisition_id, **issued.model_dump())))
+
+
+@router.post("/requisitions/{requisition_id}/return", dependencies=[needs(Right.STOCK)])
+def return_part(visit: VisitOf, requisition_id: int, returned: Returned) -> Response:
+    """What was handed out and not needed comes back into the store, and off the ticket's account."""
+    return JSONResponse(plain(deeds.return_part(doer(visit), requisition_id, **returned.model_dump())))
 
 
 @router.post("/requisitions/{requisition_id}/withdraw", dependencies=[needs(Right.WORK)])

@@ -27,6 +27,7 @@ TAGS: Mapping[str, str] = {
     "reports": "What people say: one entry for every channel.",
     "dispatch": "Who does it: offers, claims, people, routing.",
     "work and closing": "Parts, approvals, signatures, ratings, and what is owed after a ticket is closed.",
+    "store": "Spare parts with their lots, deliveries, counts, suppliers, and files of them.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",
     "deduplication": "The rules by which findings become one ticket, and trying out others.",
     "root-cause tasks": "Problems that repeats have opened, and improvements.",
@@ -108,6 +109,9 @@ KEY_HEADER: Schema = {
 NAMED: Mapping[str, str] = {
     "ticket_obligation": "fulfil_ticket_obligation",
     "timers_failed_again": "again_timers_failed",
+    "parts": "save_part",
+    "stock_sheets": "take_stock_sheet",
+    "suppliers": "save_supplier",
 }
 """Operations whose address says too little for a name."""
 

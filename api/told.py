@@ -22,10 +22,15 @@ from ticketing.labels import Label
 from ticketing.links import Linked
 from ticketing.obligations import Obligation
 from ticketing.offers import Offer
+from ticketing.parts.catalogue import Part
+from ticketing.parts.movements import Lot, Movement
+from ticketing.parts.sheets import Taken
+from ticketing.parts.suppliers import Supplier
 from ticketing.problem import Problem, ProblemEvent
 from ticketing.ratings import Rating
 from ticketing.rehearsal import Rehearsal
 from ticketing.reports import Intake
+from ticketing.requests.attachments import Attachment
 from ticketing.requisitions import Requisition
 from ticketing.store import AssetHistory, TicketDetail
 from ticketing.suppression import Suppression
@@ -100,6 +105,7 @@ LISTED: Also = (
         "events": list[SuppressionEvent],
     },
 )
+FILE: Also = (Attachment, {"href": str | None})
 REPORT: Also = (Intake, {"body": str, "lost": bool})
 SPECTRUM: Mapping[str, Kind] = {
     "at": Moment,
@@ -163,7 +169,15 @@ ANSWERS: Mapping[str, Kind] = {
     "list_requisitions": page(Requisition),
     "add_ticket_requisition": Requisition,
     "issue_requisition": Requisition,
-    "withdraw_requisition": Requisition,
+    **dict.fromkeys(("withdraw_requisition", "return_requisition"), Requisition),
+    "list_parts": page(Part),
+    "get_part": (Part, {"lots": list[Lot]}),
+    **dict.fromkeys(("save_part", "receive_stock", "count_stock"), Part),
+    "list_stock_movements": page(Movement),
+    "list_suppliers": page(Supplier),
+    "save_supplier": Supplier,
+    "get_stock_sheet": str,
+    "take_stock_sheet": Taken,
     "sign_code_ticket": signing.Sent,
     "list_approvals": page(Approval),
     "add_ticket_approval": Approval,
@@ -185,6 +199,8 @@ ANSWERS: Mapping[str, Kind] = {
     "add_report": REPORT,
     "list_reports": page(REPORT, counts=COUNTS),
     "get_report": REPORT,
+    "add_report_attachment": FILE,
+    "get_ticket_attachments": {"items": (list, FILE)},
     "get_reports_types": {
         "ticket_types": (list, Mapping[str, Json]),
         "fault_types": (list, Mapping[str, Json]),

@@ -81,6 +81,9 @@ GET    /api/v1/openapi.json                                    self     none
 GET    /api/v1/outbox                                          redrive  plant
 POST   /api/v1/outbox/redrive                                  redrive  plant
 GET    /api/v1/outbox/{message}                                redrive  plant
+GET    /api/v1/parts                                           read     none
+POST   /api/v1/parts                                           stock    none
+GET    /api/v1/parts/{part}                                    read     none
 GET    /api/v1/people                                          work     none
 GET    /api/v1/people/{person}/offers                          work     list
 PUT    /api/v1/people/{person}/presence                        work     none
@@ -108,12 +111,21 @@ GET    /api/v1/reports                                         read     list
 POST   /api/v1/reports                                         report   none
 GET    /api/v1/reports/types                                   read     none
 GET    /api/v1/reports/{report_id}                             read     report
+POST   /api/v1/reports/{report_id}/attachments                 report   report
 GET    /api/v1/requisitions                                    read     list
 POST   /api/v1/requisitions/{requisition_id}/issue             stock    requisition
+POST   /api/v1/requisitions/{requisition_id}/return            stock    requisition
 POST   /api/v1/requisitions/{requisition_id}/withdraw          work     requisition
 POST   /api/v1/routing/test                                    plan     none
 GET    /api/v1/scene-tags/top                                  read     none
 GET    /api/v1/sources                                         read     none
+POST   /api/v1/stock/count                                     stock    none
+GET    /api/v1/stock/movements                                 read     none
+POST   /api/v1/stock/receive                                   stock    none
+POST   /api/v1/stock/sheets                                    stock    none
+GET    /api/v1/stock/sheets/{what}                             read     none
+GET    /api/v1/suppliers                                       read     none
+POST   /api/v1/suppliers                                       stock    none
 GET    /api/v1/suppressions                                    read     list
 POST   /api/v1/suppressions                                    lead     none
 DELETE /api/v1/suppressions/{suppression_id}                   lead     suppression
@@ -125,6 +137,7 @@ POST   /api/v1/tickets/{ticket_id}/approvals                   work     ticket
 POST   /api/v1/tickets/{ticket_id}/archive                     lead     ticket
 POST   /api/v1/tickets/{ticket_id}/arrive                      work     ticket
 POST   /api/v1/tickets/{ticket_id}/assign                      plan     ticket
+GET    /api/v1/tickets/{ticket_id}/attachments                 read     ticket
 POST   /api/v1/tickets/{ticket_id}/cancel                      plan     ticket
 POST   /api/v1/tickets/{ticket_id}/claim                       work     ticket
 GET    /api/v1/tickets/{ticket_id}/clocks                      read     ticket
@@ -229,6 +242,7 @@ POST   /problems/{problem_id}/withdraw                         analyse  problem
 GET    /readyz                                                 open     none
 GET    /report                                                 report   list
 POST   /report                                                 report   none
+GET    /report/codes                                           read     list
 POST   /report/type                                            report   none
 POST   /requisitions/{requisition_id}/issue                    stock    requisition
 POST   /requisitions/{requisition_id}/withdraw                 work     requisition
@@ -243,6 +257,8 @@ POST   /tickets/{ticket_id}/archive                            lead     ticket
 POST   /tickets/{ticket_id}/arrive                             work     ticket
 POST   /tickets/{ticket_id}/ask/{step}                         work     ticket
 POST   /tickets/{ticket_id}/assign                             plan     ticket
+POST   /tickets/{ticket_id}/attachments                        report   ticket
+GET    /tickets/{ticket_id}/attachments/{sha256}               read     ticket
 POST   /tickets/{ticket_id}/cancel                             plan     ticket
 POST   /tickets/{ticket_id}/close_unsigned                     plan     ticket
 POST   /tickets/{ticket_id}/comment                            report   ticket
@@ -290,6 +306,8 @@ NO_THING = {
     "door": "unlock",
     "session": "1",
     "letter": "plant_mqtt:7",
+    "part": "Y-90",
+    "what": "parts",
 }
 """Parameters of addresses that name no thing with a place, and something that each can be."""
 ELSEWHERE = {
@@ -300,6 +318,7 @@ UPLOAD = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="p"\r\n
 UPLOADS = {
     "/api/v1/tickets/{ticket_id}/photos": UPLOAD,
     "/api/v1/tickets/{ticket_id}/signature": UPLOAD.replace(b"photo", b"picture"),
+    "/api/v1/reports/{report_id}/attachments": UPLOAD.replace(b"photo", b"file"),
 }
 MULTIPART = "multipart/form-data; boundary=x"
 NO_FORM = "multipart/form-data"
@@ -313,9 +332,11 @@ OF_THE_PLANT = {"/api/v1/people"}
 PERHAPS = {
     *("/account/keys/{key}/revoke", "/people/{account}/keys/{key}/revoke", "/api/v1/outbox/{message}"),
     *("/api/v1/dead-letters/{letter}", "/api/v1/dead-letters/{letter}/redrive"),
+    *("/api/v1/parts/{part}", "/parts/{part}"),
     *("/pipeline/letters/{letter}", "/pipeline/letters/{letter}/redrive", "/pipeline/timers/again"),
+    "/tickets/{ticket_id}/attachments/{sha256}",
 }
-"""Where 404 may say that there is no key, message, step or letter of that name."""
+"""Where 404 may say that there is no key, message, step, letter or part of that name."""
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +393,8 @@ async def sent(world: TwoLines, who: str, method: str, path: str, line: str) -> 
         body, media = UPLOADS[path], MULTIPART
     elif path == "/api/v1/detectors/backtests":
         body, media = b"", "application/toml"
+    elif path == "/api/v1/stock/sheets":
+        body, media = b"", "text/csv"
     elif method in {"POST", "PUT", "PATCH"}:
         body, media = ({}, "") if path.startswith("/api/") else (b"x", NO_FORM)
     if path in READ_FIRST:

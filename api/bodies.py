@@ -11,9 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 KIB, MIB = 1024, 1024**2
 KINDS = (
     (re.compile(r"/sign-in|/sign-out|/preferences|/account(/.*)?"), 16 * KIB),
+    (re.compile(r"/report|/tickets/\d+/attachments|/api/v1/reports/\d+/attachments"), 72 * MIB),
+    (re.compile(r"/wechat/callback"), 64 * KIB),
     (re.compile(r"(/api/v1)?/(tickets|problems)/\d+/.*"), 16 * MIB),
 )
-"""What is posted to an address of that form -> bytes at most: forms of a ticket carry a photo or a signature."""
+"""What is posted to an address of that form -> bytes at most: forms of a ticket carry a photo or a signature,
+requests several photos or a video."""
 
 OTHERS = 2 * MIB
 PATIENCE_S = 20.0

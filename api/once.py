@@ -23,6 +23,7 @@ from api.problems import code_of, problem
 HEADER, AGAIN = "idempotency-key", "Idempotency-Replayed"
 LONGEST_KEY = 200
 OWN_KEYS = f"{API}/reports"
+"""What has keys of its own; files of a report, below it, are the same by what is in them, and are not held in memory."""
 _KEPT_HEADERS = ("content-type", "etag", "location")
 
 
@@ -89,7 +90,7 @@ class _Kept:
 
 def _concerned(request: Request) -> bool:
     path = request.url.path
-    mine = request.method == "POST" and path.startswith(f"{API}/") and path != OWN_KEYS
+    mine = request.method == "POST" and path.startswith(f"{API}/") and not path.startswith(OWN_KEYS)
     return mine and HEADER in request.headers
 
 

@@ -42,7 +42,7 @@ ON_PHONES = ("inbox", "tickets", "alarms", "assets")
 
 SHEETS = (
     *("tokens", "base", "parts", "pages", "lists", "inbox", "board", "ticket", "detectors", "explained"),
-    *("access", "narrow"),
+    *("access", "requests", "narrow"),
 )
 """The style sheets of every page, in their order."""
 

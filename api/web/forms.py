@@ -16,6 +16,12 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
         yield form
 
 
+async def files_form(request: Request) -> AsyncIterator[FormData]:
+    """A form with several files, as those of requests are."""
+    async with request.form(max_files=20, max_fields=60) as form:
+        yield form
+
+
 Form = Annotated[FormData, Depends(_form)]
 
 

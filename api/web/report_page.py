@@ -1,4 +1,8 @@
-"""The page on which people report: the type first, then what it asks for; what is wrong is said beside its field."""
+"""The page on which people report: the type first, then what it asks for; what is wrong is said beside its field.
+
+A code on a machine leads here with the machine filled in (rule 7). Files come with the words (rule 11): where the words
+are refused, their files stay with the refused report and go along with the next.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +21,12 @@ from api.pages import render, say
 from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.forms import Form, texts_of
+from api.web.request_files import CARRIED, Files, taken, why
 from api.web.wording import asset_name, person_name
 from ticketing import reports
 from ticketing.errors import Missing
+from ticketing.requests import attachments
+from ticketing.requests.attachments import Beside, Kept
 from ticketing.ticket import Occurrence, Ticket
 
 router = APIRouter()
@@ -29,8 +36,8 @@ _SAID = (
     *("type", "description", "asset", "serial", "order_number", "fault_type", "reporter", "phone", "grade"),
     *("region", "channel"),
 )
-CHANNELS = ("web", "phone")
-KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat"})
+CHANNELS = ("web", "scan", "phone")
+KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat", "email"})
 WHO = frozenset({"reporter", "phone", "order_number", "grade", "region", "channel"})
 
 
@@ -48,9 +55,11 @@ class Asked:
 
 @router.get("/report", dependencies=[needs(Right.REPORT)])
 def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
-    """An empty form; what stands in the address is filled in (a code on the machine: `/report?asset=M7`)."""
+    """An empty form; what stands in the address is filled in (a code on the machine: `/report?asset=M7&channel=scan`)."""
     given = {name: request.query_params.get(name, "") for name in _SAID}
-    reporter = given["reporter"] or (visit.actor if channel == "web" else "")
+    reporter = given["reporter"] or (visit.actor if channel in {"web", "scan"} else "")
+    if channel == "scan" and not given["type"]:
+        given["type"] = scanned_type(visit.plant)
     return _page(request, visit, {**given, "channel": channel, "reporter": reporter})
 
 
@@ -61,9 +70,11 @@ def with_type(request: Request, visit: VisitOf, form: Form) -> Response:
 
 
 @router.post("/report", dependencies=[needs(Right.REPORT)])
-def report(request: Request, visit: VisitOf, form: Form) -> Response:
+def report(request: Request, visit: VisitOf, form: Files) -> Response:
     """The same entry as for programs; a second click is the same report."""
     texts, context = texts_of(form), visit.context
+    kept, refused = taken(form, context, visit.plant)
+    files = Beside([*carried(texts, visit), *kept], by=visit.actor, rules=visit.plant.requests)
     came = reports.receive(
         context.tickets,
         _body(texts, visit),
@@ -71,15 +82,42 @@ def report(request: Request, visit: VisitOf, form: Form) -> Response:
         came_by="console",
         now_ns=context.now(),
         idempotency=texts.get("key") or None,
+        then=files.add,
     )
+    refused = files.refused or refused
     was = reports.take(context.tickets, came.id, visit.seen_plant, context.now())
     if was.refusal is not None:
-        answer = _page(request, visit, texts, was.missing)
+        answer = _page(request, visit, {**texts, CARRIED: str(was.id)}, was.missing)
         answer.status_code = 422
         return answer
     done = RedirectResponse(f"/tickets/{was.ticket}", 303)
-    say(done, "report.taken", number=f"A-{was.ticket}")
+    if refused is None:
+        say(done, "report.taken", number=f"A-{was.ticket}")
+    else:
+        say(done, "report.taken_without", number=f"A-{was.ticket}", why=why(refused, visit))
     return done
+
+
+def scanned_type(plant: Plant) -> str:
+    """The type that a code on a machine begins with: the one that is set, else the first in use."""
+    chosen = plant.ticket_type(plant.requests.scan_type)
+    first = next(one for one in plant.ticket_types if not one.retired)
+    return (chosen if chosen is not None and not chosen.retired else first).code
+
+
+def carried(texts: Mapping[str, str], visit: Visit) -> list[Kept]:
+    """The files of this person's report that was refused before, to go along with this one."""
+    number = texts.get(CARRIED, "")
+    if not number.isdecimal() or len(number) > 15:
+        return []
+    with visit.context.tickets.looking() as conn:
+        try:
+            before = reports.one(conn, int(number))
+        except KeyError:
+            return []
+        if before.actor != visit.actor or before.refusal is None:
+            return []
+        return [Kept(one.sha256, one.mime, one.size) for one in attachments.of_report(conn, before.id)]
 
 
 def _body(texts: Mapping[str, str], visit: Visit) -> bytes:
@@ -140,6 +178,7 @@ def _page(
         faults=fault_choices(plant, words),
         assets=[(a.id, asset_name(a, a.id, words), a.serial) for a in visit.machines],
         channels=CHANNELS,
+        carries=len(carried(texts, visit)),
         who_open=bool(WHO & (needed | wrong.keys())) or texts.get("channel") == "phone",
         key=uuid4().hex,
     )

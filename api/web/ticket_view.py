@@ -14,7 +14,7 @@ from andon.declarations import Entry
 from andon.events import Json
 from api.pages import render
 from api.visit import Visit
-from api.web import history
+from api.web import history, request_files
 from api.web.charts import Chart, charts_of
 from api.web.choices import choices_of
 from api.web.clock_rows import shown
@@ -36,6 +36,8 @@ from ticketing import dispatch, findings, offers, reports, store
 from ticketing.clocks import readings
 from ticketing.dispatch import Decision
 from ticketing.offers import Offer
+from ticketing.requests import attachments
+from ticketing.requests.attachments import Attachment
 from ticketing.states import OUTCOMES
 from ticketing.suppressing import InForce
 from ticketing.suppression import Suppression
@@ -56,6 +58,7 @@ class _Found:
     head: Occurrence | None
     own: Mapping[str, Json]
     reported: Sequence[Occurrence]
+    files: Sequence[Attachment]
     decided: Sequence[Decision]
     offered: Sequence[Offer]
     began: Entry | None
@@ -90,12 +93,14 @@ def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
     ticket = detail.ticket
     machine = visit.plant.asset(ticket.asset)
     course = _course_of(conn, detail, visit)
+    reported = reports.told(conn, ticket_id)
     return _Found(
         detail=detail,
         evidence=course.evidence,
         head=course.head,
         own=store.evidence(conn, ticket.headline.finding) or {},
-        reported=reports.told(conn, ticket_id),
+        reported=reported,
+        files=attachments.of_ticket(conn, ticket_id) if reported else (),
         decided=dispatch.decisions(conn, ticket_id),
         offered=offers.of(conn, ticket_id),
         began=declarations.maintained(conn, ticket.asset).get(ticket.asset),
@@ -179,6 +184,7 @@ def _course(found: _Found, visit: Visit) -> dict[str, Json]:
         "earlier": deeds[DEEDS:],
         "solution": history.solution(ticket, visit),
         "photos": [history.picture(photo, visit) for photo in detail.photos],
+        "files": request_files.shown(ticket.id, found.files, visit),
         "related": history.related(detail, visit),
         **why_of(ticket, found.decided, found.offered, visit),
     }

@@ -25,6 +25,7 @@ from api.web import (
     alarm_pages,
     asset_pages,
     board,
+    code_pages,
     detector_pages,
     drift_page,
     finding_pages,
@@ -33,6 +34,7 @@ from api.web import (
     pipeline_page,
     problem_pages,
     report_page,
+    request_files,
     routing_page,
     ticket_pages,
 )
@@ -336,6 +338,7 @@ PAGES = {
     "/drift": ("/drift",),
     "/routing": ("/routing",),
     "/report": ("/report", "/report?type=spare_part_requisition&channel=phone"),
+    "/report/codes": ("/report/codes?asset=L1-SPN-01",),
     "/problems": ("/problems",),
     "/problems/{problem_id}": ("/problems/1",),
     "/assets": ("/assets",),
@@ -350,6 +353,7 @@ PAGES = {
 
 NO_PAGES = {
     *("/tickets/{ticket_id}/photos/{sha256}", "/tickets/{ticket_id}/course"),
+    "/tickets/{ticket_id}/attachments/{sha256}",
     "/detectors/backtests/{name}",
 }
 """A picture, a drawing's data, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
@@ -363,7 +367,8 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 async def test_every_page_is_swept() -> None:
     routers = (
         *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
-        *(pipeline_page, problem_pages, report_page, routing_page, ticket_pages),
+        *(pipeline_page, problem_pages, report_page, routing_page, ticket_pages, code_pages, request_files),
+        *(code_pages, request_files),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES

@@ -108,7 +108,7 @@ MACHINE_DEEDS = (
     *("escalated", "reminded", "drifting"),
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off", "grouped"),
     *("unmerged", "unmerged_from", "linked", "unlinked"),
-    *("problem_opened", "problem_joined", "comment", "photo", "edited", "recode"),
+    *("problem_opened", "problem_joined", "comment", "photo", "attachment", "edited", "recode"),
     *("requisition", "parts_issued", "requisition_withdrawn", "sign_code", "signature"),
     *("approval_asked", "approval_refused", "rating", "knowledge_done", "review_done"),
     *("obligation", "obligation_overdue"),
@@ -143,6 +143,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
     "actor.": ("detector", "rule"),
+    "attachment.": ("video", "audio"),
     "backtest.": (
         *("findings", "tickets", "tickets_per_week", "rcas", "known_faults", "caught"),
         *("false_tickets", "unlabelled_tickets", "active", "changed"),

@@ -23,6 +23,7 @@ from ticketing.errors import AttachmentRefused
 from ticketing.reports import fate
 from ticketing.requests.containers import media_type
 from ticketing.requests.tables import attachment
+from ticketing.stepping import lock
 from ticketing.tables import occurrence
 
 MIB = 1024**2
@@ -53,6 +54,23 @@ class Attachment:
     def is_photo(self) -> bool:
         """Whether it can be shown as a picture."""
         return self.mime == photos.MIME
+
+
+@dataclass(slots=True)
+class Beside:
+    """Files that come with a report: given as `then` to `reports.receive`. Too many of them never cost the report."""
+
+    kept: Sequence[Kept]
+    by: str
+    rules: Requests
+    refused: AttachmentRefused | None = None
+
+    def add(self, book: Book, report: int) -> None:
+        """Let them belong to the report, in its transaction; `refused` says why, if they are not taken."""
+        try:
+            add(book, report, self.kept, by=self.by, at_ns=book.now_ns, rules=self.rules)
+        except AttachmentRefused as error:
+            self.refused = error
 
 
 def keep(file: BinaryIO, folder: Path, rules: Requests) -> Kept:
@@ -127,10 +145,12 @@ def add_later(
     book: Book, report: int, kept: Sequence[Kept], *, by: str, at_ns: int, rules: Requests, channel: str
 ) -> None:
     """The same for a report that may lie on a ticket by now, whose audit then says that files have come."""
+    number = ticket_of(book.conn, report)
+    if number is not None:
+        lock(book.conn, number)
     before = {one.sha256 for one in of_report(book.conn, report)}
     add(book, report, kept, by=by, at_ns=at_ns, rules=rules)
     new = [one.sha256 for one in kept if one.sha256 not in before]
-    number = ticket_of(book.conn, report)
     if new and number is not None:
         book.record(book.ticket(number), action="attachment", actor=by, channel=channel, evidence=new)
 

@@ -27,12 +27,12 @@ SUFFIXES = {
 
 
 def media_type(file: BinaryIO) -> str | None:
-    """The media type of a video or a recording; None if the bytes are none, or are cut off.
+    r"""The media type of a video or a recording; None if the bytes are none, or are cut off.
 
     >>> from io import BytesIO
-    >>> media_type(BytesIO(b"\\0\\0\\0\\x0cftypmp42" + b"\\0\\0\\0\\x08moov" + b"\\0\\0\\0\\x08mdat"))
+    >>> media_type(BytesIO(b"\0\0\0\x0cftypmp42" + b"\0\0\0\x08moov" + b"\0\0\0\x08mdat"))
     'video/mp4'
-    >>> media_type(BytesIO(b"\\0\\0\\0\\x0cftypmp42" + b"\\0\\0\\0\\x08moov" + b"\\0\\0\\1\\0mdat")) is None  # cut off
+    >>> media_type(BytesIO(b"\0\0\0\x0cftypmp42" + b"\0\0\0\x08moov" + b"\0\0\1\0mdat")) is None  # cut off
     True
     """
     size = file.seek(0, 2)

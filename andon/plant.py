@@ -19,10 +19,10 @@ from andon.rules.alarms import AlarmDefinition
 from andon.rules.approvals import Approvals, Money
 from andon.rules.closing import Closing
 from andon.rules.dedup import Dedup
-from andon.rules.partners import Partner, check_partners
-from andon.rules.operations import OperationTemplate, check_operations
-from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.metrics import Metrics
+from andon.rules.operations import OperationTemplate, check_operations
+from andon.rules.partners import Partner, check_partners
+from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.quality import Quality
 from andon.rules.repeats import Repeats
 from andon.rules.requests import Requests
@@ -31,6 +31,7 @@ from andon.rules.safety import Safety
 from andon.rules.sla import Sla, check_sla
 from andon.rules.suppression import Suppressing
 from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
+from andon.rules.voice import Voice
 from andon.rules.windows import MaintenanceWindow
 
 
@@ -164,6 +165,9 @@ class Person(_Frozen):
     absent_until: AwareDatetime | None = Field(default=None, description="on leave until then")
     seniority: int = Field(default=0, ge=0, le=60, description="years in the trade")
     company: str = Field(default="", description="a contractor's; empty: own staff")
+    department: str = Field(
+        default="", max_length=64, description="whose work of another one is acknowledged"
+    )
     department: str = Field(default="", description="whose people acknowledge and approve as one")
 
 
@@ -206,6 +210,7 @@ class Plant(_Frozen):
         default=FAULT_TYPES, description="the pick list of faults with the skills that they take"
     )
     suppression: Suppressing = Suppressing()
+    voice: Voice = Voice()
     repeats: Repeats = Repeats()
     quality: Quality = Field(
         default=Quality(), description="when a share is a finding, and who may freeze a batch"

@@ -23,6 +23,7 @@ from andon.rules import (
     safety,
     sla,
     types,
+    voice,
 )
 from detectors import build, kinds
 from tests.unit.test_settings_docs import default_of
@@ -59,6 +60,7 @@ PARTS: list[tuple[str, type[BaseModel]]] = [
     ("A pause", plans.Pause),
     ("Which machines", plans.Machines),
     ("Repeats", repeats.Repeats),
+    ("Voice", voice.Voice),
     ("Quality", quality.Quality),
     ("Requests", requests.Requests),
     ("Closing", closing.Closing),

@@ -84,10 +84,14 @@ class Installation:
         jobs = {child.name: child.job for child in self.supervisor.children.values()} | self.supervisor.held
         return {name: job for name, job in jobs.items() if job["role"] == "source"}
 
-    def start_web(self, web: Web, *, accounts: bool = False) -> None:
-        """Start the console; with accounts people sign in there, else whoever has its link is the operator."""
-        token = None if accounts else token_of(self.data)
-        self.supervisor.start("web", self._job("web", web=web.model_dump(mode="json"), token=token))
+    def start_web(self, web: Web, *, accounts: bool = False, notify: Sequence[Notify] = ()) -> None:
+        """Start the console; with accounts people sign in there, else whoever has its link is the operator.
+
+        `notify` has the partners whose signed events it takes.
+        """
+        token, partners = None if accounts else token_of(self.data), _partners(notify)
+        job = self._job("web", web=web.model_dump(mode="json"), token=token, partners=partners)
+        self.supervisor.start("web", job)
 
     def start_influx(self) -> None:
         """Start the mirror, if there is one."""
@@ -105,6 +109,10 @@ class Installation:
             return False
         self.supervisor.forget("notify")
         self.supervisor.start("notify", wanted)
+        web = self.supervisor.children.get("web")
+        if web is not None and web.job["partners"] != (partners := _partners(notify)):
+            self.supervisor.forget("web")
+            self.supervisor.start("web", {**web.job, "partners": partners})
         return True
 
     def _notify_job(self, notify: Sequence[Notify]) -> dict[str, Json]:
@@ -251,3 +259,7 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _partners(notify: Sequence[Notify]) -> list[dict[str, Json]]:
+    return [one.model_dump(mode="json") for one in notify if one.kind == "partner"]

@@ -6,6 +6,7 @@ bring a key.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -25,6 +26,9 @@ from api.context import Context
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OPEN_PATHS = ("/healthz", "/readyz", "/static/")
 """Answered to everybody: probes, and files that hold no data."""
+
+SIGNED = re.compile(r"/api/v1/partners/[^/]+/events")
+"""What is posted with a proof of its own: signed callbacks, each of which checks that before anything else."""
 
 SIGN_IN, SIGN_OUT, CHANGE = "/sign-in", "/sign-out", "/account/password"
 BEFORE_CHANGE = frozenset({CHANGE, SIGN_IN, SIGN_OUT, "/preferences"})
@@ -91,6 +95,9 @@ class Gate:
             return self._refuse(request, Refusal(421, "foreign_host"))
         if request.url.path.startswith(OPEN_PATHS):
             return NOBODY
+        if request.scope.get("method") == "POST" and SIGNED.fullmatch(request.url.path):
+            refusal = _too_often(request, context, None)
+            return self._refuse(request, refusal) if refusal else NOBODY
         given = request.query_params.get("token")
         if given is not None and context.token is not None and _is_read(request) and not _bearer(request):
             return self._exchange(request, given, context.token)

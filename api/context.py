@@ -1,7 +1,7 @@
 """What the console is given to work with: everything comes in here, nothing is opened inside."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -23,7 +23,8 @@ class Context:
     `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
     "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
     `token` opens the console of a demo, None where people have accounts; `photos` is the folder of the tickets'
-    photos, `backtests` runs them, `journals` is the folder with one journal per source, None where nothing is received.
+    photos, `backtests` runs them, `journals` is the folder with one journal per source, None where nothing is received,
+    `partners` the keys with which each partner signs.
     """
 
     database: Engine
@@ -40,3 +41,4 @@ class Context:
     names: frozenset[str] = frozenset()
     pace: Pace | None = None
     journals: Path | None = None
+    partners: Mapping[str, Sequence[bytes]] = field(default_factory=dict)

@@ -131,7 +131,7 @@ def _run(path: Path, config: Config, plant: Plant | None, *, accounts: bool) -> 
             installation.start_source(name, source)
         installation.start_influx()
         installation.start_notify(config.notify)
-        installation.start_web(config.web, accounts=accounts)
+        installation.start_web(config.web, accounts=accounts, notify=config.notify)
         for name in ("engine", "web"):
             print(f"{name}: {installation.wait(name)}")
         was = _await_sources(installation, stopping)

@@ -15,8 +15,9 @@ import uvicorn
 from andon import plants
 from andon.access.sessions import Lifetimes
 from andon.access.signing_in import Desk
+from andon.channels import partner_keys
 from andon.clock import Now
-from andon.config import Web
+from andon.config import Notify, Web
 from andon.datadir import open_store
 from andon.events import HOUR_NS, Json
 from andon.parts import Job, ready, until
@@ -69,6 +70,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         desk=None if job["token"] else Desk(database, lifetimes_of(web)),
         names=hosts_of(web),
         pace=Pace(web.requests_per_minute, web.burst),
+        partners=partner_keys([Notify.model_validate(one) for one in job["partners"]]),
     )
     server = uvicorn.Server(served(context, web))
     with bound(web.host, web.port) as listening:

@@ -4,9 +4,10 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Literal
 
 from andon.events import SECOND_NS, Json, rfc3339
@@ -16,16 +17,30 @@ HIDDEN = frozenset({"search", "audit_seq", "audit_hash", "head", "given"})
 """Fields that are the store's own business."""
 
 
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
+"""Types whose values are JSON already: nearly all that there is to a ticket."""
+
+
 def plain(value: object) -> Json:
     """A word of ours as JSON; numbers that are none become null."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(kind):
+        return {said: _said(getattr(value, name), unit) for name, said, unit in _fields(kind)}
+    if isinstance(value, dict | Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        named = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in HIDDEN}
-        return dict(_pair(name, inner) for name, inner in named.items())
     return _scalar(value)
+
+
+@cache
+def _fields(kind: type) -> Sequence[tuple[str, str, Literal["time", "duration"] | None]]:
+    """The fields of a word that are shown: as they are named inside, outside, and what their nanoseconds are."""
+    return [(one.name, *named(one.name)) for one in fields(kind) if one.name not in HIDDEN]
 
 
 def _scalar(value: object) -> Json:
@@ -33,8 +48,6 @@ def _scalar(value: object) -> Json:
         return value.value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return value
 
 
@@ -51,10 +64,9 @@ def named(name: str) -> tuple[str, Literal["time", "duration"] | None]:
     return name, None
 
 
-def _pair(name: str, value: object) -> tuple[str, Json]:
-    said, unit = named(name)
+def _said(value: object, unit: Literal["time", "duration"] | None) -> Json:
     if unit is None:
-        return said, plain(value)
+        return plain(value)
     if not isinstance(value, int):
-        return said, None
-    return said, rfc3339(value) if unit == "time" else value / SECOND_NS
+        return None
+    return rfc3339(value) if unit == "time" else value / SECOND_NS

@@ -306,5 +306,6 @@ FAULT_TYPES: tuple[FaultType, ...] = (
         tags=("network", "IT-网络运维", "外包商-网络"),
         triggers=(Trigger(condition="source_away"),),
     ),
+    FaultType(code="no_progress", zh="无人告知进展", en="No progress told", symptom=True),
 )
 """The product's own pick list. A line stop takes the skill that its category has in `skills`."""

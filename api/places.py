@@ -19,6 +19,7 @@ from api.context import Context
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
 from ticketing.approvals import approval
+from ticketing.approving.tables import cost_request
 from ticketing.errors import DeedRefused
 from ticketing.reports import fate
 from ticketing.requisitions import requisition
@@ -166,6 +167,9 @@ OBJECTS: Mapping[str, Object] = {
         "requisition", _of_ticket(requisition.c.id, requisition.c.ticket), "requisition_not_found"
     ),
     "approval_id": Object("approval", _approval, "approval_not_found"),
+    "cost_request_id": Object(
+        "cost request", _of_ticket(cost_request.c.id, cost_request.c.ticket), "cost_request_not_found"
+    ),
     "report_id": Object("report", _report),
     "label_id": Object("label", _of(t.label.c.id, t.label.c.asset)),
     "suppression_id": Object("suppression", _suppression, "suppression_not_found"),

@@ -1,6 +1,6 @@
 """How a ticket stands with its costs: what was asked, what each level said, and who still has to agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -13,8 +13,11 @@ from andon.rules.approvals import Level
 from ticketing.approving import costs
 from ticketing.approving.costs import Sums
 from ticketing.approving.deciders import Authorities, Via, deciders, in_force, roster_of
+from ticketing.approving.delegations import Delegation
 from ticketing.approving.tables import cost_decision, cost_request
+from ticketing.duty import Roster
 from ticketing.errors import DeedRefused
+from ticketing.sql import chunks
 from ticketing.tables import of_machines
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import Ticket
@@ -95,7 +98,7 @@ def standing(conn: Connection, plant: Plant, ticket: Ticket) -> Approval:
         lacking=tuple(level.code for level in left),
         approved_cents=_approved(conn, ticket.id),
         request=newest_of(conn, ticket.id),
-        decisions=decisions(conn, ticket.id),
+        decisions=decisions(conn, [ticket.id]),
     )
 
 
@@ -106,11 +109,47 @@ def lacking(conn: Connection, plant: Plant, ticket: Ticket) -> tuple[str, ...]:
 
 def who_decides(conn: Connection, plant: Plant, ticket: Ticket, asked: Request, at_ns: int) -> Authorities:
     """Who may decide the level whose turn it is: nobody who stated the cost, or agreed to it at another level."""
-    agreed = (one for one in decisions(conn, ticket.id) if one.verdict is Verdict.GRANTED)
-    out = {one.by for one in agreed if one.level != asked.level}
-    out |= set() if plant.approvals.own_costs else {asked.asked_by}
-    level = plant.approvals.level(asked.level or "")
-    return deciders(level, ticket.line, roster_of(conn, plant, at_ns), in_force(conn, at_ns), out)
+    roster, given = roster_of(conn, plant, at_ns), in_force(conn, at_ns)
+    return _who(ticket.line, asked, decisions(conn, [ticket.id]), roster, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits, on which ticket of which machine, and who may decide it."""
+
+    request: Request
+    number: str
+    asset: str
+    line: str
+    may: Authorities
+
+
+def waiting(conn: Connection, plant: Plant, asked: Sequence[Request], at_ns: int) -> Sequence[Waiting]:
+    """These requests with who may decide each."""
+    said = decisions(conn, [one.ticket for one in asked])
+    roster, given = roster_of(conn, plant, at_ns), in_force(conn, at_ns)
+    c = tickets.c
+    where = {
+        row.id: row
+        for some in chunks(one.ticket for one in asked)
+        for row in conn.execute(select(c.id, c.number, c.asset, c.line).where(c.id.in_(some)))
+    }
+    return [
+        Waiting(
+            request=one,
+            number=where[one.ticket].number,
+            asset=where[one.ticket].asset,
+            line=where[one.ticket].line,
+            may=_who(
+                where[one.ticket].line,
+                one,
+                [d for d in said if d.ticket == one.ticket],
+                roster,
+                given,
+            ),
+        )
+        for one in asked
+    ]
 
 
 def numbered(conn: Connection, number: int) -> Request:
@@ -146,14 +185,17 @@ def in_state(
     return [_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings()]
 
 
-def decisions(conn: Connection, ticket_id: int) -> tuple[Decision, ...]:
-    """Every decision about a ticket's costs, in order."""
+def decisions(conn: Connection, ticket_ids: Iterable[int]) -> tuple[Decision, ...]:
+    """Every decision about these tickets' costs, in order."""
     c = cost_decision.c
-    wanted = select(cost_decision).where(c.ticket == ticket_id).order_by(c.request, c.at_ns)
-    return tuple(
-        Decision(**{**row, "verdict": Verdict(row["verdict"]), "via": Via(row["via"])})
-        for row in conn.execute(wanted).mappings()
-    )
+    found: list[Decision] = []
+    for some in chunks(ticket_ids):
+        wanted = select(cost_decision).where(c.ticket.in_(some)).order_by(c.request, c.at_ns)
+        found += [
+            Decision(**{**row, "verdict": Verdict(row["verdict"]), "via": Via(row["via"])})
+            for row in conn.execute(wanted).mappings()
+        ]
+    return tuple(found)
 
 
 def levels_of(conn: Connection, plant: Plant, ticket: Ticket, total: Sums) -> tuple[Levels, Levels]:
@@ -167,6 +209,19 @@ def levels_of(conn: Connection, plant: Plant, ticket: Ticket, total: Sums) -> tu
     if total.basis == "actual":
         granted = {level: rules.with_leeway(cents) for level, cents in granted.items()}
     return asked, rules.lacking(asked, granted, total.amount_cents)
+
+
+def _who(
+    line: str,
+    asked: Request,
+    said: Sequence[Decision],
+    roster: Roster,
+    given: Sequence[Delegation],
+) -> Authorities:
+    out = {one.by for one in said if one.verdict is Verdict.GRANTED and one.level != asked.level}
+    rules = roster.plant.approvals
+    out |= set() if rules.own_costs else {asked.asked_by}
+    return deciders(rules.level(asked.level or ""), line, roster, given, out)
 
 
 def _granted(conn: Connection, ticket_id: int) -> Mapping[str, int]:

@@ -82,12 +82,9 @@ def sign(
         "at_ns": book.now_ns,
     }
     book.conn.execute(signoff.insert().values(row))
-    ticket = book.record(
+    return book.record(
         ticket, action="safety", actor=actor, channel=channel, reason=note.strip(), evidence=(code,)
     )
-    told = {"actor": actor, "reason": code}
-    book.tell(ticket, "ticket.safety", (ticket.requester,), told)
-    return ticket
 
 
 def of_ticket(conn: Connection, ticket: Ticket) -> Sequence[Signed]:

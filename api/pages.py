@@ -30,7 +30,14 @@ PLACES = (
     ("assets", "/assets"),
     ("detectors", "/detectors"),
     ("pipeline", "/pipeline"),
+    ("parts", "/parts"),
+    ("plans", "/plans"),
+    ("approvals", "/approvals"),
+    ("knowledge", "/knowledge"),
+    ("kpi", "/kpi"),
 )
+IN_THE_BAR, FURTHER = (tuple(name for name, _ in some) for some in (PLACES[:7], PLACES[7:]))
+"""The places that stand in the bar of a wide screen, and those that are one click further."""
 SCRIPT_WORDS = (
     *("js.live_on", "js.live_off", "js.offline", "js.new", "js.press_enter"),
     *("js.outbox_offline", "js.outbox_pending", "js.outbox_refused", "js.outbox_now", "js.outbox_discard"),
@@ -111,6 +118,8 @@ def render(
             place=place,
             places=PLACES,
             on_phones=ON_PHONES,
+            in_the_bar=IN_THE_BAR,
+            further=FURTHER,
             here=here or address_asked(request),
             waiting=waiting,
             changed=changed,

@@ -166,9 +166,8 @@ class Person(_Frozen):
     seniority: int = Field(default=0, ge=0, le=60, description="years in the trade")
     company: str = Field(default="", description="a contractor's; empty: own staff")
     department: str = Field(
-        default="", max_length=64, description="whose work of another one is acknowledged"
+        default="", max_length=64, description="whose people acknowledge and approve as one"
     )
-    department: str = Field(default="", description="whose people acknowledge and approve as one")
 
 
 class Plant(_Frozen):

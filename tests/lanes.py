@@ -1,6 +1,6 @@
-"""Every test, in two lanes side by side: rules and stories in one, whole installations and browsers in the other.
+"""Every test, in three lanes side by side: rules; stories and browsers; whole installations.
 
-What waits for processes leaves a core idle that the other lane uses. Each line says which lane it is of; the run fails
+What waits for processes leaves a core idle that the other lanes use. Each line says which lane it is of; the run fails
 if one of them does. With any argument it is one plain run of pytest.
 """
 
@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
-INSTALLED = ("tests/integration", "tests/browser")
+SLOW = {"stories": ["tests/scenario", "tests/browser"], "installed": ["tests/integration"]}
 LANES = {
-    "rules": [folder for folder in SETTINGS["testpaths"] if folder not in INSTALLED],
-    "installed": list(INSTALLED),
+    "rules": [
+        folder for folder in SETTINGS["testpaths"] if not any(folder in some for some in SLOW.values())
+    ],
+    **SLOW,
 }
 PYTEST = [sys.executable, "-m", "pytest"]
 

@@ -150,9 +150,9 @@ def _is_for(part: Part, type_code: str) -> bool:
 def _fitted(part: AnyPart, type_code: str, use: bool, every: Sequence[str]) -> AnyPart:
     if use == _is_for(part, type_code):
         return part
-    now = every if part.types is None else part.types
-    types = (*now, type_code) if use else tuple(one for one in now if one != type_code)
-    return part.model_copy(update={"types": types})
+    named: Sequence[str] | None = part.types
+    others = tuple(one for one in (every if named is None else named) if one != type_code)
+    return part.model_copy(update={"types": (*others, type_code) if use else others})
 
 
 def _type(kind: TicketType, wanted: Wanted) -> TicketType:

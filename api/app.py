@@ -12,9 +12,11 @@ from starlette.staticfiles import StaticFiles
 from andon.access.roles import Right
 from api import (
     alarms,
+    assembling,
     assets,
     channels,
     closing,
+    costs,
     dedup,
     detectors,
     dispatch,
@@ -114,6 +116,8 @@ def create_app(context: Context) -> FastAPI:
         merging,
         dedup,
         closing,
+        costs,
+        assembling,
         parts,
         dispatch,
         reports,

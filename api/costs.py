@@ -154,7 +154,7 @@ def pay(visit: VisitOf, ticket_id: int, paid: Paid) -> Response:
 def take_back(visit: VisitOf, ticket_id: int, line: int, why: Reason) -> Response:
     """A line was wrong: its negative is put down."""
     back = deeds.take_back(doer(visit), visit.plant, ticket_id, line, reason=why.reason)
-    return JSONResponse(plain(back), 201)
+    return JSONResponse(plain(back))
 
 
 @router.post("/tickets/{ticket_id}/downtime", dependencies=[needs(Right.WORK)])

@@ -27,6 +27,7 @@ TAGS: Mapping[str, str] = {
     "reports": "What people say: one entry for every channel.",
     "dispatch": "Who does it: offers, claims, people, routing.",
     "work and closing": "Parts, approvals, signatures, ratings, and what is owed after a ticket is closed.",
+    "costs and approvals": "What tickets cost, the levels that agree to it, delegations, safety sign-offs.",
     "store": "Spare parts with their lots, deliveries, counts, suppliers, and files of them.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",
     "deduplication": "The rules by which findings become one ticket, and trying out others.",
@@ -109,6 +110,10 @@ KEY_HEADER: Schema = {
 NAMED: Mapping[str, str] = {
     "ticket_obligation": "fulfil_ticket_obligation",
     "timers_failed_again": "again_timers_failed",
+    "ticket_cost_requests": "ask_ticket_costs",
+    "ticket_downtime": "state_ticket_downtime",
+    "ticket_safety": "sign_ticket_safety",
+    "ticket_type_modules": "assemble_ticket_type",
     "parts": "save_part",
     "stock_sheets": "take_stock_sheet",
     "suppliers": "save_supplier",

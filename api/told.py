@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from andon.assembly import Change
 from andon.declarations import Entry
 from andon.events import Gap, Json
 from andon.plant import Asset, DetectorSet, Person
@@ -15,6 +16,12 @@ from ingest.freshness import Freshness
 from ticketing import signing
 from ticketing.alarm_desk import AlarmEvent
 from ticketing.approvals import Approval
+from ticketing.approving.costs import CostLine, Sums
+from ticketing.approving.delegations import Delegation
+from ticketing.approving.requests import Decision as Decided
+from ticketing.approving.requests import Request
+from ticketing.approving.spending import Spent
+from ticketing.approving.standstill import Standstill
 from ticketing.deliveries import Call, Sent
 from ticketing.dispatch import Decision
 from ticketing.drift import Drifting
@@ -32,6 +39,7 @@ from ticketing.rehearsal import Rehearsal
 from ticketing.reports import Intake
 from ticketing.requests.attachments import Attachment
 from ticketing.requisitions import Requisition
+from ticketing.safety.signoff import Signed
 from ticketing.store import AssetHistory, TicketDetail
 from ticketing.suppression import Suppression
 from ticketing.suppressions import SuppressionEvent
@@ -115,6 +123,19 @@ SPECTRUM: Mapping[str, Kind] = {
     "dx_hz": float,
     "value": list[float],
 }
+COSTS: Also = (
+    Sums,
+    {
+        "currency": str,
+        **dict.fromkeys(("actual_cents", "amount_cents", "approved_cents"), int),
+        **dict.fromkeys(("needed", "lacking"), list[str]),
+        "request": Request | None,
+        "decisions": list[Decided],
+        "lines": list[CostLine],
+        "downtime": Standstill | None,
+    },
+)
+WAITING: Also = (Request, {"number": str, "asset": str, "deciders": list[str]})
 LABELLED = {"code": str, "zh": str, "en": str}
 
 ANSWERS: Mapping[str, Kind] = {
@@ -182,6 +203,35 @@ ANSWERS: Mapping[str, Kind] = {
     "list_approvals": page(Approval),
     "add_ticket_approval": Approval,
     "refuse_approval": Approval,
+    **dict.fromkeys(
+        ("get_ticket_costs", "estimate_ticket", "state_ticket_downtime", "ask_ticket_costs"), COSTS
+    ),
+    **dict.fromkeys(("add_ticket_labour", "add_ticket_cost", "take_back_ticket_cost"), CostLine),
+    "list_cost_requests": page(WAITING),
+    "list_cost_requests_mine": page(WAITING),
+    **dict.fromkeys(("grant_cost_request", "refuse_cost_request"), Request),
+    "list_delegations": page(Delegation),
+    **dict.fromkeys(("add_delegation", "revoke_delegation"), Delegation),
+    "get_ticket_safety": {
+        "asked": (list, Mapping[str, Json]),
+        "lacking": list[str],
+        "signed": list[Signed],
+    },
+    "sign_ticket_safety": Ticket,
+    "get_asset_costs": {
+        "currency": str,
+        "days": float,
+        **dict.fromkeys(("labour_minutes", "labour_cents", "parts_cents", "other_cents", "cents"), int),
+        "downtime_minutes": float,
+        "tickets": (list, (Spent, {"cents": int})),
+    },
+    "get_ticket_types": {"items": (list, Mapping[str, Json]), "version": int},
+    "assemble_ticket_type": {
+        "changes": list[Change],
+        "unsound": list[str],
+        "open_tickets": int,
+        "version": int | None,
+    },
     "add_ticket_rating": Rating,
     "fulfil_ticket_obligation": Obligation,
     "list_obligations": page(Obligation),

@@ -48,7 +48,9 @@ def deciders(
     People of the line go before all others of the role. Where nobody is left, or the plant document has the level no
     more, the administrators of closing decide.
     """
-    own = _asked(level.who, line, roster.plant) if level is not None else {}
+    fitting = asks(level.who, roster.plant) if level is not None else []
+    of_line = [person for person in fitting if not person.lines or line in person.lines]
+    own = {person.id: person for person in of_line or fitting}
     found: dict[str, Authority] = {}
     for one in given:
         if one.giver in own and one.holds(roster.at_ns):
@@ -82,17 +84,16 @@ def in_force(conn: Connection, at_ns: int) -> list[Delegation]:
     return [one for one in delegations.standing(conn, at_ns, 10_000) if one.holds(at_ns)]
 
 
-def _asked(who: Who, line: str, plant: Plant) -> dict[str, Person]:
+def asks(who: Who, plant: Plant) -> list[Person]:
+    """The people whom a level asks, as the plant document names them."""
     roles = {_plain(role) for role in plant.routing.filled_by(who.role)} if who.role else None
-    fitting = [
+    return [
         person
         for person in plant.people
         if (roles is None or _plain(person.role) in roles)
         and (not who.department or _plain(person.department) == _plain(who.department))
         and (not who.person or person.id == who.person)
     ]
-    of_line = [person for person in fitting if not person.lines or line in person.lines]
-    return {person.id: person for person in of_line or fitting}
 
 
 def _plain(text: str) -> str:

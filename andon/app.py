@@ -21,6 +21,7 @@ from ingest.retention import rotate_ns
 from ingest.series import SeriesStore
 from ticketing import maintenance
 from ticketing.book import BUS
+from ticketing.plans.readings import Feeding
 from ticketing.service import Tickets
 
 _KEEPING = Keeping()
@@ -56,6 +57,7 @@ def make_engine(
         take_declared=maintenance.take,
         save_gaps=gaps.save,
         save_heard=freshness.save,
+        take_meters=Feeding().take,
         snapshot_folder=data / "snapshots",
         keep_order=lambda batches: history.keep(data, batches, now(), rotate_ns(keeping)),
         dead_letters_max=keeping.dead_letters,

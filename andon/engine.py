@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from andon import declarations, manifest, plants, snapshots
 from andon.clock import Now
 from andon.database import reading, writing
-from andon.events import SECOND_NS, Declaration, Finding, Gap
+from andon.events import SECOND_NS, Declaration, Finding, Gap, Readings
 from andon.pipeline import Batch, Outcome, Pipeline, Slice
 from andon.plant import Plant
 from andon.ports import DeadLetter, Journal, Record, RecordKind, SeriesSink
@@ -56,6 +56,7 @@ T = TypeVar("T")
 Picture = tuple[snapshots.Picture, Mapping[str, int]]
 """The state after a batch, and where each source stood then."""
 SaveHeard = Callable[[Connection, Mapping[tuple[str, str], tuple[int, str]]], None]
+TakeMeters = Callable[[Connection, Sequence[Readings], Plant, int], None]
 
 
 class TakeAndCommit:
@@ -78,6 +79,7 @@ class TakeAndCommit:
         take_declared: TakeDeclared,
         save_gaps: SaveGaps,
         save_heard: SaveHeard,
+        take_meters: TakeMeters,
         snapshot_folder: Path,
         keep_order: KeepOrder,
         dead_letters_max: int,
@@ -91,6 +93,7 @@ class TakeAndCommit:
         self._take_declared = take_declared
         self._save_gaps = save_gaps
         self._save_heard = save_heard
+        self._take_meters = take_meters
         self._snapshot_folder = snapshot_folder
         self._now = now
         self._keep_order = keep_order
@@ -330,6 +333,7 @@ class TakeAndCommit:
             self._take_declared(conn, outcome.declared, self._now())
             self._save_gaps(conn, outcome.gaps)
             self._keep_heard(conn, outcome)
+            self._take_meters(conn, outcome.readings, self._pipeline.plant, self._now())
             folded = self._apply_findings(conn, outcome.findings, self._pipeline.plant, self._now())
             manifest.count(conn, self._counts(outcome, slices, folded))
         self._number = outcome.batch

@@ -10,6 +10,7 @@ from ticketing.dispatch import ask_again
 from ticketing.grounds import flag
 from ticketing.improvements import name_cause
 from ticketing.outcomes import proposed, was_no_fault
+from ticketing.plans.review import settled
 from ticketing.presence import gave
 from ticketing.tables import activation, master
 from ticketing.ticket import Closure, Ticket, TicketState
@@ -34,8 +35,9 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
 
     Work that is done ends what stands, for a source that never says "over" must not hide the next failure; work
     that was not done after all brings it back. An RCA that rests on a false alarm is flagged, never deleted.
-    A proposal that is accepted is declared, for the engine to take into the stream. A ticket that leaves dispatch is not
-    offered any more; one that comes back is routed again. One that is given up wants no parts any more.
+    A proposal that is accepted is declared, for the engine to take into the stream. What a plan has due next follows
+    from what was done. A ticket that leaves dispatch is not offered any more; one that comes back is routed again. One
+    that is given up wants no parts any more.
     """
     if after.assignee is not None and before.assignee != after.assignee:
         gave(book, after.assignee)
@@ -52,6 +54,7 @@ def settle(book: Book, before: Ticket, after: Ticket, given: Given) -> None:
     if before.is_open and after.closure in _GIVEN_UP:
         requisitions.let_go(book, after, given.actor)
     name_cause(book, before, after)
+    settled(book, before, after)
     what = proposed(after)
     if after.relearn and not before.relearn and what is not None:
         declarations.ask(

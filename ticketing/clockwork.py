@@ -36,6 +36,7 @@ from ticketing.plans import clock, review
 from ticketing.quality import audits, sisters
 from ticketing.service import Tickets
 from ticketing.timers import Timer, TimerState, done, due, failed
+from ticketing.voice import acknowledgements
 
 Handler = Callable[[Book, Plant, Timer], None]
 """Does one step inside the book's transaction; the plant document is the one in force.
@@ -63,7 +64,8 @@ HANDLERS: Mapping[str, Handler] = {
     suppressions.MARK: alarm_marks.look,
     floods.KIND: floods.is_over(intake.fold),
     reports.TIMER: reports.due,
-    sla.KIND: sla.review,
+    sla.KIND: acknowledgements.after(sla.review),
+    acknowledgements.TIMER: acknowledgements.overdue,
     drift.KIND: drift.make,
     triage.DEED: triage.carry_out,
     triage.SNOOZE: triage.wake,

@@ -9,7 +9,7 @@ from andon.rules.closing import SCENE_TAGS, Label
 from andon.rules.types import TicketType
 from ticketing.causes import CAUSES, Cause, refuses
 from ticketing.outcomes import proposed
-from ticketing.ticket import SubState, Ticket
+from ticketing.ticket import PLANNED, SubState, Ticket
 from ticketing.vague import is_unsolved, is_vague
 
 
@@ -28,6 +28,7 @@ class Demand(StrEnum):
     ON_HOLD = "on_hold"
     REQUISITION = "requisition"
     NO_REQUISITION = "no_requisition"
+    OPERATIONS = "operations"
     SAFETY = "safety"
     APPROVALS = "approvals"
     PHOTO = "photo"
@@ -79,9 +80,9 @@ class Given:
     """What comes with a step, and what the store knows of this round of the work.
 
     `photos` and `signatures` count those taken since the ticket was last reopened, `requisitions` those neither issued
-    nor withdrawn. `unsigned` are the safety checklists that nobody has signed, `levels` the levels of approval that its
-    costs still need. `scanned` are the codes that stand for its machine. Of people who may approve or administer, None
-    says that nobody asks.
+    nor withdrawn, `operations` those neither done nor left out. `unsigned` are the safety checklists that nobody has
+    signed, `levels` the levels of approval that its costs still need. `scanned` are the codes that stand for its
+    machine. Of people who may approve or administer, None says that nobody asks.
     """
 
     actor: str = ""
@@ -99,6 +100,7 @@ class Given:
     photos: int = 0
     signatures: int = 0
     requisitions: int = 0
+    operations: int = 0
     unsigned: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     summary: str = ""
@@ -275,6 +277,15 @@ def _proposal(ticket: Ticket, _given: Given) -> str | None:
     return None if ticket.relearn is None else "answered"
 
 
+def _planned(ticket: Ticket) -> bool:
+    """Whether nothing had failed: work of a plan has no root cause, and no like of it elsewhere."""
+    return ticket.headline.condition == PLANNED
+
+
+def _cause(ticket: Ticket, given: Given) -> str | None:
+    return None if given.cause is None and _planned(ticket) else refuses(given.cause, given.causes)
+
+
 def _unless(met: bool) -> str | None:
     return None if met else "absent"
 
@@ -292,12 +303,13 @@ CHECKS: Mapping[Demand, Callable[[Ticket, Given], str | None]] = {
     Demand.ON_HOLD: lambda ticket, _: _unless(ticket.hold is not None),
     Demand.REQUISITION: _requisition,
     Demand.NO_REQUISITION: lambda _, given: _none_open(given),
+    Demand.OPERATIONS: lambda _, given: "open" if given.operations > 0 else None,
     Demand.SAFETY: _safety,
     Demand.APPROVALS: lambda _, given: ",".join(given.levels) or None,
     Demand.PHOTO: lambda _, given: _unless(given.photos > 0),
     Demand.SUMMARY: _summary,
-    Demand.CAUSE: lambda _, given: refuses(given.cause, given.causes),
-    Demand.SAME_KIND: lambda _, given: _unless(given.same_kind is not None),
+    Demand.CAUSE: _cause,
+    Demand.SAME_KIND: lambda ticket, given: _unless(given.same_kind is not None or _planned(ticket)),
     Demand.FIELDS: _fields,
     Demand.SCENE_TAG: _scene_tag,
     Demand.NOT_ARCHIVED: lambda ticket, _: _unless(ticket.archived_ns is None),

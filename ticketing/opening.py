@@ -7,6 +7,7 @@ from ticketing.alarm_layer import Definitions
 from ticketing.book import Book
 from ticketing.dedup import Opens
 from ticketing.dispatch import Dispatch
+from ticketing.operations.work import attach, fitting
 from ticketing.report import channel_of, opens, said_by
 from ticketing.search import more
 from ticketing.ticket import Ticket, TicketState
@@ -77,6 +78,8 @@ class Opening:
             numbers=decision.numbers,
             evidence=(finding.id,),
         )
+        if template := fitting(self._plant, ticket, finding.text.get("operations", "")):
+            attach(self._book, ticket, template)
         suggested = ticket.suggestion.person if ticket.suggestion else None
         if not quiet:
             self._book.tell(ticket, "ticket.opened", (suggested or "dispatch",), {"finding": finding.id})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from andon.events import Declared, Family
 from ticketing.causes import CAUSES
-from ticketing.ticket import Closure, Outcome, Ticket
+from ticketing.ticket import PLANNED, Closure, Outcome, Ticket
 
 _LEARNED = frozenset({Family.MACHINE_CONDITION, Family.TEMPERATURE})
 _PROPOSES: Mapping[Outcome, Declared] = {
@@ -14,7 +14,9 @@ _PROPOSES: Mapping[Outcome, Declared] = {
 
 
 def repaired(ticket: Ticket) -> Outcome:
-    """What a ticket that was worked on turned out to be: its root cause may say that nothing was wrong."""
+    """What a ticket that was worked on turned out to be: planned, or its root cause may say that nothing was wrong."""
+    if ticket.headline.condition == PLANNED:
+        return Outcome.PLANNED
     cause = CAUSES.get(ticket.cause or "")
     return Outcome.FALSE_ALARM if cause is not None and cause.tunes else Outcome.FIXED
 

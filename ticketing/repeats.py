@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from andon.events import HOUR_NS, MINUTE_NS, Action, Family, Finding
 from andon.rules.repeats import Repeats, Scope
+from ticketing.ticket import OUT_OF_LIMIT, PLANNED
 
 FAILURE_FAMILIES = frozenset(
     {Family.MACHINE_CONDITION, Family.TEMPERATURE, Family.ELECTRICAL, Family.STOP, Family.REPORT}
@@ -23,6 +24,7 @@ NO_FAILURE = frozenset(
         *("chattering", "fleeting_alarm", "standing_alarm"),
         "operating_change",
         *("reported_fault", "reported_request"),
+        *(PLANNED, OUT_OF_LIMIT),
     }
 )
 """What is said about many stops, about an alarm, or about the way of running, is no failure besides those it counts:

@@ -17,7 +17,7 @@ from andon.plant import Plant
 from andon.rules.types import Moment, TicketType, contradict, of_channel
 from ticketing.dedup import EVENT_ID, OpenTicket, Related
 from ticketing.errors import Missing, ReportRefused
-from ticketing.ticket import FoldRule, Ticket
+from ticketing.ticket import OUT_OF_LIMIT, PLANNED, FoldRule, Ticket
 
 MAX_BYTES = 64 * 1024
 MAX_WORDS = 8000
@@ -26,6 +26,8 @@ EVENT_IDS = ("asset", "serial", "order_number", "phone")
 """What names the event (rule 8), the surest first."""
 SEVERITY: Mapping[Priority, int] = {"low": 200, "medium": 500, "high": 700, "critical": 950}
 _MACHINE_FAULTS = frozenset({Family.STOP, Family.MACHINE_CONDITION, Family.TEMPERATURE, Family.ELECTRICAL})
+_ON_ITS_OWN = frozenset({"reported_request", PLANNED, OUT_OF_LIMIT})
+"""What is no word about a fault that somebody else may speak of too, or has its own ticket."""
 _NAMED = ("type", "fault_type", "channel", "reporter", "phone", "grade", "region", "order_number", "priority")
 
 
@@ -284,14 +286,14 @@ def same_event(
     reports are one by their event id alone.
     """
     window_ns = plant.dedup.window_ns
-    if said.condition == "reported_request" or said.family not in _MACHINE_FAULTS | {Family.REPORT}:
+    if said.condition in _ON_ITS_OWN or said.family not in _MACHINE_FAULTS | {Family.REPORT}:
         return None
     near = [
         (min(abs(at_ns - ns) for ns in (one.anchor_ns, *begun.get(one.ticket, ()))), one.ticket)
         for one in open_tickets
         if (one.family is Family.REPORT) is not (said.family is Family.REPORT)
         and one.family in _MACHINE_FAULTS | {Family.REPORT}
-        and one.condition != "reported_request"
+        and one.condition not in _ON_ITS_OWN
         and not contradict(one.fault_type, said.fault_type, plant.fault_types)
     ]
     apart_ns, ticket = min(near, default=(window_ns, 0))

@@ -12,6 +12,7 @@ from ticketing.audit import since_version
 from ticketing.book import Book, lock_assets
 from ticketing.demands import Demand, Given, SignedBy
 from ticketing.errors import KeyTaken, Missing, StaleVersion, StepRefused, TicketNotFound
+from ticketing.operations.work import undone
 from ticketing.outcomes import repaired
 from ticketing.requisitions import of_ticket, open_in
 from ticketing.rows import event_of
@@ -67,6 +68,7 @@ def known(conn: Connection, ticket: Ticket, given: Given) -> Given:
         photos=sum(stage != SIGNATURE for stage in stages),
         signatures=sum(stage == SIGNATURE for stage in stages),
         requisitions=len(open_in(conn, ticket.id)),
+        operations=len(undone(conn, ticket.id)),
     )
 
 

@@ -43,6 +43,10 @@ NOT_A_FAILURE = frozenset({Closure.CANCELLED, Closure.DUPLICATE, Closure.FALSE_A
 """Tickets closed in these ways count neither for repeats nor for first-time-fix (4.4, 4.9)."""
 
 
+PLANNED, OUT_OF_LIMIT = "planned_maintenance", "measured_out_of_limit"
+"""The conditions of tickets that a plan opened, and that a value measured in an operation opened."""
+
+
 class Outcome(StrEnum):
     """What a closed ticket turned out to be: the label by which detectors are judged (4.8, 4.9)."""
 

@@ -295,6 +295,8 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.cost_refused", "andon.ticket.cost-refused.v1", OfCosts),
     Topic("ticket.cost_waits", "andon.ticket.cost-waits.v1", OfCosts),
     Topic("ticket.rating", "andon.ticket.rated.v1", ByPerson),
+    Topic("ticket.enquiry", "andon.ticket.enquired.v1", ByPerson),
+    Topic("ticket.unacknowledged", "andon.ticket.unacknowledged.v1", ByPerson),
     Topic("ticket.obligation", "andon.ticket.obligation-due.v1", ByPerson),
     Topic("ticket.obligation_overdue", "andon.ticket.obligation-overdue.v1", ByPerson),
     Topic("ticket.plan_overdue", "andon.ticket.plan-overdue.v1", ByPerson),

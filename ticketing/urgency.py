@@ -77,7 +77,9 @@ def headline_of(finding: Finding, at_ns: int) -> Headline:
 
 def headline_text(family: Family, text: Mapping[str, str]) -> Mapping[str, str]:
     """What a headline says of it; of a person's report the first words, and never a telephone number."""
-    return {"message": text["message"]} if family is Family.REPORT else dict(text)
+    if family is not Family.REPORT:
+        return dict(text)
+    return {name: text[name] for name in ("message", "message_zh") if name in text}
 
 
 def graver(one: Headline, other: Headline) -> Headline:

@@ -64,7 +64,10 @@ class Meter(_Frozen):
         description="The channel that shows it, as `point/quantity`; left out, people read it.",
     )
     every_min: float = Field(
-        default=240.0, ge=1, le=10_080, description="Of a channel, so often at most a reading is kept, in minutes."
+        default=240.0,
+        ge=1,
+        le=10_080,
+        description="Of a channel, so often at most a reading is kept, in minutes.",
     )
     rollover_at: float | None = Field(
         default=None, gt=0, description="The value at which its display begins at 0 again, like 100000."
@@ -113,7 +116,9 @@ class Usage(_Frozen):
 
     meter: Code = Field(description="The meter's code.")
     each: float = Field(gt=0, description="So much is one interval, in the meter's unit.")
-    ahead: float = Field(default=0.0, ge=0, description="The ticket is opened so much before, in the same unit.")
+    ahead: float = Field(
+        default=0.0, ge=0, description="The ticket is opened so much before, in the same unit."
+    )
 
 
 class Pause(_Frozen):
@@ -158,9 +163,14 @@ class Plan(_Frozen):
     )
     lead_days: int = Field(default=0, ge=0, le=366, description="The ticket is opened so many days before.")
     early_days: int | None = Field(
-        default=None, ge=0, le=366, description="Done more days before than this, it is too early; none: never."
+        default=None,
+        ge=0,
+        le=366,
+        description="Done more days before than this, it is too early; none: never.",
     )
-    late_days: int = Field(default=0, ge=0, le=366, description="Done so many days after, it is still in time.")
+    late_days: int = Field(
+        default=0, ge=0, le=366, description="Done so many days after, it is still in time."
+    )
     calendar: str | None = Field(
         default=None, description="One of the plant's calendars: its time zone and its working days."
     )
@@ -182,7 +192,9 @@ class Plan(_Frozen):
                 'based_on = "completed"'
             )
         if self.based_on == "completed" and self.rhythm and (self.rhythm.on or self.rhythm.day):
-            raise ValueError(f"plan {self.code}: counted from when it was done, it cannot keep to a weekday or day")
+            raise ValueError(
+                f"plan {self.code}: counted from when it was done, it cannot keep to a weekday or day"
+            )
         whole_year = (date.fromordinal(date(_LEAP, 1, 1).toordinal() + n) for n in range(366))
         if self.pauses and all(self.paused(day) for day in whole_year):
             raise ValueError(f"plan {self.code}: paused on every day of the year, it would never be due")

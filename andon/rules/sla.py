@@ -105,6 +105,11 @@ POLICIES: tuple[SlaPolicy, ...] = (
     _policy("configuration_enquiry", Fitting(types=("configuration_enquiry",)), 2 * 60, 30, 24 * 60),
     _policy("customer_complaint", Fitting(types=("customer_complaint",)), 2 * 60, 30, 24 * 60),
     _policy("spare_part_requisition", Fitting(types=("spare_part_requisition",)), 4 * 60, 60, 24 * 60),
+    SlaPolicy(
+        name="preventive_maintenance",
+        when=Fitting(types=("preventive_maintenance",)),
+        without=("response", "claim", "resolution", "update", "dwell"),
+    ),
 )
 """Rule 28: hardware fault at most 15 min, configuration enquiry 2 h, a failure under contract 2 h."""
 

@@ -27,6 +27,7 @@ from ingest import freshness, gaps
 from ingest.decode import MessageDecoder
 from ingest.series import SeriesStore
 from ticketing import maintenance
+from ticketing.plans.readings import Feeding
 from ticketing.service import Tickets
 
 MS = 1_000_000
@@ -104,6 +105,7 @@ def engine_of(
         take_declared=maintenance.take,
         save_gaps=gaps.save,
         save_heard=freshness.save,
+        take_meters=Feeding().take,
         snapshot_folder=data / "snapshots",
         keep_order=lambda batches: keep(data, batches, now(), 2**62),
         dead_letters_max=1000,

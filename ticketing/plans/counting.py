@@ -76,7 +76,7 @@ class Counted:
     @property
     def rate(self) -> float | None:
         """What it counts per ns, over the last thirty days of its readings; None with fewer than two."""
-        if len(self.at_ns) < 2 or self.at_ns[-1] == self.at_ns[0]:  # noqa: PLR2004 - a rate lies between two readings
+        if len(self.at_ns) < 2 or self.at_ns[-1] == self.at_ns[0]:
             return None
         from_ns = max(self.at_ns[0], self.at_ns[-1] - RATE_OVER_NS)
         before = self.at(from_ns)

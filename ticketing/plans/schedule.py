@@ -72,8 +72,8 @@ def due(
         return None
     last = runs[-1] if runs else None
     found = [
-        _by_calendar(plan, site, last, since_ns, now_ns),
-        _by_meter(plan, site, last, since_ns, now_ns, meter or Counted()),
+        _by_calendar(plan, site, last, since_ns=since_ns, now_ns=now_ns),
+        _by_meter(plan, site, last, since_ns=since_ns, now_ns=now_ns, meter=meter or Counted()),
     ]
     never = float("inf")
     known = [one for one in found if one is not None]
@@ -93,7 +93,7 @@ def coming(plan: Plan, site: Site, after_ns: int, until_ns: int) -> list[Date]:
     return [one for one in takewhile(lambda one: one.due_ns < until_ns, dates) if one.due_ns >= after_ns]
 
 
-def _by_calendar(plan: Plan, site: Site, last: Run | None, since_ns: int, now_ns: int) -> Due | None:
+def _by_calendar(plan: Plan, site: Site, last: Run | None, *, since_ns: int, now_ns: int) -> Due | None:
     rhythm = plan.rhythm
     if rhythm is None:
         return None
@@ -101,9 +101,8 @@ def _by_calendar(plan: Plan, site: Site, last: Run | None, since_ns: int, now_ns
         return _of(plan, site, [after_done(plan, rhythm, site, last.settled_ns)])
     from_ns = since_ns if last is None else max(last.due_ns, last.settled_ns or 0) + 1
     after = last.for_day if last is not None and last.for_day is not None else site.day_of(from_ns) - _MOVED
-    owed = (one for one in scheduled(plan, site, after) if one.due_ns >= from_ns)
-    if plan.based_on == "completed":
-        owed = islice(owed, 1)
+    most = 1 if plan.based_on == "completed" else None
+    owed = islice((one for one in scheduled(plan, site, after) if one.due_ns >= from_ns), most)
     missed: list[Date] = []
     for one in owed:
         if one.due_ns > now_ns:
@@ -115,19 +114,19 @@ def _by_calendar(plan: Plan, site: Site, last: Run | None, since_ns: int, now_ns
 def _of(plan: Plan, site: Site, dates: Sequence[Date]) -> Due:
     last = dates[-1]
     at = plan.rhythm.at if plan.rhythm else "00:00"
-    return Due(
+    found = Due(
         why="calendar",
         due_ns=last.due_ns,
         opens_ns=site.moment(dates[0].day - timedelta(days=plan.lead_days), at),
         first_due_ns=dates[0].due_ns,
         covers=len(dates),
         for_day=last.for_day,
-        **_window(plan, site, last.due_ns),
     )
+    return _windowed(plan, site, found)
 
 
 def _by_meter(
-    plan: Plan, site: Site, last: Run | None, since_ns: int, now_ns: int, meter: Counted
+    plan: Plan, site: Site, last: Run | None, *, since_ns: int, now_ns: int, meter: Counted
 ) -> Due | None:
     usage = plan.usage
     if usage is None:
@@ -148,9 +147,8 @@ def _by_meter(
         first_due_ns=first_ns,
         covers=covers,
         due_total=total,
-        **(_window(plan, site, due_ns) if due_ns is not None else {}),
     )
-    return _behind_pause(plan, site, found, now_ns)
+    return _behind_pause(plan, site, _windowed(plan, site, found), now_ns)
 
 
 def _first(plan: Plan, usage: Usage, last: Run | None, begun: float) -> float:
@@ -170,12 +168,13 @@ def _behind_pause(plan: Plan, site: Site, found: Due, now_ns: int) -> Due:
         day += timedelta(days=1)
     opens_ns = site.moment(day, "00:00")
     due_ns = max(opens_ns, found.due_ns or opens_ns)
-    return replace(found, opens_ns=opens_ns, due_ns=due_ns, **_window(plan, site, due_ns))
+    return _windowed(plan, site, replace(found, opens_ns=opens_ns, due_ns=due_ns))
 
 
-def _window(plan: Plan, site: Site, due_ns: int) -> dict[str, int | None]:
-    """From when to when it is done in time: whole local days."""
-    day = site.day_of(due_ns)
-    early = plan.early_days
+def _windowed(plan: Plan, site: Site, found: Due) -> Due:
+    """The same with the time in which it is done in time: whole local days; none as long as it has no date."""
+    if found.due_ns is None:
+        return found
+    day, early = site.day_of(found.due_ns), plan.early_days
     from_ns = None if early is None else site.moment(day - timedelta(days=early), "00:00")
-    return {"from_ns": from_ns, "until_ns": site.ends(day + timedelta(days=plan.late_days))}
+    return replace(found, from_ns=from_ns, until_ns=site.ends(day + timedelta(days=plan.late_days)))

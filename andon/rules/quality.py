@@ -18,6 +18,12 @@ class Quality(BaseModel):
     fewest: int = Field(
         default=5, ge=2, le=1000, description="fewer tickets than this are no finding, whatever their share"
     )
+    times: float = Field(
+        default=1.5,
+        ge=1,
+        le=100,
+        description="a share that is less than so many times that of the others is no finding, however sure it is",
+    )
     freezers: tuple[str, ...] = Field(
         default=("quality", "quality manager", "production manager", "质量", "质量经理", "生产经理"),
         description="roles that decide on the freeze of a batch and on its release, never the one who asks",

@@ -15,6 +15,7 @@ from ticketing.errors import DeedRefused, FieldsRefused, Missing
 from ticketing.parts import low
 from ticketing.parts.catalogue import CODE, MOST, Part, part_coded, plain
 from ticketing.parts.tables import part_lot, stock, stock_movement, supplier
+from ticketing.quality.holds import held_lots
 from ticketing.sql import upsert
 
 DIGITS = 3
@@ -127,8 +128,15 @@ def count(book: Book, code: str, counted: float, cause: Cause, *, lot: str = "")
 
 
 def take_out(book: Book, code: str, quantity: float, cause: Cause, *, lot: str = "") -> dict[str, float]:
-    """Hand out of that lot, or of the oldest first; gives how much of which. DeedRefused where there is not enough."""
+    """Hand out of that lot, or of the oldest first; gives how much of which. DeedRefused where there is not enough.
+
+    What a frozen batch keeps back is not there: DeedRefused "lot_frozen" where it was asked for by its number.
+    """
+    held = held_lots(book.conn, code)
+    if lot in held:
+        raise DeedRefused("lot_frozen", f"lot {lot} of {code} is kept back by {held[lot]}")
     there = [one for one in lots(book.conn, code) if one.on_hand > 0 and (not lot or one.lot == lot)]
+    there = [one for one in there if one.lot not in held]
     if sum(one.on_hand for one in there) < quantity:
         held = ", ".join(f"{one.on_hand:g} of lot {one.lot or '-'}" for one in lots(book.conn, code))
         of = f"lot {lot} of {code}" if lot else code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
 
 from andon.database import behind
 from andon.events import Json
@@ -232,7 +232,11 @@ def _said(name: str, text: str) -> list[Missing]:
 
 def _read(conn: Connection, *wanted: ColumnElement[bool], limit: int | None = None) -> tuple[Audit, ...]:
     found = select(supplier_audit).where(*wanted).order_by(supplier_audit.c.id.desc()).limit(limit)
-    rows = conn.execute(found).mappings()
-    return tuple(
-        msgspec.convert({**row, "evidence": msgspec.json.decode(row["evidence"])}, Audit) for row in rows
-    )
+    return tuple(_of(row) for row in conn.execute(found).mappings())
+
+
+def _of(row: RowMapping) -> Audit:
+    values: dict[str, object] = {
+        str(name): value for name, value in row.items()
+    }  # a column's name is no plain text
+    return msgspec.convert(values | {"evidence": msgspec.json.decode(row["evidence"])}, Audit)

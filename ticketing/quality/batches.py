@@ -269,7 +269,7 @@ def _note(book: Book, plant: Plant, one: Batch, deed: Deed, said: Line) -> None:
         deciders = entitled(plant, plant.quality.freezers)
         people = sorted(deciders) if deciders else quality(book, plant, book.ticket(problem.last_ticket).line)
     kind = "batch.asked" if asks else "batch.decided"
-    news = News(kind, one.number, one.code, book.now_ns, deed, said.actor, said.reason)
+    news = News(kind, one.number, one.code, book.now_ns, deed, said.actor, said.reason, one.version)
     tell(book, problem.last_ticket, news, people)
 
 

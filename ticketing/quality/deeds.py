@@ -68,7 +68,9 @@ def deploy_ticket(by: Doer, plant: Plant, ticket_id: int, *, text: str, assets: 
         )
 
 
-def deploy_problem(by: Doer, plant: Plant, problem_id: int, *, text: str, assets: Sequence[str]) -> Deployment:
+def deploy_problem(
+    by: Doer, plant: Plant, problem_id: int, *, text: str, assets: Sequence[str]
+) -> Deployment:
     """Give what ends a task's cause to other machines (8D D7)."""
     with by.tickets.transaction(by.now_ns) as book:
         return sisters.from_problem(

@@ -11,7 +11,10 @@ from ticketing.problem_store import look, record
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One thing to tell: `task` is its number ("ST-3"), `about` a machine, batch or supplier, `action` what to do."""
+    """One thing to tell: `task` is its number ("ST-3"), `about` a machine, batch or supplier, `action` what to do.
+
+    `round` tells apart what is told more than once of a task.
+    """
 
     kind: str
     task: str
@@ -20,10 +23,11 @@ class News:
     action: str = ""
     actor: str = ""
     reason: str = ""
+    round: int = 0
 
 
 def tell(book: Book, ticket: int, news: News, people: Sequence[str | None]) -> None:
-    """Queue it, once for each moment that it is said at."""
+    """Queue it with the ticket that it goes back to."""
     content: dict[str, Json] = {
         "task": news.task,
         "about": news.about,
@@ -32,7 +36,7 @@ def tell(book: Book, ticket: int, news: News, people: Sequence[str | None]) -> N
         "actor": news.actor,
         "reason": news.reason,
     }
-    step = f"{news.task}-{news.kind.replace('.', '-')}-{book.now_ns}"
+    step = f"{news.task}-{news.kind.replace('.', '-')}-{news.round}"
     book.tell(book.ticket(ticket), news.kind, people, content, step=step)
 
 

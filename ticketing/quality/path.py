@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
@@ -53,9 +54,9 @@ class Matrix:
 
     @property
     def findings(self) -> tuple[Cell, ...]:
-        """What stands out, the least likely by chance first."""
+        """What stands out, what does so most first."""
         found = [one for one in self.cells.values() if one.contrast.stands_out]
-        return tuple(sorted(found, key=lambda one: (one.contrast.p or 0.0, one.model, one.fault)))
+        return tuple(sorted(found, key=lambda one: (-(one.contrast.times or inf), one.model, one.fault)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,7 @@ def _matrix(counts: Mapping[tuple[str, str], int], unsaid: int, plant: Plant) ->
             )
             for model, fault in pairs
         ],
-        significance=plant.quality.significance,
-        fewest=plant.quality.fewest,
+        plant.quality,
     )
     cells = {pair: Cell(*pair, contrast) for pair, contrast in zip(pairs, compared, strict=True)}
     models = tuple(sorted(of, key=lambda one: (-of[one], one)))
@@ -317,8 +317,7 @@ def _origins(
     keys = sorted(groups)
     compared = contrasts(
         [_beside(sums[key], sums[key[0], _ALL]) for key in keys],
-        significance=plant.quality.significance,
-        fewest=plant.quality.fewest,
+        plant.quality,
     )
     found = [
         _origin(groups[key], known, sums[key].days, contrast, by_lot=by_lot)
@@ -364,7 +363,7 @@ def _origin(
     )
 
 
-def _worst_first(one: Origin) -> tuple[bool, float, float, str, str]:
+def _worst_first(one: Origin) -> tuple[bool, float, str, str, str]:
     contrast = one.contrast
-    rate = one.contrast.here.count / one.days if one.days else 0.0
-    return not contrast.stands_out, contrast.p if contrast.p is not None else 2.0, -rate, one.part, one.lot
+    rate = contrast.here.count / one.days if one.days else 0.0
+    return not contrast.stands_out, -rate, one.part, one.supplier, one.lot

@@ -12,12 +12,13 @@ import numpy as np
 from scipy import special
 
 from andon.events import Float64
+from andon.rules.quality import Quality
 
 # its `stats` would take 58 MB and a second of the web's process for three formulas
 
 _Z = float(special.ndtri(0.975))
 """Of a 95 % interval."""
-Verdict = Literal["stands_out", "chance", "too_few", "no_others", "lower"]
+Verdict = Literal["stands_out", "chance", "too_few", "no_others", "not_much_more"]
 """Why a share is a finding ("stands_out"), or why it is none."""
 
 
@@ -34,11 +35,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A share beside that of all the others. `p` is the adjusted chance of at least so much without any cause."""
+    """A share beside that of all the others. `p` is the adjusted chance of at least so much without any cause.
+
+    `times` is how much more it is, by share or by exposure; None where the others have none of it.
+    """
 
     here: Share
     others: Share
     p: float | None
+    times: float | None
     verdict: Verdict
 
     @property
@@ -72,9 +77,7 @@ def share(count: int, of: int) -> Share:
     return Share(count, of, value, round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4))
 
 
-def contrasts(
-    groups: Sequence[tuple[Counted, Counted]], *, significance: float, fewest: int
-) -> tuple[Contrast, ...]:
+def contrasts(groups: Sequence[tuple[Counted, Counted]], rules: Quality) -> tuple[Contrast, ...]:
     """Each group beside its others, all of them one family of comparisons.
 
     Without exposures the chance is Fisher's exact test (one-sided); with them that of two Poisson rates given their sum
@@ -87,7 +90,8 @@ def contrasts(
             share(here.count, here.of),
             share(others.count, others.of),
             p,
-            _verdict(here, others, p, significance, fewest),
+            _times(here, others),
+            _verdict(here, others, p, rules),
         )
         for (here, others), p in zip(groups, adjusted, strict=True)
     )
@@ -138,11 +142,19 @@ def _log_ways(of: int, some: Float64) -> Float64:
     return np.asarray(-np.log(of + 1.0) - special.betaln(of - some + 1.0, some + 1.0))
 
 
-def _verdict(here: Counted, others: Counted, p: float | None, significance: float, fewest: int) -> Verdict:
+def _times(here: Counted, others: Counted) -> float | None:
+    """How many times the others' share, or their rate, it is."""
+    by_time = here.exposure is not None and others.exposure is not None
+    size, others_size = (here.exposure, others.exposure) if by_time else (here.of, others.of)
+    return here.count * (others_size or 0) / (others.count * size) if others.count and size else None
+
+
+def _verdict(here: Counted, others: Counted, p: float | None, rules: Quality) -> Verdict:
     if p is None:
         return "no_others"
-    if here.count < fewest:
+    if here.count < rules.fewest:
         return "too_few"
-    if here.count * others.of <= others.count * here.of and here.exposure is None:
-        return "lower"
-    return "stands_out" if p < significance else "chance"
+    times = _times(here, others)
+    if times is not None and times < rules.times:
+        return "not_much_more"
+    return "stands_out" if p < rules.significance else "chance"

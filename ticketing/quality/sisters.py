@@ -4,7 +4,7 @@ It begins with the answer "yes" at closing, or with the action of a root-cause t
 model, or of the same class where no model is known. A decision without tasks is one too, and says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -311,5 +311,7 @@ def _read(conn: Connection, wanted: ColumnElement[bool], limit: int | None = Non
 
 
 def _of(row: RowMapping) -> Sister:
-    values: Mapping[str, object] = {**row, "evidence": msgspec.json.decode(row["evidence"])}
-    return msgspec.convert(values, Sister)
+    values: dict[str, object] = {
+        str(name): value for name, value in row.items()
+    }  # a column's name is no plain text
+    return msgspec.convert(values | {"evidence": msgspec.json.decode(row["evidence"])}, Sister)

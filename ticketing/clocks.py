@@ -75,7 +75,7 @@ PAUSES = frozenset({Hold.WAITING_PARTS, Hold.WAITING_REQUESTER, Hold.PLANNED_STO
 
 _MACHINE = "engine"  # ticketing.book.MACHINE; the rules know no SQL
 REMARKS = frozenset({"comment", "photo"})
-NOT_A_DEED = frozenset({"joined", "joined_many", "returned", "snoozed", "woken"})
+NOT_A_DEED = frozenset({"joined", "joined_many", "returned", "snoozed", "woken", "enquiry"})
 
 
 def by_hand(line: TicketEvent, ticket: Ticket) -> bool:

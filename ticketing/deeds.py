@@ -14,6 +14,7 @@ from ticketing.signing import Sent
 from ticketing.states import Step
 from ticketing.stepping import CONSOLE, lock
 from ticketing.ticket import Outcome, Ticket
+from ticketing.voice.nps import answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +136,13 @@ def refuse(by: Doer, approval_id: int, plant: Plant, *, note: str) -> Approval:
         return approvals.refuse(book, asked, plant, note=note, actor=by.actor, channel=by.channel)
 
 
-def rate(by: Doer, ticket_id: int, plant: Plant, *, stars: int, comment: str = "") -> Rating:
-    """The requester's stars."""
+def rate(
+    by: Doer, ticket_id: int, plant: Plant, *, stars: int, comment: str = "", nps: int | None = None
+) -> Rating:
+    """The requester's stars, and if they answer it, how likely they are to recommend us (0 to 10)."""
     with by.tickets.transaction(by.now_ns) as book:
         lock(book.conn, ticket_id)
-        return ratings.rate(
+        given = ratings.rate(
             book,
             book.ticket(ticket_id),
             plant,
@@ -148,6 +151,9 @@ def rate(by: Doer, ticket_id: int, plant: Plant, *, stars: int, comment: str = "
             actor=by.actor,
             channel=by.channel,
         )
+        if nps is not None:
+            answer(book, book.ticket(ticket_id), score=nps, actor=by.actor)
+    return given
 
 
 def fulfil(by: Doer, ticket_id: int, kind: Owed, *, note: str) -> Obligation:

@@ -39,6 +39,9 @@ from ticketing.links import SEEN_FROM_THERE
 from ticketing.nodes import NodeName
 from ticketing.obligations import Owed
 from ticketing.offers import OfferState
+from ticketing.parts.movements import Kind as MovementKind
+from ticketing.parts.sheets import Kind as SheetKind
+from ticketing.parts.suppliers import Status as SupplierStatus
 from ticketing.problem import ActionKind, ActionState, Category, ProblemKind, ProblemOutcome, ProblemState
 from ticketing.problem_states import ProblemDemand
 from ticketing.raci import Role
@@ -109,9 +112,10 @@ MACHINE_DEEDS = (
     *("opened", "joined", "joined_many", "returned", "merged", "split", "split_off", "grouped"),
     *("unmerged", "unmerged_from", "linked", "unlinked"),
     *("problem_opened", "problem_joined", "comment", "photo", "attachment", "edited", "recode"),
-    *("requisition", "parts_issued", "requisition_withdrawn", "sign_code", "signature"),
+    *("requisition", "parts_issued", "parts_returned", "requisition_withdrawn", "sign_code", "signature"),
     *("approval_asked", "approval_refused", "rating", "knowledge_done", "review_done"),
     *("obligation", "obligation_overdue"),
+    *("enquiry", "acknowledged", "unacknowledged", "cited"),
     *("routed", "offered", "offer_decline", "collaborator", "backup"),
     *("snoozed", "woken", "not_carried_out"),
 )
@@ -176,13 +180,21 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("scene_tag_unknown", "scene_tag_retired", "approver_no_role", "approver_to_be_asked"),
         *(f"signature_code_{why}" for why in ("absent", "wrong", "expired", "used", "spent")),
         *("reason_vague", "summary_vague", "summary_unsolved"),
-        *("part", "quantity", "stars", "until"),
+        *("part", "part_retired", "quantity", "quantity_out_of_range", "stars", "until"),
+        *("lot", "lot_of_another_delivery", "lot_too_long", "supplier", "supplier_unknown"),
+        *("supplier_blocked", "barcode", "barcode_taken"),
+        *("code", "name", "unit", "min_stock", "price", "fits", "grade", "status"),
     ),
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
     "node.": NodeName,
     "owed.": Owed,
     "parts.is_": RequisitionState,
+    "parts.": ("issue", "return", "withdraw"),
+    "store.": ("name", "name_zh", "unit", "place", "barcode"),
+    "store.kind_": MovementKind,
+    "store.sheet_": SheetKind,
+    "store.status_": SupplierStatus,
     "signed_by.": SignedBy,
     "explain.": (
         *("onset", "said_at", "baseline", "shape", "operating_state", "ended_by", "masked"),

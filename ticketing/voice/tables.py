@@ -49,3 +49,9 @@ acknowledgement = Table(
 )
 """What a department asked of another, by the audit line (`seq`) that did; `void_ns`: it was no longer asked, unanswered."""
 Index("acknowledgement_by_time", acknowledgement.c.asked_ns)
+Index(
+    "acknowledgement_waiting",
+    acknowledgement.c.acknowledged_ns,
+    acknowledgement.c.void_ns,
+    acknowledgement.c.due_ns,
+)

@@ -261,9 +261,12 @@ def safety(visit: VisitOf, ticket_id: int) -> Response:
     with visit.context.tickets.looking() as conn:
         ticket = store.ticket(conn, ticket_id, limit=1).ticket
         signed = signoff.of_ticket(conn, ticket)
-        lacking = signoff.lacking(conn, visit.plant, ticket, end=True)
+        lacking = [
+            *signoff.lacking(conn, visit.plant, ticket),
+            *signoff.lacking(conn, visit.plant, ticket, "end"),
+        ]
     asked = [one.model_dump(mode="json") for one in signoff.asked(visit.plant, ticket)]
-    return JSONResponse({"asked": asked, "lacking": list(lacking), "signed": plain(signed)})
+    return JSONResponse({"asked": asked, "lacking": lacking, "signed": plain(signed)})
 
 
 @router.post("/tickets/{ticket_id}/safety/{checklist}", dependencies=[needs(Right.WORK)])

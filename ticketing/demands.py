@@ -30,6 +30,7 @@ class Demand(StrEnum):
     NO_REQUISITION = "no_requisition"
     OPERATIONS = "operations"
     SAFETY = "safety"
+    SAFETY_END = "safety_end"
     APPROVALS = "approvals"
     PHOTO = "photo"
     SUMMARY = "summary"
@@ -80,8 +81,9 @@ class Given:
     """What comes with a step, and what the store knows of this round of the work.
 
     `photos` and `signatures` count those taken since the ticket was last reopened, `requisitions` those neither issued
-    nor withdrawn, `operations` those neither done nor left out. `unsigned` are the safety checklists that nobody has
-    signed, `levels` the levels of approval that its costs still need. `scanned` are the codes that stand for its
+    nor withdrawn, `operations` those neither done nor left out. `unsigned` are the safety checklists to be signed before
+    work begins, `unended` those before it ends, `levels` the levels of approval that its costs still need. `scanned` are
+    the codes that stand for its
     machine. Of people who may approve or administer, None says that nobody asks.
     """
 
@@ -102,6 +104,7 @@ class Given:
     requisitions: int = 0
     operations: int = 0
     unsigned: tuple[str, ...] = ()
+    unended: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     summary: str = ""
     cause: str | None = None
@@ -305,6 +308,7 @@ CHECKS: Mapping[Demand, Callable[[Ticket, Given], str | None]] = {
     Demand.NO_REQUISITION: lambda _, given: _none_open(given),
     Demand.OPERATIONS: lambda _, given: "open" if given.operations > 0 else None,
     Demand.SAFETY: _safety,
+    Demand.SAFETY_END: lambda _, given: ",".join(given.unended) or None,
     Demand.APPROVALS: lambda _, given: ",".join(given.levels) or None,
     Demand.PHOTO: lambda _, given: _unless(given.photos > 0),
     Demand.SUMMARY: _summary,

@@ -233,7 +233,8 @@ class Tickets:
             then=lambda book, t: after_resolving(book, t, plant),
             known=lambda conn, t, g: replace(
                 g,
-                unsigned=signoff.lacking(conn, plant, t, end=True),
+                unsigned=signoff.lacking(conn, plant, t),
+                unended=signoff.lacking(conn, plant, t, "end"),
                 levels=requests.lacking(conn, plant, t),
             ),
             tell=lambda t: (t.requester or "dispatch",),
@@ -449,7 +450,7 @@ def safe(plant: Plant | None) -> Known:
     def known(conn: Connection, ticket: Ticket, given: Given) -> Given:
         if plant is None:
             return given
-        return replace(given, unsigned=signoff.lacking(conn, plant, ticket, end=False))
+        return replace(given, unsigned=signoff.lacking(conn, plant, ticket))
 
     return known
 

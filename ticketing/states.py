@@ -69,14 +69,8 @@ EDGES: Mapping[tuple[TicketState, TicketState], Mapping[Step, frozenset[Demand]]
         Step.RESOLVE: frozenset(
             {
                 *(Demand.PHOTO, Demand.SUMMARY, Demand.CAUSE, Demand.SAME_KIND),
-                *(
-                    Demand.FIELDS,
-                    Demand.NO_REQUISITION,
-                    Demand.OPERATIONS,
-                    Demand.SCENE_TAG,
-                    Demand.SAFETY,
-                    Demand.APPROVALS,
-                ),
+                *(Demand.FIELDS, Demand.NO_REQUISITION, Demand.OPERATIONS, Demand.SCENE_TAG),
+                *(Demand.SAFETY, Demand.SAFETY_END, Demand.APPROVALS),
             }
         )
     },

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from andon.rules.types import Code
 
 
+Before = Literal["work", "end"]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +32,7 @@ class Checklist(_Frozen):
     zh: str = Field(min_length=1, max_length=100, description="Name in Chinese.")
     en: str = Field(min_length=1, max_length=100, description="Name in English.")
     items: tuple[CheckItem, ...] = Field(min_length=1, max_length=40, description="What is ticked, in order.")
-    before: Literal["work", "end"] = Field(default="work", description="When it has to be signed.")
+    before: Before = Field(default="work", description="When it has to be signed.")
     types: tuple[Code, ...] | None = Field(
         default=None, description="Types of tickets that it is for, by code; left out: all."
     )

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, select
 
 from andon.plant import Plant
-from andon.rules.safety import Checklist
+from andon.rules.safety import Before, Checklist
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, Missing, NoEdge, StepRefused
 from ticketing.safety.tables import signoff
@@ -38,9 +38,9 @@ def asked(plant: Plant, ticket: Ticket) -> Sequence[Checklist]:
     return [one for one in plant.safety.checklists if one.applies(ticket.type, criticality)]
 
 
-def lacking(conn: Connection, plant: Plant, ticket: Ticket, *, end: bool) -> tuple[str, ...]:
-    """Those not signed yet in this round by who has the ticket now: before hands are laid on it, or before its `end`."""
-    needed = [one.code for one in asked(plant, ticket) if end or one.before == "work"]
+def lacking(conn: Connection, plant: Plant, ticket: Ticket, before: Before = "work") -> tuple[str, ...]:
+    """Those of that moment that who has the ticket now has not signed in this round."""
+    needed = [one.code for one in asked(plant, ticket) if one.before == before]
     if not needed:
         return ()
     done = {one.checklist for one in of_ticket(conn, ticket) if one.by == ticket.assignee}

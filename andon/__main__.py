@@ -23,6 +23,7 @@ VERBS = {
     "discover": "listens to a broker, browses an OPC UA server or looks at what came in, and brings the mapping into force",
     "simulate": "a simulated plant that drives any installation from outside, with its truth written down",
     "plant": "the plant document: export it, or import a changed one",
+    "parts": "spare parts, suppliers and stock: from CSV files, into them, and what is below its safety stock",
     "declare": "what was done to a machine: a repair, an operating change, maintenance; list what was declared",
     "deadletters": "messages that could not be used: list, show one whole, take them anew once it is mended",
     "outbox": "what is told to people and systems: list, show one with every call, send dead ones again, the topics",

@@ -11,6 +11,7 @@ from andon.plant import Plant
 from andon.ports import Message, Said
 from api.catalogue import Language, Words, words_of
 from api.web.formats import PlantTime
+from api.web.money import money
 from api.web.wording import condition_name, person_name, verdict
 from ticketing.ticket import Headline
 from ticketing.topics import DIGEST, OF_KIND
@@ -73,7 +74,23 @@ def _news(words: Words, message: Message, plant: Plant, time: PlantTime) -> str:
         clock=words(f"sla.clock_{clock}") if clock else "",
         due=time.short(nanoseconds(content["due"])) if content.get("due") else "",
         owed=words(f"owed.{content['reason']}") if key.startswith("obligation") else "",
+        amount=money(content["cents"], content["currency"]) if "cents" in content else "",
+        level=_level(words, content, plant),
+        part=_part(words, content),
+        n=f"{content['on_hand']:g} {content['unit']}" if "on_hand" in content else "",
     )
+
+
+def _part(words: Words, content: Mapping[str, Json]) -> str:
+    """The part that a message is about, by the name that the reader knows."""
+    own = content.get("part_name_zh") if words.language == "zh" else ""
+    return f"{own or content['part_name']} ({content['part']})" if "part_name" in content else ""
+
+
+def _level(words: Words, content: Mapping[str, Json], plant: Plant) -> str:
+    """The level of approval that it is about, as the plant calls it."""
+    level = plant.approvals.level(content.get("level", ""))
+    return str(getattr(level, words.language)) if level is not None else str(content.get("level", ""))
 
 
 def _what(words: Words, content: Mapping[str, Json]) -> str:

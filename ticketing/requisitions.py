@@ -151,7 +151,10 @@ def issue(
     if not 0 < given <= asked.quantity:
         raise StepRefused("issue", ticket.state, [Missing("quantity", "out_of_range")])
     _reserve(book, asked, Kind.RELEASE, actor)
-    code = part_coded(book.conn, part.strip()).code if part.strip() else asked.part_code
+    code = asked.part_code
+    if part.strip():
+        known = matching(book.conn, part)
+        code = part_coded(book.conn, part.strip() if known is None else known.code).code
     asked = replace(asked, part_code=code, issued=given, lot=lot.strip(), note=note.strip())
     lots = ", ".join(filter(None, _handed_out(book, asked, actor))) if code else asked.lot
     settled = {"lot": lots, "note": asked.note, "issued": given, "part_code": code}

@@ -13,7 +13,7 @@ from andon.access.roles import Right
 from api.pages import say
 from api.rights import needs
 from api.visit import Visit, VisitOf
-from api.web.forms import Form, field_of, texts_of, whole_number_of
+from api.web.forms import Form, field_of, number_of, texts_of, whole_number_of
 from api.web.refused import refusal
 from api.web.ticket_steps import ticket_of, why_not, with_master
 from api.web.ticket_view import show
@@ -21,6 +21,7 @@ from ticketing import deeds
 from ticketing.approvals import numbered
 from ticketing.errors import StepRefused, TicketingError
 from ticketing.obligations import Owed
+from ticketing.parts.scans import scanned
 from ticketing.requisitions import requisition_numbered
 from ticketing.states import Step
 from ticketing.stepping import SIGNATURE
@@ -28,15 +29,20 @@ from ticketing.ticket import Outcome
 
 router = APIRouter()
 _DRAWN = "data:image/png;base64,"
+STORE = "/parts"
 
 
-def _doer(visit: Visit) -> deeds.Doer:
+def doer(visit: Visit) -> deeds.Doer:
+    """Who acts on a page, and when."""
     return deeds.Doer(visit.context.tickets, visit.actor, visit.context.now())
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    """The ticket's page that a form stands on; `form` is its name there, `what` the key of what it does."""
+class TicketPage:
+    """The ticket's page that a form stands on; `form` is its name there, `what` the key of what it does.
+
+    `back`: another page that the form stands on, where it is only said how it went.
+    """
 
     request: Request
     visit: Visit
@@ -44,14 +50,19 @@ class _Page:
     form: str
     what: str
     given: FormData | None = None
+    back: str = ""
 
     def after(self, deed: Callable[[], object]) -> Response:
         """Do it, and say on the page how it went: in the corner, or in the form what it lacks."""
-        words, answer = self.visit.words, RedirectResponse(f"/tickets/{self.ticket_id}", 303)
+        words = self.visit.words
+        answer = RedirectResponse(self.back or f"/tickets/{self.ticket_id}", 303)
         number = ticket_of(self.visit, self.ticket_id).number
         try:
             deed()
         except StepRefused as error:
+            if self.back:
+                say(answer, "flash.refused", number=number, why=why_not(error, words))
+                return answer
             wrong = refusal(self.form, texts_of(self.given) if self.given else {}, error, words)
             return show(self.request, self.visit, self.ticket_id, refused=wrong)
         except TicketingError as error:
@@ -64,12 +75,12 @@ class _Page:
 @router.post("/tickets/{ticket_id}/requisitions", dependencies=[needs(Right.WORK)])
 def request_part(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """Ask the store for a part."""
-    return _Page(request, visit, ticket_id, "requisition", "parts.request", form).after(
+    return TicketPage(request, visit, ticket_id, "requisition", "parts.request", form).after(
         lambda: deeds.request_part(
-            _doer(visit),
+            doer(visit),
             ticket_id,
             part=field_of(form, "part"),
-            quantity=float(whole_number_of(form, "quantity") or 0),
+            quantity=number_of(form, "quantity") or 0.0,
             reason=field_of(form, "reason"),
         ),
     )
@@ -78,30 +89,47 @@ def request_part(request: Request, visit: VisitOf, ticket_id: int, form: Form) -
 @router.post("/requisitions/{requisition_id}/issue", dependencies=[needs(Right.STOCK)])
 def issue_part(request: Request, visit: VisitOf, requisition_id: int, form: Form) -> Response:
     """The store hands a part out."""
-    with visit.context.tickets.looking() as conn:
-        ticket_id = requisition_numbered(conn, requisition_id).ticket
-    lot = field_of(form, "lot")
-    return _Page(request, visit, ticket_id, f"issue-{requisition_id}", "parts.issue", form).after(
-        lambda: deeds.issue_part(_doer(visit), requisition_id, lot=lot)
+    lot, part = field_of(form, "lot"), scanned(field_of(form, "part"))
+    quantity = number_of(form, "quantity")
+    page = _of_requisition(request, visit, requisition_id, "issue", form)
+    return page.after(
+        lambda: deeds.issue_part(
+            doer(visit), requisition_id, lot=lot or part.lot, part=part.code, quantity=quantity
+        )
     )
+
+
+@router.post("/requisitions/{requisition_id}/return", dependencies=[needs(Right.STOCK)])
+def return_part(request: Request, visit: VisitOf, requisition_id: int, form: Form) -> Response:
+    """What was not needed comes back."""
+    quantity, lot = number_of(form, "quantity") or 0.0, field_of(form, "lot")
+    page = _of_requisition(request, visit, requisition_id, "return", form)
+    return page.after(lambda: deeds.return_part(doer(visit), requisition_id, quantity=quantity, lot=lot))
 
 
 @router.post("/requisitions/{requisition_id}/withdraw", dependencies=[needs(Right.WORK)])
 def withdraw_part(request: Request, visit: VisitOf, requisition_id: int, form: Form) -> Response:
     """A part is not wanted any more."""
+    reason = field_of(form, "reason")
+    page = _of_requisition(request, visit, requisition_id, "withdraw", form)
+    return page.after(lambda: deeds.withdraw_part(doer(visit), requisition_id, reason=reason))
+
+
+def _of_requisition(
+    request: Request, visit: Visit, requisition_id: int, what: str, form: FormData
+) -> TicketPage:
+    """The page of the ticket that asked, or the store's if the form stands there."""
     with visit.context.tickets.looking() as conn:
         ticket_id = requisition_numbered(conn, requisition_id).ticket
-    reason = field_of(form, "reason")
-    return _Page(request, visit, ticket_id, f"withdraw-{requisition_id}", "parts.withdraw", form).after(
-        lambda: deeds.withdraw_part(_doer(visit), requisition_id, reason=reason),
-    )
+    back = STORE if field_of(form, "back") == STORE else ""
+    return TicketPage(request, visit, ticket_id, f"{what}-{requisition_id}", f"parts.{what}", form, back)
 
 
 @router.post("/tickets/{ticket_id}/sign-code", dependencies=[needs(Right.REPORT)])
 def send_code(request: Request, visit: VisitOf, ticket_id: int) -> Response:
     """Send the requester a code."""
-    return _Page(request, visit, ticket_id, "code", "activity.sign_code").after(
-        lambda: deeds.send_code(_doer(visit), ticket_id)
+    return TicketPage(request, visit, ticket_id, "code", "activity.sign_code").after(
+        lambda: deeds.send_code(doer(visit), ticket_id)
     )
 
 
@@ -112,7 +140,7 @@ def add_signature(request: Request, visit: VisitOf, ticket_id: int, form: Form) 
         body = b64decode(field_of(form, "drawn").removeprefix(_DRAWN), validate=True)
     except (binascii.Error, ValueError):
         body = b""
-    return _Page(request, visit, ticket_id, "drawn", "sign.drawn").after(
+    return TicketPage(request, visit, ticket_id, "drawn", "sign.drawn").after(
         lambda: visit.context.tickets.add_photo(
             ticket_id, body=body, stage=SIGNATURE, actor=visit.actor, now_ns=visit.context.now()
         ),
@@ -124,9 +152,9 @@ def ask_approval(request: Request, visit: VisitOf, ticket_id: int, step: Step, f
     """Ask another person to close it without a repair or a signature."""
     outcome = field_of(form, "outcome")
     master = with_master(visit, texts_of(form)).get("master", "")
-    return _Page(request, visit, ticket_id, step, "approval.ask", form).after(
+    return TicketPage(request, visit, ticket_id, step, "approval.ask", form).after(
         lambda: deeds.ask_approval(
-            _doer(visit),
+            doer(visit),
             ticket_id,
             step=step,
             reason=field_of(form, "reason"),
@@ -141,8 +169,8 @@ def grant(request: Request, visit: VisitOf, approval_id: int) -> Response:
     """Agree."""
     with visit.context.tickets.looking() as conn:
         ticket_id = numbered(conn, approval_id).ticket
-    return _Page(request, visit, ticket_id, "grant", "approval.grant").after(
-        lambda: deeds.grant(_doer(visit), approval_id, visit.plant)
+    return TicketPage(request, visit, ticket_id, "grant", "approval.grant").after(
+        lambda: deeds.grant(doer(visit), approval_id, visit.plant)
     )
 
 
@@ -152,17 +180,17 @@ def refuse(request: Request, visit: VisitOf, approval_id: int, form: Form) -> Re
     with visit.context.tickets.looking() as conn:
         ticket_id = numbered(conn, approval_id).ticket
     note = field_of(form, "reason")
-    return _Page(request, visit, ticket_id, "refuse", "approval.refuse", form).after(
-        lambda: deeds.refuse(_doer(visit), approval_id, visit.plant, note=note),
+    return TicketPage(request, visit, ticket_id, "refuse", "approval.refuse", form).after(
+        lambda: deeds.refuse(doer(visit), approval_id, visit.plant, note=note),
     )
 
 
 @router.post("/tickets/{ticket_id}/rating", dependencies=[needs(Right.REPORT)])
 def rate(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Response:
     """The requester's stars."""
-    return _Page(request, visit, ticket_id, "rating", "rating.give", form).after(
+    return TicketPage(request, visit, ticket_id, "rating", "rating.give", form).after(
         lambda: deeds.rate(
-            _doer(visit),
+            doer(visit),
             ticket_id,
             visit.plant,
             stars=whole_number_of(form, "stars") or 0,
@@ -175,6 +203,6 @@ def rate(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Respon
 def fulfil(request: Request, visit: VisitOf, ticket_id: int, kind: Owed, form: Form) -> Response:
     """What was owed is done."""
     note = field_of(form, "note")
-    return _Page(request, visit, ticket_id, f"owed-{kind}", f"owed.{kind}", form).after(
-        lambda: deeds.fulfil(_doer(visit), ticket_id, kind, note=note)
+    return TicketPage(request, visit, ticket_id, f"owed-{kind}", f"owed.{kind}", form).after(
+        lambda: deeds.fulfil(doer(visit), ticket_id, kind, note=note)
     )

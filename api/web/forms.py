@@ -40,3 +40,11 @@ def whole_number_of(form: FormData, name: str) -> int | None:
     """A field of a form as a whole number, None if it is none."""
     value = field_of(form, name).strip()
     return int(value) if value.isdecimal() and len(value) < _DIGITS else None
+
+
+def number_of(form: FormData, name: str) -> float | None:
+    """A field of a form as a number, None if it is none."""
+    try:
+        return float(field_of(form, name)[:_DIGITS])
+    except ValueError:
+        return None

@@ -29,6 +29,8 @@ from api.web.remembered import closed_like, last_time, likely_causes
 from api.web.report_page import about
 from api.web.sources import forecast_of
 from api.web.spectra import equipped
+from api.web.ticket_money import Check, Money, checks_of, lacking_of, money_of
+from api.web.ticket_parts import Waiting, waiting_of
 from api.web.weighed import why_of
 from api.web.wording import asset_name, component_name, condition_name, limit_sources, score_text, verdict
 from api.web.work import work_of
@@ -65,6 +67,9 @@ class _Found:
     held: Sequence[Suppression]
     course: Chart | None
     like: Sequence[Ticket]
+    money: Money
+    checks: Sequence[Check]
+    parts: Sequence[Waiting]
 
 
 def show(
@@ -107,6 +112,9 @@ def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
         held=InForce(conn, visit.plant, visit.context.now()).on(machine) if machine else [],
         course=course_of(conn, course, Reader.of(visit)),
         like=closed_like(conn, ticket),
+        money=money_of(conn, ticket, visit),
+        checks=checks_of(conn, ticket, visit),
+        parts=waiting_of(conn, detail.requisitions, visit),
     )
 
 
@@ -192,7 +200,7 @@ def _course(found: _Found, visit: Visit) -> dict[str, Json]:
 
 def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Json]:
     """What can be done next, and what its forms offer."""
-    steps = what_next(found.detail, visit)
+    steps = what_next(found.detail, visit, **lacking_of(found.money, found.checks))
     edited = refused if refused and refused.step == FIELDS else None
     return {
         "main": steps.main,
@@ -203,7 +211,7 @@ def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Js
         "likely": likely_causes(found.like, found.detail.ticket, visit),
         "last_time": last_time(found.like, found.detail.ticket, visit),
         "choices": choices_of(found.detail, visit),
-        "work": work_of(found.detail, visit),
+        "work": work_of(found.detail, found.parts, visit),
         "refused": refused,
         "wrong": edited.wrong if edited else {},
         **about(found.detail.ticket, found.reported, visit, edited.given if edited else None),

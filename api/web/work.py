@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api.visit import Visit
+from api.web.ticket_parts import Waiting
 from api.web.wording import person_name
 from ticketing import store
 from ticketing.nodes import Node
-from ticketing.requisitions import Requisition
 from ticketing.stepping import entitled
 from ticketing.ticket import UNRESOLVED, Closure
 
@@ -17,7 +17,7 @@ class Work:
     """The cards of the page, in the visitor's language."""
 
     nodes: Sequence[Node]
-    parts: Sequence[Requisition]
+    parts: Sequence[Waiting]
     may_request: bool
     asked: str
     approval: int | None
@@ -29,7 +29,7 @@ class Work:
     drawn: bool
 
 
-def work_of(detail: store.TicketDetail, visit: Visit) -> Work:
+def work_of(detail: store.TicketDetail, parts: Sequence[Waiting], visit: Visit) -> Work:
     """What the visitor sees of it, and may do about it."""
     ticket, words, plant = detail.ticket, visit.words, visit.plant
     waits, rated = detail.approval, detail.rating
@@ -37,7 +37,7 @@ def work_of(detail: store.TicketDetail, visit: Visit) -> Work:
     worked = {ticket.handler, ticket.assignee}
     return Work(
         nodes=detail.nodes,
-        parts=detail.requisitions,
+        parts=parts,
         may_request=ticket.state in UNRESOLVED,
         asked=words(
             "approval.asked",

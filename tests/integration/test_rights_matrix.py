@@ -46,6 +46,7 @@ GET    /api/v1/assets                                          read     list
 GET    /api/v1/assets/{asset_id}                               read     asset
 GET    /api/v1/assets/{asset_id}/declarations                  read     asset
 POST   /api/v1/assets/{asset_id}/declarations                  lead     asset
+POST   /api/v1/assets/{asset_id}/meters/{meter}/readings       work     asset
 GET    /api/v1/assets/{asset_id}/series                        read     asset
 GET    /api/v1/board                                           read     none
 GET    /api/v1/channels                                        read     none
@@ -76,8 +77,12 @@ GET    /api/v1/labels                                          read     list
 POST   /api/v1/labels                                          tune     none
 DELETE /api/v1/labels/{label_id}                               tune     label
 GET    /api/v1/messages                                        self     none
+GET    /api/v1/meters                                          read     list
+PUT    /api/v1/meters/{meter}                                  plan     plant
 GET    /api/v1/obligations                                     read     list
 GET    /api/v1/openapi.json                                    self     none
+GET    /api/v1/operation-templates                             read     none
+PUT    /api/v1/operation-templates/{template}                  plan     plant
 GET    /api/v1/outbox                                          redrive  plant
 POST   /api/v1/outbox/redrive                                  redrive  plant
 GET    /api/v1/outbox/{message}                                redrive  plant
@@ -88,6 +93,11 @@ GET    /api/v1/people                                          work     none
 GET    /api/v1/people/{person}/offers                          work     list
 PUT    /api/v1/people/{person}/presence                        work     none
 POST   /api/v1/people/{person}/reassign                        plan     plant
+GET    /api/v1/plans                                           read     list
+GET    /api/v1/plans/calendar                                  read     list
+GET    /api/v1/plans/{plan}                                    read     list
+PUT    /api/v1/plans/{plan}                                    plan     plant
+GET    /api/v1/plans/{plan}/runs                               read     list
 GET    /api/v1/problems                                        read     list
 GET    /api/v1/problems/{problem_id}                           read     problem
 POST   /api/v1/problems/{problem_id}/add_action                analyse  problem
@@ -159,6 +169,12 @@ POST   /api/v1/tickets/{ticket_id}/obligations/{kind}          work     ticket
 GET    /api/v1/tickets/{ticket_id}/occurrences                 read     ticket
 POST   /api/v1/tickets/{ticket_id}/offers/accept               work     ticket
 POST   /api/v1/tickets/{ticket_id}/offers/decline              work     ticket
+GET    /api/v1/tickets/{ticket_id}/operations                  read     ticket
+POST   /api/v1/tickets/{ticket_id}/operations                  work     ticket
+POST   /api/v1/tickets/{ticket_id}/operations/{seq}/correct    work     ticket
+POST   /api/v1/tickets/{ticket_id}/operations/{seq}/done       work     ticket
+POST   /api/v1/tickets/{ticket_id}/operations/{seq}/leave-out  work     ticket
+POST   /api/v1/tickets/{ticket_id}/operations/{seq}/take-back  work     ticket
 POST   /api/v1/tickets/{ticket_id}/photos                      work     ticket
 POST   /api/v1/tickets/{ticket_id}/rating                      report   ticket
 POST   /api/v1/tickets/{ticket_id}/recode                      analyse  ticket
@@ -204,6 +220,13 @@ POST   /inbox/{ticket_id}/undo                                 plan     ticket
 POST   /inbox/{ticket_id}/{step}                               plan     ticket
 WS     /live                                                   read     none
 GET    /metrics                                                read     plant
+GET    /parts                                                  read     list
+POST   /parts/count                                            stock    none
+POST   /parts/receive                                          stock    none
+POST   /parts/save                                             stock    none
+POST   /parts/sheet                                            stock    none
+POST   /parts/supplier                                         stock    none
+GET    /parts/{part}                                           read     none
 GET    /people                                                 administer plant
 POST   /people                                                 administer plant
 GET    /people/{account}                                       administer plant
@@ -245,6 +268,7 @@ POST   /report                                                 report   none
 GET    /report/codes                                           read     list
 POST   /report/type                                            report   none
 POST   /requisitions/{requisition_id}/issue                    stock    requisition
+POST   /requisitions/{requisition_id}/return                   stock    requisition
 POST   /requisitions/{requisition_id}/withdraw                 work     requisition
 GET    /routing                                                plan     list
 GET    /sign-in                                                open     none
@@ -271,6 +295,7 @@ POST   /tickets/{ticket_id}/fields                             work     ticket
 POST   /tickets/{ticket_id}/hold                               work     ticket
 POST   /tickets/{ticket_id}/keep_baseline                      tune     ticket
 POST   /tickets/{ticket_id}/obligations/{kind}                 work     ticket
+GET    /tickets/{ticket_id}/parts                              read     ticket
 POST   /tickets/{ticket_id}/photos                             work     ticket
 GET    /tickets/{ticket_id}/photos/{sha256}                    read     ticket
 POST   /tickets/{ticket_id}/rating                             report   ticket
@@ -307,6 +332,10 @@ NO_THING = {
     "session": "1",
     "letter": "plant_mqtt:7",
     "part": "Y-90",
+    "plan": "grease",
+    "meter": "hours",
+    "template": "overhaul",
+    "seq": "1",
     "what": "parts",
 }
 """Parameters of addresses that name no thing with a place, and something that each can be."""
@@ -335,6 +364,9 @@ PERHAPS = {
     *("/api/v1/parts/{part}", "/parts/{part}"),
     *("/pipeline/letters/{letter}", "/pipeline/letters/{letter}/redrive", "/pipeline/timers/again"),
     "/tickets/{ticket_id}/attachments/{sha256}",
+    *("/api/v1/plans/{plan}", "/plans/{plan}", "/plans/{plan}/edit"),
+    *(f"/api/v1/tickets/{{ticket_id}}/operations/{{seq}}/{deed}" for deed in ("take-back", "leave-out")),
+    *(f"/api/v1/tickets/{{ticket_id}}/operations/{{seq}}/{deed}" for deed in ("done", "correct")),
 }
 """Where 404 may say that there is no key, message, step, letter or part of that name."""
 

@@ -132,11 +132,11 @@ def take_out(book: Book, code: str, quantity: float, cause: Cause, *, lot: str =
 
     What a frozen batch keeps back is not there: DeedRefused "lot_frozen" where it was asked for by its number.
     """
-    held = held_lots(book.conn, code)
-    if lot in held:
-        raise DeedRefused("lot_frozen", f"lot {lot} of {code} is kept back by {held[lot]}")
+    kept = held_lots(book.conn, code)
+    if lot in kept:
+        raise DeedRefused("lot_frozen", f"lot {lot} of {code} is kept back by {kept[lot]}")
     there = [one for one in lots(book.conn, code) if one.on_hand > 0 and (not lot or one.lot == lot)]
-    there = [one for one in there if one.lot not in held]
+    there = [one for one in there if one.lot not in kept]
     if sum(one.on_hand for one in there) < quantity:
         held = ", ".join(f"{one.on_hand:g} of lot {one.lot or '-'}" for one in lots(book.conn, code))
         of = f"lot {lot} of {code}" if lot else code

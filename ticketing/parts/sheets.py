@@ -155,7 +155,7 @@ def _take_part(book: Book, row: Mapping[str, str], by: str) -> None:
     if row.get("min_stock"):
         wanted["min_stock"] = _number(row, "min_stock")
     if "price" in row:
-        wanted["cents"] = _cents(row["price"]) if row["price"] else None
+        wanted["cents"] = cents(row["price"]) if row["price"] else None
     if "models" in row:
         wanted["fits"] = [one.strip() for one in row["models"].split(";")]
     if "retired" in row:
@@ -188,10 +188,10 @@ def _number(row: Mapping[str, str], name: str) -> float:
         raise _Wrong(f"{name}: {row[name][:40]!r} is no number") from None
 
 
-def _cents(text: str) -> int:
-    """A price as whole cents.
+def cents(text: str) -> int:
+    """A price as whole cents; ValueError for what is no amount.
 
-    >>> _cents("12.5")
+    >>> cents("12.5")
     1250
     """
     try:

@@ -1,5 +1,6 @@
 """What a ticket's work used of the store, and so what was replaced on a machine (rule 66)."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, select
@@ -8,7 +9,7 @@ from ticketing.book import Book
 from ticketing.parts.catalogue import Part
 from ticketing.parts.movements import DIGITS
 from ticketing.parts.tables import part, part_lot, part_use, supplier
-from ticketing.sql import upsert
+from ticketing.sql import chunks, upsert
 from ticketing.tables import ticket as tickets
 
 
@@ -57,6 +58,16 @@ def of_ticket(conn: Connection, ticket: int) -> tuple[PartUse, ...]:
 def of_asset(conn: Connection, asset: str, *, limit: int = 200) -> tuple[PartUse, ...]:
     """What was replaced on a machine, the newest first."""
     return _read(conn, part_use.c.asset == asset, limit)
+
+
+def about(conn: Connection, ticket_ids: Iterable[int]) -> Mapping[int, tuple[str, str]]:
+    """The number and the machine of each of these tickets."""
+    c = tickets.c
+    found: dict[int, tuple[str, str]] = {}
+    for some in chunks(ticket_ids):
+        rows = conn.execute(select(c.id, c.number, c.asset).where(c.id.in_(some)))
+        found |= {row.id: (row.number, row.asset) for row in rows}
+    return found
 
 
 def _read(conn: Connection, which: ColumnElement[bool], limit: int = 200) -> tuple[PartUse, ...]:

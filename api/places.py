@@ -22,6 +22,7 @@ from ticketing.approvals import approval
 from ticketing.approving.tables import cost_request
 from ticketing.errors import DeedRefused
 from ticketing.reports import fate
+from ticketing.quality.tables import sister_task
 from ticketing.requisitions import requisition
 from ticketing.store import TicketDetail
 from ticketing.suppressions import suppression
@@ -165,6 +166,9 @@ OBJECTS: Mapping[str, Object] = {
     "problem_id": Object("root-cause task", _of(t.problem.c.id, t.problem.c.asset), "problem_not_found"),
     "requisition_id": Object(
         "requisition", _of_ticket(requisition.c.id, requisition.c.ticket), "requisition_not_found"
+    ),
+    "sister_id": Object(
+        "task on a sister machine", _of(sister_task.c.id, sister_task.c.asset), "sister_not_found"
     ),
     "approval_id": Object("approval", _approval, "approval_not_found"),
     "cost_request_id": Object(

@@ -27,6 +27,8 @@ TAGS: Mapping[str, str] = {
     "reports": "What people say: one entry for every channel.",
     "dispatch": "Who does it: offers, claims, people, routing.",
     "work and closing": "Parts, approvals, signatures, ratings, and what is owed after a ticket is closed.",
+    "operations": "Work in several steps: its order, minutes and measurements.",
+    "preventive maintenance": "Plans by calendar and meter, their runs, readings of meters.",
     "costs and approvals": "What tickets cost, the levels that agree to it, delegations, safety sign-offs.",
     "store": "Spare parts with their lots, deliveries, counts, suppliers, and files of them.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",

@@ -25,14 +25,21 @@ from ticketing.approving.standstill import Standstill
 from ticketing.deliveries import Call, Sent
 from ticketing.dispatch import Decision
 from ticketing.drift import Drifting
+from ticketing.knowledge.article import Article
+from ticketing.knowledge.articles import ArticleVersion, Cited
+from ticketing.knowledge.similar import Alike
+from ticketing.knowledge.suggesting import Suggested
 from ticketing.labels import Label
 from ticketing.links import Linked
 from ticketing.obligations import Obligation
 from ticketing.offers import Offer
+from ticketing.operations.work import Measured, Step
 from ticketing.parts.catalogue import Part
 from ticketing.parts.movements import Lot, Movement
 from ticketing.parts.sheets import Taken
 from ticketing.parts.suppliers import Supplier
+from ticketing.plans.counting import Reading
+from ticketing.plans.overview import Marked, Metered, Ran, Watched
 from ticketing.problem import Problem, ProblemEvent
 from ticketing.ratings import Rating
 from ticketing.rehearsal import Rehearsal
@@ -45,6 +52,8 @@ from ticketing.suppression import Suppression
 from ticketing.suppressions import SuppressionEvent
 from ticketing.ticket import Occurrence, Photo, Ticket
 from ticketing.timers import Timer
+from ticketing.voice.acknowledgements import Acknowledgement
+from ticketing.voice.enquiries import Enquiry
 
 Kind = object
 Also = tuple[Kind, Mapping[str, Kind]]
@@ -115,6 +124,11 @@ LISTED: Also = (
 )
 FILE: Also = (Attachment, {"href": str | None})
 REPORT: Also = (Intake, {"body": str, "lost": bool})
+OPERATION: Also = (
+    Step,
+    {"asks": (list, Mapping[str, Json]), "values": (list, (Measured, {"out": bool}))},
+)
+PLANNED: Mapping[str, Kind] = {"version": int | None}
 SPECTRUM: Mapping[str, Kind] = {
     "at": Moment,
     "point": str,
@@ -187,6 +201,19 @@ ANSWERS: Mapping[str, Kind] = {
     "list_dedup_rules": page({"version": int, "since": Moment | None, "rules": Mapping[str, Json]}),
     "list_dedup_late": page(Occurrence),
     "dry_run_dedup": Rehearsal,
+    "get_ticket_operations": {"items": (list, OPERATION)},
+    "add_ticket_operation": {"items": (list, OPERATION)},
+    **{f"{deed}_ticket_operation": OPERATION for deed in ("done", "correct", "take_back", "leave_out")},
+    "list_plans": page(Watched, plans=(list, Mapping[str, Json])),
+    "list_plans_calendar": page(Marked),
+    "get_plan": Mapping[str, Json],
+    "list_plan_runs": page(Ran),
+    "put_plan": {**PLANNED, "machines": list[str], "dates": list[Moment]},
+    "get_operation_templates": {"items": (list, Mapping[str, Json])},
+    "put_operation_template": PLANNED,
+    "list_meters": page(Metered, meters=(list, Mapping[str, Json])),
+    "put_meter": PLANNED,
+    "add_asset_meter_reading": Reading,
     "list_requisitions": page(Requisition),
     "add_ticket_requisition": Requisition,
     "issue_requisition": Requisition,
@@ -235,6 +262,26 @@ ANSWERS: Mapping[str, Kind] = {
     "add_ticket_rating": Rating,
     "fulfil_ticket_obligation": Obligation,
     "list_obligations": page(Obligation),
+    "list_articles": page(Article),
+    "list_articles_pool": page(Article),
+    **dict.fromkeys(
+        (
+            *("add_article", "edit_article", "publish_article", "merge_article", "discard_article"),
+            *("withdraw_article", "add_ticket_citation"),
+        ),
+        Article,
+    ),
+    "get_article": (Article, {"versions": list[ArticleVersion], "cited_on": list[Cited]}),
+    "get_ticket_alike": {
+        "tickets": list[Alike],
+        "articles": list[Suggested],
+        "cited": list[Article],
+    },
+    "add_ticket_enquiry": Enquiry,
+    "list_ticket_enquiries": page(Enquiry),
+    "acknowledge_ticket": Acknowledgement,
+    "list_ticket_acknowledgements": page(Acknowledgement),
+    "list_acknowledgements": page(Acknowledgement),
     "get_closing": {
         "causes": (list, {**LABELLED, "retired": bool}),
         "scene_tags": (list, Mapping[str, Json]),

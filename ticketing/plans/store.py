@@ -28,7 +28,7 @@ _STATE = select(*_SETTLED).where(tickets.c.id == bindparam("ticket"))
 def runs_of(conn: Connection, plan: str, asset: str) -> list[Run]:
     """What a plan has opened on a machine, in order."""
     rows = conn.execute(_RUNS, {"plan": plan, "asset": asset}).mappings().all()
-    return [run_of(row, settled_ns=_settled(conn, row)) for row in rows]
+    return [run_of(row, settled_ns=settled_of(conn, row)) for row in rows]
 
 
 def run_of(row: RowMapping, settled_ns: int | None) -> Run:
@@ -37,7 +37,7 @@ def run_of(row: RowMapping, settled_ns: int | None) -> Run:
     return Run(**kept, settled_ns=settled_ns)
 
 
-def _settled(conn: Connection, row: RowMapping) -> int | None:
+def settled_of(conn: Connection, row: RowMapping) -> int | None:
     """When its ticket was settled; of one that was merged into another, when that was."""
     seen = set[int]()
     while row["duplicate_of"] is not None and row["duplicate_of"] not in seen:

@@ -46,7 +46,8 @@ def parameters_of(settings: Notify) -> BaseModel:
 
 def subscription_of(settings: Notify) -> Subscription:
     """Who hears what on it, checked; ConfigError says what to change."""
-    return subscription(settings, kind_of(settings).Notifier.audience)
+    sends = kind_of(settings).Notifier
+    return subscription(settings, sends.audience, getattr(sends, "scheme", ""))
 
 
 def check_channels(notify: Sequence[Notify]) -> None:

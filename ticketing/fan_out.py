@@ -15,7 +15,7 @@ from andon.plant import Asset, Plant
 from ticketing.book import BUS
 from ticketing.message_tables import outbox
 from ticketing.sql import Row, to_json
-from ticketing.subscriptions import CRITICAL, PHONE, Subscription
+from ticketing.subscriptions import CRITICAL, Subscription
 from ticketing.topics import OF_KIND
 
 
@@ -67,8 +67,8 @@ def _rows(
 
 
 def _named(recipient: str) -> str:
-    """How a key names a recipient: keys stand in logs and at other systems, telephone numbers must not."""
-    return "requester" if recipient.startswith(PHONE) else recipient
+    """How a key names a recipient: keys stand in logs and at other systems, telephone numbers and addresses must not."""
+    return "requester" if ":" in recipient else recipient
 
 
 def _place(plant: Plant, asset: Asset | None) -> Mapping[str, Json]:

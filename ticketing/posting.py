@@ -51,23 +51,35 @@ class Reach(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, the beginning of the body, how long to wait if the server says so."""
+    """What came back: the status, the beginning of the body, how long to wait if the server says so.
+
+    `body` is what was read of it, up to as much as was asked for.
+    """
 
     status: int
     head: str
     retry_after_s: float | None
+    body: bytes = b""
 
     def __str__(self) -> str:
         return f"{self.status} {self.head}".strip()
 
 
-def post(reach: Reach, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
-    """Send one request and read the beginning of its answer; NotifyError if there is none in time.
+def post(
+    reach: Reach,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    method: str = "POST",
+    *,
+    most: int = HEAD_BYTES,
+) -> Answer:
+    """Send one request and read so many bytes of its answer; NotifyError if there is none in time.
 
     The text of an error never holds the address: with some services it is the secret.
     """
     try:
-        return asyncio.run(_within(reach, httpx.URL(url), body, headers, method))
+        return asyncio.run(_within(reach, httpx.URL(url), body, headers, method, most=most))
     except TimeoutError as error:
         raise NotifyError(f"no answer within {reach.timeout_s:g} s", permanent=False) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -87,7 +99,7 @@ def judged(answer: Answer) -> str:
 
 
 async def _within(
-    reach: Reach, url: httpx.URL, body: bytes, headers: Mapping[str, str], method: str
+    reach: Reach, url: httpx.URL, body: bytes, headers: Mapping[str, str], method: str, *, most: int
 ) -> Answer:
     if url.scheme not in {"http", "https"} or not url.host:
         raise httpx.UnsupportedProtocol("http or https")
@@ -103,7 +115,9 @@ async def _within(
             client,
             client.stream(method, there, content=body, headers=sent, extensions=more) as response,
         ):
-            return Answer(response.status_code, await _head(response), _retry_after(response))
+            came = await _body(response, most)
+            head = came[:HEAD_BYTES].decode("utf-8", "replace")
+            return Answer(response.status_code, head, _retry_after(response), came)
 
 
 async def _address(reach: Reach, url: httpx.URL) -> Address:
@@ -121,13 +135,13 @@ async def _address(reach: Reach, url: httpx.URL) -> Address:
     )
 
 
-async def _head(response: httpx.Response) -> str:
-    body = b""
+async def _body(response: httpx.Response, most: int) -> bytes:
+    body = bytearray()
     async for part in response.aiter_raw():
         body += part
-        if len(body) >= HEAD_BYTES:
+        if len(body) >= most:
             break
-    return body[:HEAD_BYTES].decode("utf-8", "replace")
+    return bytes(body[:most])
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -118,26 +118,39 @@ def receive(
     The same `idempotency` key of the same person again is the same report; with another body it is stored and refused.
     `then` is done with the number of a new report in the same transaction: files that came with it are never without it.
     """
-    key = f"{actor}/{idempotency}" if idempotency else None
     with tickets.transaction(now_ns) as book:
-        before = _one(book.conn, intake.c.idempotency == key) if key else None
-        if before is not None and before.body == body[: MAX_BYTES + 1]:
-            return before
-        number = book.next_number("report")
-        said = body[: MAX_BYTES + 1]
-        row = {"id": number, "at_ns": now_ns, "actor": actor, "came_by": came_by, "body": said}
-        book.conn.execute(insert(intake), row | {"idempotency": None if before else key})
-        if before is None:
-            set_timer(book, Timer(TIMER, f"report/{number}", now_ns + AFTER_NS))
-            if then is not None:
-                then(book, number)
-        else:
-            _decide(
-                book,
-                number,
-                refusal=ReportRefused("idempotency_key_reused", [Missing("Idempotency-Key", "used")]),
-            )
-        return one(book.conn, number)
+        return one(
+            book.conn,
+            store_in(book, body, actor=actor, came_by=came_by, idempotency=idempotency, then=then),
+        )
+
+
+def store_in(
+    book: Book,
+    body: bytes,
+    *,
+    actor: str,
+    came_by: str,
+    idempotency: str | None = None,
+    then: Callable[[Book, int], None] | None = None,
+) -> int:
+    """The same inside the book's transaction, with what else came with it; gives the report's number."""
+    key = f"{actor}/{idempotency}" if idempotency else None
+    said = body[: MAX_BYTES + 1]
+    before = _one(book.conn, intake.c.idempotency == key) if key else None
+    if before is not None and before.body == said:
+        return before.id
+    number = book.next_number("report")
+    row = {"id": number, "at_ns": book.now_ns, "actor": actor, "came_by": came_by, "body": said}
+    book.conn.execute(insert(intake), row | {"idempotency": None if before else key})
+    if before is not None:
+        used = ReportRefused("idempotency_key_reused", [Missing("Idempotency-Key", "used")])
+        _decide(book, number, refusal=used)
+        return number
+    set_timer(book, Timer(TIMER, f"report/{number}", book.now_ns + AFTER_NS))
+    if then is not None:
+        then(book, number)
+    return number
 
 
 def take(tickets: Tickets, number: int, plant: Plant, now_ns: int) -> Intake:

@@ -51,6 +51,8 @@ class Subscription:
     hours: Calendar | None = None
     canary: bool = True
     link: str = ""
+    scheme: str = ""
+    """How requesters are named whom this channel reaches without listing them: `mailto:`, `wechat:`."""
 
     def wants(self, kind: str, content: Mapping[str, Json]) -> bool:
         """Whether an event is for this channel; an empty filter lets everything through."""
@@ -68,14 +70,18 @@ class Subscription:
         if self.audience is not Audience.PERSON:
             return ("",)
         phones = [who for who in named if who.startswith(PHONE)]
-        return tuple(
-            dict.fromkeys(phones or [*(who for who in named if who in self.people), *self.recipients])
-        )
+        known = (who for who in named if who in self.people or self._is_ours(who))
+        return tuple(dict.fromkeys(phones or [*known, *self.recipients]))
+
+    def _is_ours(self, who: str) -> bool:
+        return bool(self.scheme) and who.startswith(self.scheme)
 
     def addresses(self, recipient: str, named: Sequence[str]) -> tuple[str, ...]:
         """Where a message goes on this channel; for a group, whom it calls by name."""
         if recipient.startswith(PHONE):
             return (recipient.removeprefix(PHONE),)
+        if self._is_ours(recipient):
+            return (recipient.removeprefix(self.scheme),)
         who = (recipient,) if recipient else (*named, *self.recipients)
         return tuple(dict.fromkeys(self.people[one] for one in who if one in self.people))
 
@@ -89,7 +95,7 @@ class Subscription:
         return next(start_ns for start_ns, _ in self.hours.spans(ready_ns))
 
 
-def subscription(settings: Notify, audience: Audience) -> Subscription:
+def subscription(settings: Notify, audience: Audience, scheme: str = "") -> Subscription:
     """The rules of a `[[notify]]`; ConfigError says what to change."""
     here = f"notify {settings.name}"
     try:
@@ -116,6 +122,7 @@ def subscription(settings: Notify, audience: Audience) -> Subscription:
         hours=check(Calendar, settings.hours, f"{here}: hours") if settings.hours else None,
         canary=_or(settings.canary, not reaches_people),
         link=settings.link.rstrip("/"),
+        scheme=scheme,
     )
 
 

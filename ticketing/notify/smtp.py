@@ -1,5 +1,7 @@
 """E-mail through the plant's own mail server: one message per person, every language in it, as text and as HTML.
 
+Whoever reported by e-mail is told at the address that they wrote from, without being listed under `people`.
+
 The Message-ID comes from the key, so that a mail that was sent twice is one mail to whoever looks. Without
 encryption it goes to this machine only. Source: RFC 5321, RFC 5322, RFC 3207.
 """
@@ -53,6 +55,7 @@ class Notifier:
 
     kind = "smtp"
     audience = Audience.PERSON
+    scheme = "mailto:"
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters

@@ -47,7 +47,8 @@ def media_type(file: BinaryIO) -> str | None:
 
 def _boxes(file: BinaryIO, head: bytes, size: int) -> str | None:
     """MP4 and its kin: boxes one behind the other to the very end, among them the index (`moov`) and what it is of."""
-    at, found = 0, set()
+    at = 0
+    found: set[bytes] = set()
     for _ in range(_BOXES_MAX):
         if at == size:
             whole = b"moov" in found and not found.isdisjoint({b"mdat", b"moof"})

@@ -29,10 +29,10 @@ message = Table(
     Column("kind", String(24), nullable=False),
     Column("words", Text, nullable=False),
     Column("outcome", String(32), nullable=False),
-    Column("answer", Text, nullable=False),
+    Column("answer", String(2), nullable=False),
     Column("report", ForeignKey("report.id")),
 )
-"""Each message once, by the sender's own id, with what was answered: one that is delivered again is answered the same."""
+"""Each message once, by the sender's own id, with what came of it; `answer` is the language that was answered in."""
 append_only(message)
 Index("request_message_by_peer", message.c.channel, message.c.peer, message.c.at_ns)
 

@@ -77,6 +77,7 @@ def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(WEB / "templates"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -34,6 +34,7 @@ from api.web.wording import asset_name, component_name, person_name
 from api.web.zones import limits_of_point, zone_at
 from ingest.freshness import Freshness, Place, State
 from ticketing import store
+from ticketing.parts import use
 from ticketing.suppressing import InForce
 from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
@@ -42,6 +43,7 @@ router = APIRouter()
 WINDOWS_H = (1, 8, 24, 168)
 SPARK = 60  # points of a sparkline
 DECLARED = 8  # declarations on a machine's page
+REPLACED = 50  # replaced parts on it
 STATE = "state"
 OPEN = tuple(state for state in TicketState if state is not TicketState.CLOSED)
 
@@ -183,6 +185,7 @@ def asset(
         maintenance = declarations.maintained(conn, asset_id).get(asset_id)
         held = InForce(conn, visit.plant, visit.context.now()).on(found)
         declared = declarations.recent(conn, DECLARED, asset_id)
+        replaced = use.of_asset(conn, asset_id, limit=REPLACED)
     state, running = _state(channels, visit)
     points = points_of(visit.context)
     return render(
@@ -206,6 +209,7 @@ def asset(
         health=health_of(found, list(channels), visit),
         bearings=bearings_of(found),
         held=held,
+        replaced=replaced,
         maintenance=maintenance,
         names={person.id: person.name for person in visit.plant.people},
         labels=labels_of(visit.context, asset_id)[:DECLARED],

@@ -7,6 +7,7 @@ import { startLive } from "./live.js";
 import { startField } from "./field.js";
 import { startForms } from "./forms.js";
 import { startOutbox } from "./outbox.js";
+import { startScans } from "./scan.js";
 import { startSignatures } from "./signature.js";
 import { showTabs, watchTabs } from "./tabs.js";
 
@@ -18,6 +19,7 @@ const furnish = (root) => {
 startKeys();
 startForms();
 startSignatures();
+startScans();
 startField();
 startOutbox();
 watchTabs();

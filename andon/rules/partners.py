@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from andon.events import Json
 from andon.mappings import Identifier
 
 State = Literal["pending_dispatch", "assigned", "in_progress", "resolved", "closed"]
@@ -52,6 +53,10 @@ class Partner(BaseModel):
     )
     reads: dict[Meaning, dict[Word, Path]] = Field(
         default_factory=dict, description="for what an event is: our field -> where it stands in its data"
+    )
+    defaults: dict[Meaning, dict[Word, Json]] = Field(
+        default_factory=dict,
+        description="for what an event is: our field -> its value where the event has none",
     )
     stock: bool = Field(default=False, description="whether it is the master of the stock of parts")
     parts: dict[Word, Word] = Field(default_factory=dict, description="its number of a part -> our code")

@@ -191,29 +191,31 @@ def _newest(conn: Connection, partner: Partner, numbers: Sequence[int]) -> dict[
 
 def _alarm(book: Book, plant: Plant, partner: Partner, alarm_ns: int | None) -> None:
     """One ticket of the highest priority for the partner: each failure joins it, until all is confirmed."""
-    conn = book.conn
+    conn, onset_ns = book.conn, alarm_ns or book.now_ns
     untold = select(partner_sync).where(_sync.partner == partner.code, _UNTOLD)
     rows = conn.execute(untold.order_by(_sync.changed_ns).limit(AT_ONCE)).mappings().all()
-    findings = [_finding(book, partner, row, first=alarm_ns is None and row is rows[0]) for row in rows]
+    findings: list[Finding] = []
     for row in rows:
+        action = Action.UPDATE if alarm_ns or findings else Action.RAISE
+        what = f"{row['ticket']}|{row['version']}"
+        detail = f"{book.ticket(row['ticket']).number} {row['state']}"
+        findings.append(_finding(book.now_ns, partner, action, onset_ns, what=what, detail=detail))
         this = _sync.partner == partner.code, _sync.ticket == row["ticket"], _sync.version == row["version"]
         conn.execute(update(partner_sync).where(*this).values(alarmed_ns=book.now_ns))
     stands = alarm_ns is not None or bool(rows)
     if stands and not _is_out_of_sync(conn, partner):
-        findings.append(_finding(book, partner, None, first=False))
+        findings.append(_finding(book.now_ns, partner, Action.CLEAR, onset_ns, what=f"clear|{book.now_ns}"))
         stands = False
     if findings:
-        since_ns = (alarm_ns or book.now_ns) if stands else None
-        conn.execute(update(partner_cursor).where(_at.partner == partner.code).values(alarm_ns=since_ns))
+        since = update(partner_cursor).where(_at.partner == partner.code)
+        conn.execute(since.values(alarm_ns=onset_ns if stands else None))
         fold(book, findings, plant)
 
 
-def _finding(book: Book, partner: Partner, row: RowMapping | None, *, first: bool) -> Finding:
-    """What failed as a finding about Andon's own line; None: all is confirmed again."""
-    now_ns = book.now_ns
-    what = f"{row['ticket']}|{row['version']}" if row else f"clear|{now_ns}"
-    action = Action.CLEAR if row is None else Action.RAISE if first else Action.UPDATE
-    detail = f"{book.ticket(row['ticket']).number} {row['state']}" if row else ""
+def _finding(
+    now_ns: int, partner: Partner, action: Action, onset_ns: int, *, what: str, detail: str = ""
+) -> Finding:
+    """What failed, or that all is confirmed again, as a finding about Andon's own line."""
     return Finding(
         id=hashlib.sha256(f"{UNSYNCED}|{partner.code}|{what}".encode()).hexdigest()[:32],
         asset=OWN_ASSET,
@@ -222,7 +224,7 @@ def _finding(book: Book, partner: Partner, row: RowMapping | None, *, first: boo
         condition=UNSYNCED,
         action=action,
         at_ns=now_ns,
-        onset_ns=row["changed_ns"] if row else now_ns,
+        onset_ns=onset_ns,
         severity=950,
         confidence=1.0,
         numbers=(),

@@ -106,7 +106,8 @@ def _done(by: Hearing, said: Said, own: Callable[[], AbstractContextManager[Book
             meaning = by.partner.meaning(said.event.type)
             if meaning is None:
                 raise DeedRefused("type_unknown", f"{said.event.type[:100]} is no event of a partner")
-            given = mapped(said.event.data, by.partner.reads.get(meaning, {}))
+            told = mapped(said.event.data, by.partner.reads.get(meaning, {}))
+            given = {**by.partner.defaults.get(meaning, {}), **told}
             if meaning == "transition":
                 ticket = _ticket(book, by.partner, given)
             return _DO[meaning](book, by, given, said.event.id)

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from andon.access import roles
+from andon.assembly import ModuleKind
 from andon.events import Action, Declared, Family, GapCause, PackMLState, Priority
 from andon.stories import tale
 from api import problems
@@ -30,6 +31,8 @@ from ingest.refusal import Reason
 from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
 from ticketing import dispatch, routing, triage
 from ticketing.alarms import AlarmState
+from ticketing.approving.requests import Verdict
+from ticketing.approving.standstill import Said
 from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.clocks import ClockKind
@@ -193,6 +196,9 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("scene_tag_unknown", "scene_tag_retired", "approver_no_role", "approver_to_be_asked"),
         *(f"signature_code_{why}" for why in ("absent", "wrong", "expired", "used", "spent")),
         *("reason_vague", "summary_vague", "summary_unsolved"),
+        *("amount", "minutes", "items", "assignee_signs", "giver", "taker", "taker_same_as_giver"),
+        *(f"until_{why}" for why in ("before_from", "in_future", "over", "too_long")),
+        *("approvals_of", "safety_of", "safety_end_of"),
         *("part", "part_retired", "quantity", "quantity_out_of_range", "stars", "until"),
         *("lot", "lot_of_another_delivery", "lot_too_long", "supplier", "supplier_unknown"),
         *("supplier_blocked", "barcode", "barcode_taken"),

@@ -66,8 +66,8 @@ class Steps:
     others: list[Way]
 
 
-def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
-    """The ways from the ticket's state, as the visitor can take them."""
+def what_next(detail: store.TicketDetail, visit: Visit, **lacking: tuple[str, ...]) -> Steps:
+    """The ways from the ticket's state, as the visitor can take them; `lacking` are its unsigned checklists and levels."""
     ticket = detail.ticket
     offered = suggested_of(ticket)
     closing = visit.plant.closing
@@ -78,6 +78,7 @@ def what_next(detail: store.TicketDetail, visit: Visit) -> Steps:
         person=(offered and offered.person) or "",
         backup=(offered and offered.backup) or "",
         types=visit.plant.ticket_types,
+        **lacking,
         approver=visit.actor,
         approvers=entitled(visit.plant, closing.approvers),
         administrators=entitled(visit.plant, closing.administrators),
@@ -105,7 +106,7 @@ def _way(ticket: Ticket, step: Step, missing: tuple[Missing, ...], visit: Visit)
     checklist = [
         Item(
             demand,
-            demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words),
+            demand_sentence(unmet.get(demand, Missing(demand, "absent")), visit.words, visit.plant),
             demand not in unmet,
         )
         for demand in demands

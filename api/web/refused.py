@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from andon.plant import Plant
 from api.catalogue import Words
 from api.web.wording import demand_sentence
 from ticketing.demands import Demand
@@ -47,10 +48,14 @@ class Refused:
 
 
 def refusal(
-    step: str, given: Mapping[str, str], error: ValidationError | StepRefused, words: Words
+    step: str,
+    given: Mapping[str, str],
+    error: ValidationError | StepRefused,
+    words: Words,
+    plant: Plant | None = None,
 ) -> Refused:
     """What the form of a step shows after it was refused."""
-    said = dict(_said(error, words))
+    said = dict(_said(error, words, plant))
     return Refused(
         step=step,
         given=given,
@@ -59,10 +64,12 @@ def refusal(
     )
 
 
-def _said(error: ValidationError | StepRefused, words: Words) -> Iterator[tuple[str, str]]:
+def _said(
+    error: ValidationError | StepRefused, words: Words, plant: Plant | None
+) -> Iterator[tuple[str, str]]:
     if isinstance(error, StepRefused):
         for missing in error.missing:
-            yield missing.demand, demand_sentence(missing, words)
+            yield missing.demand, demand_sentence(missing, words, plant)
         return
     for one in error.errors():
         name = str(one["loc"][0]) if one["loc"] else ""

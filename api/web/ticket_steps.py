@@ -75,7 +75,7 @@ def _from_ticket(request: Request, visit: Visit, ticket_id: int, step: Step, for
     try:
         after = _taken(visit, ticket_id, step, fields)
     except (ValidationError, StepRefused) as error:
-        return show(request, visit, ticket_id, refused=refusal(step, fields, error, visit.words))
+        return show(request, visit, ticket_id, refused=refusal(step, fields, error, visit.words, visit.plant))
     except TicketingError as error:
         return _not_done(visit, before, here, error)
     return _done(visit, after, step, here)

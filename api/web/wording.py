@@ -120,8 +120,19 @@ def why_this_person(suggestion: Suggestion, candidate: Candidate, words: Words) 
     return reasons
 
 
-def demand_sentence(missing: Missing, words: Words) -> str:
-    """What a step still needs, or what is wrong with what was given."""
+_NAMED = frozenset({"approvals", "safety", "safety_end"})
+"""Demands that say what of the plant they lack, by its codes."""
+
+
+def demand_sentence(missing: Missing, words: Words, plant: Plant | None = None) -> str:
+    """What a step still needs, or what is wrong with what was given; the plant has the names of levels and checklists."""
+    if missing.demand in _NAMED and plant is not None and missing.why != "absent":
+        named = {one.code: one for one in (*plant.approvals.levels, *plant.safety.checklists)}
+        names = [
+            str(getattr(named.get(code), words.language, code.replace("_", " ")))
+            for code in missing.why.split(",")
+        ]
+        return words(f"demand.{missing.demand}_of", names=", ".join(names))
     particular = f"demand.{missing.demand}_{missing.why}"
     return words(particular if particular in words else f"demand.{missing.demand}")
 

@@ -54,16 +54,21 @@ from api.rights import needs
 from api.web import (
     account_page,
     alarm_pages,
+    approvals_page,
+    assembly_page,
     asset_pages,
     board,
     closing_steps,
     code_pages,
+    cost_steps,
     detector_pages,
     drift_page,
     finding_pages,
     inbox,
     letter_pages,
     merging_steps,
+    partner_pages,
+    operation_steps,
     parts_page,
     people_page,
     pipeline_page,
@@ -143,7 +148,7 @@ def create_app(context: Context) -> FastAPI:
         alarms,
     ):
         app.include_router(topic.router, prefix=API, dependencies=[Depends(as_described)])
-    for part in (health, live, preferences):
+    for part in (health, live, preferences, wechat):
         app.include_router(part.router)
     app.include_router(document)
     for page in (
@@ -158,9 +163,13 @@ def create_app(context: Context) -> FastAPI:
         ticket_pages,
         ticket_fields,
         closing_steps,
+        cost_steps,
+        approvals_page,
+        assembly_page,
         parts_page,
         ticket_parts,
         merging_steps,
+        operation_steps,
         ticket_steps,
         triage_steps,
         problem_pages,
@@ -169,6 +178,7 @@ def create_app(context: Context) -> FastAPI:
         drift_page,
         finding_pages,
         pipeline_page,
+        partner_pages,
         letter_pages,
         reference_page,
         routing_page,

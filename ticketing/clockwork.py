@@ -31,6 +31,7 @@ from ticketing import (
 )
 from ticketing.approving import deciding
 from ticketing.book import Book
+from ticketing.metrics import freezing, schedule
 from ticketing.partners import following
 from ticketing.plans import clock, review
 from ticketing.quality import audits, sisters
@@ -67,6 +68,10 @@ HANDLERS: Mapping[str, Handler] = {
     sla.KIND: acknowledgements.after(sla.review),
     acknowledgements.TIMER: acknowledgements.overdue,
     drift.KIND: drift.make,
+    schedule.NIGHT: schedule.night,
+    schedule.KEEP: schedule.keep,
+    schedule.JUDGE: schedule.judge,
+    freezing.FREEZE: freezing.freeze,
     triage.DEED: triage.carry_out,
     triage.SNOOZE: triage.wake,
     review.KIND: clock.look,
@@ -88,6 +93,7 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
         anew = sla.changed(conn, plant)
         other_keys = key_versions.changed(conn, plant.dedup)
         other_plans = review.changed(conn, plant)
+        asleep = schedule.asleep(conn)
     if other_keys:
         with tickets.transaction(now_ns) as book:
             key_versions.in_force(book.conn, plant.dedup, now_ns)
@@ -95,6 +101,9 @@ def turn(tickets: Tickets, plant: Plant, now_ns: int, *, turn_s: float = TURN_S)
         with tickets.transaction(now_ns) as book:
             sla.review_all(book, plant)
             drift.expect(book, plant)
+    if asleep:
+        with tickets.transaction(now_ns) as book:
+            schedule.expect(book, plant)
     if other_plans:
         with tickets.transaction(now_ns) as book:
             review.review_all(book, plant)

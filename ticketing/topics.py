@@ -169,6 +169,17 @@ class CausesUnknown(Said, kw_only=True):
     causes: int
 
 
+class MetricActs(Said, kw_only=True):
+    """A metric of a month is beyond its bound: which, by which rule, its value in its unit, and of how many tickets."""
+
+    metric: str
+    rule: str
+    period: str
+    value: float
+    tickets: int
+    of: int
+
+
 class PartLow(Said, kw_only=True):
     """A part fell below its safety stock: what is left, in its unit. The ticket is the last that took of it."""
 
@@ -323,6 +334,7 @@ TOPICS: Sequence[Topic] = (
     Topic("ticket.state", "andon.ticket.state.v1", TicketStands),
     Topic("stock.moved", "andon.stock.moved.v1", StockMoved),
     Topic("causes.unknown", "andon.causes.unknown.v1", CausesUnknown),
+    Topic("metric.action", "andon.metric.action.v1", MetricActs),
     Topic("investigation.opened", "andon.investigation.opened.v1", ProblemNews),
     Topic("sister.given", "andon.sister-task.given.v1", QualityNews),
     Topic("sister.overdue", "andon.sister-task.overdue.v1", QualityNews),

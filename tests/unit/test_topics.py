@@ -44,7 +44,7 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {
         f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")
     }
-    others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown"}
+    others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown", "metric.action"}
     others |= {"investigation.opened", "sister.given", "sister.overdue", "batch.asked", "batch.decided"}
     others |= {"audit.given", "audit.overdue"}
     assert set(OF_KIND) == told | others | {DIGEST, CANARY}

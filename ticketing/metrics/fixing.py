@@ -76,7 +76,8 @@ def _recurred(asked: Question) -> Select[Any]:
     known = t.cause.is_not(None) & t.cause.not_in(sorted(UNKNOWN)) & ~no_fault() & subject().is_not(None)
     until_ns = asked.span.to_ns + OBSERVED_NS
     same = (t.id.label("ticket"), subject().label("subject"), t.cause.label("cause"))
-    closings = select(*same, t.closed_ns.label("at_ns"), literal(1).label("kind"), null().label("opened_ns"))
+    ended_ns = case((t.closed_ns < t.opened_ns, t.opened_ns), else_=t.closed_ns)  # none is its own relapse
+    closings = select(*same, ended_ns.label("at_ns"), literal(1).label("kind"), null().label("opened_ns"))
     openings = select(
         *same, t.opened_ns.label("at_ns"), literal(0).label("kind"), t.opened_ns.label("opened_ns")
     )

@@ -31,6 +31,7 @@ from api.web import (
     finding_pages,
     inbox,
     letter_pages,
+    partner_pages,
     pipeline_page,
     problem_pages,
     report_page,
@@ -347,6 +348,7 @@ PAGES = {
     "/findings/{finding_id}/message": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}/message",),
     "/detectors": ("/detectors",),
     "/pipeline": ("/pipeline",),
+    "/partners": ("/partners",),
     "/pipeline/letters/{letter}": ("/pipeline/letters/plant_mqtt:7",),
 }
 """The pages by their routes."""
@@ -367,7 +369,16 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 async def test_every_page_is_swept() -> None:
     routers = (
         *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
-        *(pipeline_page, problem_pages, report_page, routing_page, ticket_pages, code_pages, request_files),
+        *(
+            partner_pages,
+            pipeline_page,
+            problem_pages,
+            report_page,
+            routing_page,
+            ticket_pages,
+            code_pages,
+            request_files,
+        ),
         *(code_pages, request_files),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]

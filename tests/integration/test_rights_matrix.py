@@ -32,6 +32,7 @@ POST   /alarms/{alarm_id}/shelve                               lead     alarm
 POST   /alarms/{alarm_id}/unacknowledge                        lead     alarm
 POST   /alarms/{alarm_id}/unshelve                             lead     alarm
 GET    /api                                                    self     none
+GET    /api/v1/acknowledgements                                read     list
 GET    /api/v1/alarms                                          read     list
 GET    /api/v1/alarms/bad-actors                               read     list
 GET    /api/v1/alarms/{alarm_id}                               read     alarm
@@ -42,8 +43,18 @@ POST   /api/v1/alarms/{alarm_id}/unacknowledge                 lead     alarm
 GET    /api/v1/approvals                                       read     list
 POST   /api/v1/approvals/{approval_id}/grant                   plan     approval
 POST   /api/v1/approvals/{approval_id}/refuse                  plan     approval
+GET    /api/v1/articles                                        read     list
+POST   /api/v1/articles                                        work     none
+GET    /api/v1/articles/pool                                   read     list
+GET    /api/v1/articles/{article_id}                           read     article
+POST   /api/v1/articles/{article_id}/discard                   analyse  article
+POST   /api/v1/articles/{article_id}/edit                      analyse  article
+POST   /api/v1/articles/{article_id}/merge                     analyse  article
+POST   /api/v1/articles/{article_id}/publish                   analyse  article
+POST   /api/v1/articles/{article_id}/withdraw                  analyse  article
 GET    /api/v1/assets                                          read     list
 GET    /api/v1/assets/{asset_id}                               read     asset
+GET    /api/v1/assets/{asset_id}/costs                         read     asset
 GET    /api/v1/assets/{asset_id}/declarations                  read     asset
 POST   /api/v1/assets/{asset_id}/declarations                  lead     asset
 POST   /api/v1/assets/{asset_id}/meters/{meter}/readings       work     asset
@@ -51,6 +62,10 @@ GET    /api/v1/assets/{asset_id}/series                        read     asset
 GET    /api/v1/board                                           read     none
 GET    /api/v1/channels                                        read     none
 GET    /api/v1/closing                                         read     none
+GET    /api/v1/cost-requests                                   read     list
+GET    /api/v1/cost-requests/mine                              read     list
+POST   /api/v1/cost-requests/{cost_request_id}/grant           lead     cost_request
+POST   /api/v1/cost-requests/{cost_request_id}/refuse          lead     cost_request
 GET    /api/v1/dead-letters                                    read     plant
 POST   /api/v1/dead-letters/redrive                            redrive  plant
 GET    /api/v1/dead-letters/{letter}                           redrive  plant
@@ -58,6 +73,9 @@ POST   /api/v1/dead-letters/{letter}/redrive                   redrive  plant
 POST   /api/v1/dedup/dry-run                                   plan     plant
 GET    /api/v1/dedup/late                                      read     list
 GET    /api/v1/dedup/rules                                     read     none
+GET    /api/v1/delegations                                     read     none
+POST   /api/v1/delegations                                     lead     none
+POST   /api/v1/delegations/{delegation}/revoke                 lead     none
 GET    /api/v1/detectors                                       read     list
 POST   /api/v1/detectors/backtests                             tune     plant
 GET    /api/v1/detectors/backtests/{name}                      tune     plant
@@ -89,6 +107,11 @@ GET    /api/v1/outbox/{message}                                redrive  plant
 GET    /api/v1/parts                                           read     none
 POST   /api/v1/parts                                           stock    none
 GET    /api/v1/parts/{part}                                    read     none
+GET    /api/v1/partners                                        read     plant
+GET    /api/v1/partners/{name}/events                          read     plant
+POST   /api/v1/partners/{name}/events                          open     none
+POST   /api/v1/partners/{name}/send-again                      redrive  plant
+GET    /api/v1/partners/{name}/unconfirmed                     read     plant
 GET    /api/v1/people                                          work     none
 GET    /api/v1/people/{person}/offers                          work     list
 PUT    /api/v1/people/{person}/presence                        work     none
@@ -140,28 +163,43 @@ GET    /api/v1/suppressions                                    read     list
 POST   /api/v1/suppressions                                    lead     none
 DELETE /api/v1/suppressions/{suppression_id}                   lead     suppression
 GET    /api/v1/suppressions/{suppression_id}                   read     suppression
+GET    /api/v1/ticket-types                                    read     none
+POST   /api/v1/ticket-types/{type_code}/modules                plan     plant
 GET    /api/v1/tickets                                         read     list
 GET    /api/v1/tickets/{ticket_id}                             read     ticket
 POST   /api/v1/tickets/{ticket_id}/accept                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/acknowledge                 work     ticket
+GET    /api/v1/tickets/{ticket_id}/acknowledgements            read     ticket
+GET    /api/v1/tickets/{ticket_id}/alike                       read     ticket
 POST   /api/v1/tickets/{ticket_id}/approvals                   work     ticket
 POST   /api/v1/tickets/{ticket_id}/archive                     lead     ticket
 POST   /api/v1/tickets/{ticket_id}/arrive                      work     ticket
 POST   /api/v1/tickets/{ticket_id}/assign                      plan     ticket
 GET    /api/v1/tickets/{ticket_id}/attachments                 read     ticket
 POST   /api/v1/tickets/{ticket_id}/cancel                      plan     ticket
+POST   /api/v1/tickets/{ticket_id}/citations                   work     ticket
 POST   /api/v1/tickets/{ticket_id}/claim                       work     ticket
 GET    /api/v1/tickets/{ticket_id}/clocks                      read     ticket
 POST   /api/v1/tickets/{ticket_id}/close_unsigned              plan     ticket
 POST   /api/v1/tickets/{ticket_id}/collaborators               work     ticket
 DELETE /api/v1/tickets/{ticket_id}/collaborators/{person}      work     ticket
 POST   /api/v1/tickets/{ticket_id}/comments                    report   ticket
+POST   /api/v1/tickets/{ticket_id}/cost-requests               work     ticket
+GET    /api/v1/tickets/{ticket_id}/costs                       read     ticket
+POST   /api/v1/tickets/{ticket_id}/costs                       work     ticket
+POST   /api/v1/tickets/{ticket_id}/costs/{line}/take-back      work     ticket
 POST   /api/v1/tickets/{ticket_id}/decline                     work     ticket
 POST   /api/v1/tickets/{ticket_id}/depart                      work     ticket
+POST   /api/v1/tickets/{ticket_id}/downtime                    work     ticket
 POST   /api/v1/tickets/{ticket_id}/duplicate                   plan     ticket
+GET    /api/v1/tickets/{ticket_id}/enquiries                   read     ticket
+POST   /api/v1/tickets/{ticket_id}/enquiries                   report   ticket
+POST   /api/v1/tickets/{ticket_id}/estimate                    work     ticket
 POST   /api/v1/tickets/{ticket_id}/false_alarm                 plan     ticket
 PATCH  /api/v1/tickets/{ticket_id}/fields                      work     ticket
 POST   /api/v1/tickets/{ticket_id}/hold                        work     ticket
 POST   /api/v1/tickets/{ticket_id}/keep_baseline               tune     ticket
+POST   /api/v1/tickets/{ticket_id}/labour                      work     ticket
 GET    /api/v1/tickets/{ticket_id}/links                       read     ticket
 POST   /api/v1/tickets/{ticket_id}/links                       plan     ticket
 DELETE /api/v1/tickets/{ticket_id}/links/{kind}/{other}        plan     ticket
@@ -185,6 +223,8 @@ POST   /api/v1/tickets/{ticket_id}/requisitions                work     ticket
 POST   /api/v1/tickets/{ticket_id}/resolve                     work     ticket
 POST   /api/v1/tickets/{ticket_id}/resume                      work     ticket
 GET    /api/v1/tickets/{ticket_id}/routing                     read     ticket
+GET    /api/v1/tickets/{ticket_id}/safety                      read     ticket
+POST   /api/v1/tickets/{ticket_id}/safety/{checklist}          work     ticket
 POST   /api/v1/tickets/{ticket_id}/sign                        report   ticket
 POST   /api/v1/tickets/{ticket_id}/sign-code                   report   ticket
 POST   /api/v1/tickets/{ticket_id}/signature                   report   ticket
@@ -197,6 +237,7 @@ GET    /api/v1/timers/failed                                   redrive  plant
 POST   /api/v1/timers/failed/again                             redrive  plant
 GET    /api/v1/topics                                          read     none
 GET    /api/v1/topics/{name}                                   read     none
+GET    /approvals                                              read     list
 POST   /approvals/{approval_id}/grant                          plan     approval
 POST   /approvals/{approval_id}/refuse                         plan     approval
 GET    /assets                                                 read     list
@@ -206,6 +247,9 @@ POST   /assets/{asset_id}/labels                               tune     asset
 GET    /board                                                  read     list
 GET    /board/{ticket_id}                                      read     ticket
 GET    /calendar                                               read     list
+POST   /cost-requests/{cost_request_id}/decide                 lead     cost_request
+POST   /delegations                                            lead     none
+POST   /delegations/{delegation}/revoke                        lead     none
 GET    /detectors                                              read     list
 POST   /detectors/backtests                                    tune     plant
 GET    /detectors/backtests/{name}                             tune     plant
@@ -218,6 +262,14 @@ GET    /healthz                                                open     none
 POST   /inbox/{ticket_id}/snooze                               plan     ticket
 POST   /inbox/{ticket_id}/undo                                 plan     ticket
 POST   /inbox/{ticket_id}/{step}                               plan     ticket
+GET    /knowledge                                              read     list
+POST   /knowledge                                              work     none
+GET    /knowledge/{article_id}                                 read     article
+POST   /knowledge/{article_id}/discard                         analyse  article
+POST   /knowledge/{article_id}/edit                            analyse  article
+POST   /knowledge/{article_id}/merge                           analyse  article
+POST   /knowledge/{article_id}/publish                         analyse  article
+POST   /knowledge/{article_id}/withdraw                        analyse  article
 WS     /live                                                   read     none
 GET    /metrics                                                read     plant
 GET    /parts                                                  read     list
@@ -227,6 +279,8 @@ POST   /parts/save                                             stock    none
 POST   /parts/sheet                                            stock    none
 POST   /parts/supplier                                         stock    none
 GET    /parts/{part}                                           read     none
+GET    /partners                                               read     plant
+POST   /partners/{name}/send-again                             redrive  plant
 GET    /people                                                 administer plant
 POST   /people                                                 administer plant
 GET    /people/{account}                                       administer plant
@@ -274,9 +328,12 @@ GET    /routing                                                plan     list
 GET    /sign-in                                                open     none
 POST   /sign-in                                                open     none
 POST   /sign-out                                               self     none
+GET    /ticket-types                                           plan     plant
+POST   /ticket-types/{type_code}                               plan     plant
 GET    /tickets                                                read     list
 GET    /tickets/{ticket_id}                                    read     ticket
 POST   /tickets/{ticket_id}/accept                             work     ticket
+POST   /tickets/{ticket_id}/acknowledge                        work     ticket
 POST   /tickets/{ticket_id}/archive                            lead     ticket
 POST   /tickets/{ticket_id}/arrive                             work     ticket
 POST   /tickets/{ticket_id}/ask/{step}                         work     ticket
@@ -284,16 +341,24 @@ POST   /tickets/{ticket_id}/assign                             plan     ticket
 POST   /tickets/{ticket_id}/attachments                        report   ticket
 GET    /tickets/{ticket_id}/attachments/{sha256}               read     ticket
 POST   /tickets/{ticket_id}/cancel                             plan     ticket
+POST   /tickets/{ticket_id}/cite                               work     ticket
 POST   /tickets/{ticket_id}/close_unsigned                     plan     ticket
 POST   /tickets/{ticket_id}/comment                            report   ticket
+POST   /tickets/{ticket_id}/cost-requests                      work     ticket
+POST   /tickets/{ticket_id}/costs                              work     ticket
+POST   /tickets/{ticket_id}/costs/{line}/take-back             work     ticket
 GET    /tickets/{ticket_id}/course                             read     ticket
 POST   /tickets/{ticket_id}/decline                            work     ticket
 POST   /tickets/{ticket_id}/depart                             work     ticket
+POST   /tickets/{ticket_id}/downtime                           work     ticket
 POST   /tickets/{ticket_id}/duplicate                          plan     ticket
+POST   /tickets/{ticket_id}/enquiries                          report   ticket
+POST   /tickets/{ticket_id}/estimate                           work     ticket
 POST   /tickets/{ticket_id}/false_alarm                        plan     ticket
 POST   /tickets/{ticket_id}/fields                             work     ticket
 POST   /tickets/{ticket_id}/hold                               work     ticket
 POST   /tickets/{ticket_id}/keep_baseline                      tune     ticket
+POST   /tickets/{ticket_id}/labour                             work     ticket
 POST   /tickets/{ticket_id}/obligations/{kind}                 work     ticket
 GET    /tickets/{ticket_id}/parts                              read     ticket
 POST   /tickets/{ticket_id}/photos                             work     ticket
@@ -305,6 +370,7 @@ POST   /tickets/{ticket_id}/reopen                             lead     ticket
 POST   /tickets/{ticket_id}/requisitions                       work     ticket
 POST   /tickets/{ticket_id}/resolve                            work     ticket
 POST   /tickets/{ticket_id}/resume                             work     ticket
+POST   /tickets/{ticket_id}/safety/{checklist}                 work     ticket
 POST   /tickets/{ticket_id}/sign                               report   ticket
 POST   /tickets/{ticket_id}/sign-code                          report   ticket
 POST   /tickets/{ticket_id}/signature                          report   ticket
@@ -337,6 +403,10 @@ NO_THING = {
     "template": "overhaul",
     "seq": "1",
     "what": "parts",
+    "line": "1",
+    "delegation": "1",
+    "checklist": "lock_out_tag_out",
+    "type_code": "equipment_repair",
 }
 """Parameters of addresses that name no thing with a place, and something that each can be."""
 ELSEWHERE = {
@@ -359,8 +429,13 @@ ENDS_THE_SESSION = {"/sign-out", "/account/sessions/{session}/end"}
 OF_THE_PLANT = {"/api/v1/people"}
 """People are the whole plant's, with the lines that they work on."""
 PERHAPS = {
+    *("/api/v1/partners/{name}/events", "/api/v1/partners/{name}/unconfirmed"),
+    *("/api/v1/partners/{name}/send-again", "/partners/{name}/send-again"),
     *("/account/keys/{key}/revoke", "/people/{account}/keys/{key}/revoke", "/api/v1/outbox/{message}"),
     *("/api/v1/dead-letters/{letter}", "/api/v1/dead-letters/{letter}/redrive"),
+    *("/delegations/{delegation}/revoke", "/api/v1/delegations/{delegation}/revoke"),
+    "/api/v1/tickets/{ticket_id}/costs/{line}/take-back",
+    "/api/v1/tickets/{ticket_id}/safety/{checklist}",
     *("/api/v1/parts/{part}", "/parts/{part}"),
     *("/pipeline/letters/{letter}", "/pipeline/letters/{letter}/redrive", "/pipeline/timers/again"),
     "/tickets/{ticket_id}/attachments/{sha256}",
@@ -368,7 +443,7 @@ PERHAPS = {
     *(f"/api/v1/tickets/{{ticket_id}}/operations/{{seq}}/{deed}" for deed in ("take-back", "leave-out")),
     *(f"/api/v1/tickets/{{ticket_id}}/operations/{{seq}}/{deed}" for deed in ("done", "correct")),
 }
-"""Where 404 may say that there is no key, message, step, letter or part of that name."""
+"""Where 404 may say that there is no partner, key, message, step, letter or part of that name."""
 
 
 @pytest.fixture(scope="module")

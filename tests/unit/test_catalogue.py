@@ -37,6 +37,7 @@ from ticketing.audit import AUDITED
 from ticketing.causes import CAUSES
 from ticketing.clocks import ClockKind
 from ticketing.demands import Demand, Hold, SignedBy
+from ticketing.knowledge.article import ArticleState
 from ticketing.labels import What
 from ticketing.links import SEEN_FROM_THERE
 from ticketing.nodes import NodeName
@@ -101,6 +102,7 @@ CONDITIONS = (
     *("id_conflict", "identity_overflow"),
     *(
         "channel_down",
+        "partner_unsynced",
         "messages_undelivered",
         "canary_failed",
         "timer_failed",
@@ -207,7 +209,23 @@ FAMILIES: dict[str, Iterable[str]] = {
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
     "node.": NodeName,
+    "knowledge.": (
+        *(f"is_{state}" for state in ArticleState),
+        *(
+            f"why_{name}"
+            for name in ("condition", "component", "fault", "machine", "model", "class", "words")
+        ),
+        *(f"shows_{kind}" for kind in ("photo", "trend", "spectrum", "envelope", "other")),
+        *(f"field_{name}" for name in ("title", "solution", "keywords", "cause")),
+        *("machine", "model", "condition", "keywords"),
+        *("edit", "publish", "merge", "discard", "withdraw"),
+    ),
     "owed.": Owed,
+    "partner_refused.": (
+        *("stale_version", "no_edge", "step_refused", "step_unknown", "version_missing", "ticket_not_found"),
+        *("type_unknown", "echo_loop", "fields_refused", "report_refused", "event_id_missing"),
+        *("part_not_found", "key_has_open_ticket", "too_many_tickets"),
+    ),
     "parts.is_": RequisitionState,
     "parts.": ("issue", "return", "withdraw"),
     "store.": ("name", "name_zh", "unit", "place", "barcode"),
@@ -237,6 +255,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         "promoted",
         "marked",
         "letters_asked",
+        "partner_again",
     ),
     "alarm_state.": [f"{state}{part}" for state in AlarmState for part in ("", "_why")],
     "alarm_step.": alarm_pages.STEPS,

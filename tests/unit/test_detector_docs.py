@@ -15,6 +15,7 @@ from andon.rules import (
     closing,
     dedup,
     operations,
+    partners,
     plans,
     quality,
     repeats,
@@ -30,6 +31,7 @@ from tests.unit.test_settings_docs import default_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PARTS: list[tuple[str, type[BaseModel]]] = [
+    ("A partner", partners.Partner),
     ("The document", plant.Plant),
     ("An asset", plant.Asset),
     ("A point", plant.Point),

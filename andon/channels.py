@@ -14,6 +14,7 @@ import ticketing.notify
 from andon.config import ConfigError, Notify, check, unknown
 from andon.ports import Notifier
 from ticketing.breaker import Breaker
+from ticketing.notify import smtp, wechat
 from ticketing.notify.webhook import Parameters as WebhookParameters
 from ticketing.notify.webhook import keys_of
 from ticketing.outbox import Channel, Say
@@ -73,6 +74,20 @@ def partner_keys(notify: Sequence[Notify]) -> Mapping[str, Sequence[bytes]]:
     """The keys that each partner signs with, the old one too while it holds; ConfigError if a secret is not there."""
     found = {one.name: parameters_of(one) for one in notify if one.kind == "partner"}
     return {name: keys_of(one) for name, one in found.items() if isinstance(one, WebhookParameters)}
+
+
+def wechat_accounts(notify: Sequence[Notify]) -> Mapping[str, wechat.Parameters]:
+    """The WeChat official accounts by the names of their channels."""
+    found = {one.name: parameters_of(one) for one in notify if one.kind == "wechat"}
+    return {name: one for name, one in found.items() if isinstance(one, wechat.Parameters)}
+
+
+def inboxes(notify: Sequence[Notify]) -> Mapping[str, smtp.Parameters]:
+    """The mail channels that also have a mailbox for requests, by name."""
+    found = {one.name: parameters_of(one) for one in notify if one.kind == "smtp"}
+    return {
+        name: one for name, one in found.items() if isinstance(one, smtp.Parameters) and one.inbox is not None
+    }
 
 
 def make_channels(data: Path, notify: Sequence[Notify], say: Say) -> Mapping[str, Channel]:

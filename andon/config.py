@@ -16,7 +16,7 @@ from andon.events import Priority
 
 T = TypeVar("T", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-PARTS = frozenset({"engine", "influx", "notify", "plant", "web"})
+PARTS = frozenset({"engine", "influx", "notify", "plant", "requests", "web"})
 """Andon's own parts: a source of such a name would take its journal, log and status."""
 
 

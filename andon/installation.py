@@ -18,7 +18,7 @@ from andon.sealing import Sealing
 from andon.supervisor import Supervisor
 
 QUARANTINED, REFUSED = "source_quarantined", "configuration_refused"
-AFTER_SOURCES = {"plant", "engine", "influx", "notify", "web"}
+AFTER_SOURCES = {"plant", "engine", "influx", "notify", "requests", "web"}
 NOT_SEALED, AWAY = "series_not_sealed", "source_away"
 SEVERITY = {QUARANTINED: 950, REFUSED: 500, NOT_SEALED: 500, AWAY: 800}
 
@@ -87,7 +87,7 @@ class Installation:
     def start_web(self, web: Web, *, accounts: bool = False, notify: Sequence[Notify] = ()) -> None:
         """Start the console; with accounts people sign in there, else whoever has its link is the operator.
 
-        `notify` has the partners whose signed events it takes.
+        `notify` has the partners whose signed events it takes, and the WeChat accounts whose messages it hears.
         """
         token, partners = None if accounts else token_of(self.data), _partners(notify)
         job = self._job("web", web=web.model_dump(mode="json"), token=token, partners=partners)
@@ -101,6 +101,7 @@ class Installation:
     def start_notify(self, notify: Sequence[Notify]) -> None:
         """Start the notifier; it takes what the engine puts on the bus."""
         self.supervisor.start("notify", self._notify_job(notify))
+        self._start_requests(notify)
 
     def change_notify(self, notify: Sequence[Notify]) -> bool:
         """Let exactly these channels speak; False if they do already. What is on the bus meanwhile is delivered after."""
@@ -109,11 +110,21 @@ class Installation:
             return False
         self.supervisor.forget("notify")
         self.supervisor.start("notify", wanted)
+        self.supervisor.forget("requests")
+        self._start_requests(notify)
         web = self.supervisor.children.get("web")
         if web is not None and web.job["partners"] != (partners := _partners(notify)):
             self.supervisor.forget("web")
             self.supervisor.start("web", {**web.job, "partners": partners})
         return True
+
+    def _start_requests(self, notify: Sequence[Notify]) -> None:
+        """Start what brings requests in, if there is a mailbox or an account to hear."""
+        through = [
+            one.model_dump(mode="json") for one in notify if one.kind == "wechat" or "inbox" in one.parameters
+        ]
+        if through:
+            self.supervisor.start("requests", self._job("requests", notify_through=through))
 
     def _notify_job(self, notify: Sequence[Notify]) -> dict[str, Json]:
         return self._job("notify", notify_through=[one.model_dump(mode="json") for one in notify])
@@ -153,7 +164,7 @@ class Installation:
     def stop(self) -> None:
         """Stop in the order of the flow, so that what was received is also worked on."""
         names = [name for name in self.supervisor.children if name not in AFTER_SOURCES]
-        for name in ["plant", *names, "engine", "notify", "influx", "web"]:
+        for name in ["plant", *names, "requests", "engine", "notify", "influx", "web"]:
             self.supervisor.stop(name)
         self.sealing.stop()
 
@@ -262,4 +273,4 @@ def is_free(port: int) -> bool:
 
 
 def _partners(notify: Sequence[Notify]) -> list[dict[str, Json]]:
-    return [one.model_dump(mode="json") for one in notify if one.kind == "partner"]
+    return [one.model_dump(mode="json") for one in notify if one.kind in {"partner", "wechat"}]

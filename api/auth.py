@@ -27,8 +27,8 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OPEN_PATHS = ("/healthz", "/readyz", "/static/")
 """Answered to everybody: probes, and files that hold no data."""
 
-SIGNED = re.compile(r"/api/v1/partners/[^/]+/events")
-"""What is posted with a proof of its own: signed callbacks, each of which checks that before anything else."""
+SIGNED = re.compile(r"POST /api/v1/partners/[^/]+/events|(GET|POST) /wechat/[a-z][a-z0-9_]*")
+"""What is sent with a proof of its own: signed callbacks, each of which checks that before anything else."""
 
 SIGN_IN, SIGN_OUT, CHANGE = "/sign-in", "/sign-out", "/account/password"
 BEFORE_CHANGE = frozenset({CHANGE, SIGN_IN, SIGN_OUT, "/preferences"})
@@ -95,7 +95,7 @@ class Gate:
             return self._refuse(request, Refusal(421, "foreign_host"))
         if request.url.path.startswith(OPEN_PATHS):
             return NOBODY
-        if request.scope.get("method") == "POST" and SIGNED.fullmatch(request.url.path):
+        if SIGNED.fullmatch(f"{request.scope.get('method')} {request.url.path}"):
             refusal = _too_often(request, context, None)
             return self._refuse(request, refusal) if refusal else NOBODY
         given = request.query_params.get("token")

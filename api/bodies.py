@@ -12,7 +12,7 @@ KIB, MIB = 1024, 1024**2
 KINDS = (
     (re.compile(r"/sign-in|/sign-out|/preferences|/account(/.*)?"), 16 * KIB),
     (re.compile(r"/report|/tickets/\d+/attachments|/api/v1/reports/\d+/attachments"), 72 * MIB),
-    (re.compile(r"/wechat/callback"), 64 * KIB),
+    (re.compile(r"/wechat/[^/]+"), 64 * KIB),
     (re.compile(r"(/api/v1)?/(tickets|problems)/\d+/.*"), 16 * MIB),
 )
 """What is posted to an address of that form -> bytes at most: forms of a ticket carry a photo or a signature,

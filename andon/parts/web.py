@@ -15,7 +15,7 @@ import uvicorn
 from andon import plants
 from andon.access.sessions import Lifetimes
 from andon.access.signing_in import Desk
-from andon.channels import partner_keys
+from andon.channels import partner_keys, wechat_accounts
 from andon.clock import Now
 from andon.config import Notify, Web
 from andon.datadir import open_store
@@ -55,6 +55,8 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
     backtests = Backtests(
         data / "backtests", (sys.executable, "-m", "andon", "backtest", "--data", str(data))
     )
+    signing = [Notify.model_validate(one) for one in job["partners"]]
+    accounts = wechat_accounts(signing)
     context = Context(
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
@@ -70,7 +72,9 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         desk=None if job["token"] else Desk(database, lifetimes_of(web)),
         names=hosts_of(web),
         pace=Pace(web.requests_per_minute, web.burst),
-        partners=partner_keys([Notify.model_validate(one) for one in job["partners"]]),
+        partners=partner_keys(signing),
+        wechat={name: one.account(name) for name, one in accounts.items()},
+        wechat_types={name: one.type for name, one in accounts.items()},
     )
     server = uvicorn.Server(served(context, web))
     with bound(web.host, web.port) as listening:

@@ -24,6 +24,30 @@ from andon.ports import Message, NotifyError
 from ticketing.subscriptions import Audience
 
 
+class Inbox(BaseModel):
+    """The mailbox that people write their requests to (IMAP); what is unread in it is taken in and marked as read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    host: str = Field(description="the IMAP server")
+    port: int = Field(default=993, ge=1, le=65535, description="993 with TLS, 143 with STARTTLS")
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="tls", description="none only to this machine"
+    )
+    user: str = Field(description="login")
+    password: Secret = Field(description="its password")
+    folder: str = Field(default="INBOX", description="the folder that is looked into")
+    poll_s: float = Field(default=30.0, ge=1, le=3600, description="s; how often it is looked into")
+    size_max_mb: int = Field(default=40, ge=1, le=200, description="MiB of a mail that are read at most")
+    type: str = Field(default="", description="the type of ticket that mails open; empty: by channel")
+    timeout_s: float = Field(default=30.0, gt=0, le=120, description="s; one step of the conversation")
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.security == "none" and not is_loopback(self.host):
+            raise ValueError(f"the password for {self.host} would leave this machine in the clear; use tls")
+        return self
+
+
 class Parameters(BaseModel):
     """The mail server and how to sign in; `people` holds e-mail addresses."""
 
@@ -38,6 +62,9 @@ class Parameters(BaseModel):
     password: Secret | None = Field(default=None, description="its password")
     ca: Path | None = Field(default=None, description="PEM file: who signed the server's certificate")
     timeout_s: float = Field(default=20.0, gt=0, le=120, description="s; one step of the conversation")
+    inbox: Inbox | None = Field(
+        default=None, description="where mails of requesters arrive, if they are taken in"
+    )
 
     @model_validator(mode="after")
     def _private(self) -> Self:
@@ -60,6 +87,8 @@ class Notifier:
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._password = parameters.password.read() if parameters.password else ""
+        if parameters.inbox is not None:
+            parameters.inbox.password.read()  # refused at the start, not at the first mail
         self._trust = ssl.create_default_context(cafile=str(parameters.ca) if parameters.ca else None)
 
     def send(self, message: Message, now_ns: int) -> str:
@@ -70,6 +99,10 @@ class Notifier:
             mail = written(message, self._parameters.sender, now_ns)
         except ValueError as error:
             raise NotifyError(f"no mail can be made of it: {error}", permanent=True) from error
+        return self.post(mail)
+
+    def post(self, mail: EmailMessage) -> str:
+        """Hand a mail to the server; NotifyError as `send`."""
         try:
             with self._connected() as server:
                 server.send_message(mail)

@@ -25,6 +25,7 @@ _MOST = 200
 class Parameters(Reached):
     """The account and its template; `people` holds the openids of followers."""
 
+    type: str = Field(default="", description="the type of ticket that messages open; empty: by channel")
     template: str = Field(
         default="", description="the id of the template that messages are sent by; empty: none are"
     )

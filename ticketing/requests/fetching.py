@@ -24,7 +24,9 @@ Download = Callable[[str], bytes]
 log = logging.getLogger(__name__)
 
 
-def fetch(tickets: Tickets, folder: Path, plant: Plant, channel: str, download: Download, now_ns: int) -> int:
+def fetch(
+    tickets: Tickets, folder: Path, plant: Plant, *, channel: str, download: Download, now_ns: int
+) -> int:
     """Fetch what is due of that channel; gives how many files were tried."""
     due = (fetching.c.channel == channel, fetching.c.state == "pending", fetching.c.try_ns <= now_ns)
     with tickets.looking() as conn:
@@ -66,7 +68,7 @@ def _failed(tickets: Tickets, row: RowMapping, error: str, now_ns: int, *, for_g
     if given_up:
         log.warning(
             "a file of a request cannot be had: ask its sender for it again",
-            extra={"channel": row["channel"], "message": row["message"], "error": error},
+            extra={"channel": row["channel"], "of_message": row["message"], "error": error},
         )
     wait_ns = min(_FIRST_NS * 4 ** (attempts - 1), _LONGEST_NS)
     values = {"attempts": attempts, "error": error[:500], "try_ns": now_ns + wait_ns}

@@ -64,14 +64,16 @@ class Talk:
     report: int | None
 
 
-def hear(tickets: Tickets, came: Incoming, plant: Plant, *, default_language: str = "zh") -> Answer:
-    """Take a message in and say what to answer; the same message again is the same answer."""
+def hear(
+    tickets: Tickets, came: Incoming, plant: Plant, *, default_language: str = "zh", most: int = AN_HOUR
+) -> Answer:
+    """Take a message in and say what to answer; the same message again is the same answer. More than `most` an hour are not heard."""
     said, now_ns = came.said, came.at_ns
     with tickets.transaction(now_ns) as book:
         _lock(book.conn, said)
         if (before := _answered(book.conn, came)) is not None:
             return before
-        if _heard_lately(book.conn, said, now_ns) >= AN_HOUR:
+        if _heard_lately(book.conn, said, now_ns) >= most:
             return Answer(Outcome.REFUSED, default_language)
         known = _talk(book.conn, said)
         language = language_of(said.words, known.language or default_language)

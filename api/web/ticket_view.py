@@ -22,6 +22,8 @@ from api.web.course import Course, course_of, spec_of
 from api.web.evidence import evidence_of
 from api.web.explained import grounds, number_row
 from api.web.folding import folding_of
+from api.web.learned import beside
+from api.web.measures import Elsewhere, elsewhere_of
 from api.web.next_step import suggested_of, what_next
 from api.web.reader import Reader
 from api.web.refused import FIELDS, Refused
@@ -30,6 +32,7 @@ from api.web.report_page import about
 from api.web.sources import forecast_of
 from api.web.spectra import equipped
 from api.web.ticket_money import Check, Money, checks_of, lacking_of, money_of
+from api.web.ticket_operations import operations_of
 from api.web.ticket_parts import Waiting, waiting_of
 from api.web.weighed import why_of
 from api.web.wording import asset_name, component_name, condition_name, limit_sources, score_text, verdict
@@ -70,6 +73,8 @@ class _Found:
     money: Money
     checks: Sequence[Check]
     parts: Sequence[Waiting]
+    elsewhere: Elsewhere | None
+    operations: Mapping[str, Json]
 
 
 def show(
@@ -84,8 +89,9 @@ def show(
     here = f"/tickets/{ticket_id}"
     with reading(visit.context.database) as conn:
         found = _look(conn, visit, ticket_id, MOST if everything else SHOWN)
+        learned = beside(conn, found.detail.ticket, visit)
     values = _at_the_top(found, visit) | _grounds(found, visit) | _course(found, visit)
-    values |= _forms(found, visit, refused)
+    values |= _forms(found, visit, refused) | learned
     answer = render(request, visit, "ticket.html", "tickets", here=here if refused else None, **values)
     if refused:
         answer.status_code = 422
@@ -115,6 +121,8 @@ def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
         money=money_of(conn, ticket, visit),
         checks=checks_of(conn, ticket, visit),
         parts=waiting_of(conn, detail.requisitions, visit),
+        elsewhere=elsewhere_of(conn, ticket, visit),
+        operations=operations_of(conn, ticket, visit),
     )
 
 
@@ -194,6 +202,8 @@ def _course(found: _Found, visit: Visit) -> dict[str, Json]:
         "photos": [history.picture(photo, visit) for photo in detail.photos],
         "files": request_files.shown(ticket.id, found.files, visit),
         "related": history.related(detail, visit),
+        "elsewhere": found.elsewhere,
+        **found.operations,
         **why_of(ticket, found.decided, found.offered, visit),
     }
 
@@ -212,6 +222,8 @@ def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Js
         "last_time": last_time(found.like, found.detail.ticket, visit),
         "choices": choices_of(found.detail, visit),
         "work": work_of(found.detail, found.parts, visit),
+        "money": found.money,
+        "checks": found.checks,
         "refused": refused,
         "wrong": edited.wrong if edited else {},
         **about(found.detail.ticket, found.reported, visit, edited.given if edited else None),

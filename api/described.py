@@ -31,6 +31,8 @@ TAGS: Mapping[str, str] = {
     "preventive maintenance": "Plans by calendar and meter, their runs, readings of meters.",
     "costs and approvals": "What tickets cost, the levels that agree to it, delegations, safety sign-offs.",
     "store": "Spare parts with their lots, deliveries, counts, suppliers, and files of them.",
+    "knowledge": "Articles drawn from tickets, their review, citations, and tickets that were alike.",
+    "those who wait": "Where is it, and what one department has asked another to acknowledge.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",
     "deduplication": "The rules by which findings become one ticket, and trying out others.",
     "root-cause tasks": "Problems that repeats have opened, and improvements.",
@@ -39,6 +41,7 @@ TAGS: Mapping[str, str] = {
     "machines": "The plant's machines, their series, and what people declare about them.",
     "detectors": "The detector set, its versions, back-tests and labels.",
     "notifications": "The event bus: topics, channels, what was sent.",
+    "partners": "Systems that keep tickets too: their signed events, what they have confirmed and what was refused.",
     "pipeline": "Sources, dead letters, gaps, freshness.",
 }
 PROBLEM: Schema = {
@@ -116,6 +119,7 @@ NAMED: Mapping[str, str] = {
     "ticket_downtime": "state_ticket_downtime",
     "ticket_safety": "sign_ticket_safety",
     "ticket_type_modules": "assemble_ticket_type",
+    "partner_events": "hear_partner",
     "parts": "save_part",
     "stock_sheets": "take_stock_sheet",
     "suppliers": "save_supplier",
@@ -176,7 +180,7 @@ def named(method: str, path: str, *, lists: bool, adds: bool) -> str:
 
 
 def _one(word: str) -> str:
-    irregular = {"people": "person", "fields": "fields"}
+    irregular = {"people": "person", "fields": "fields", "ticket_enquiries": "ticket_enquiry"}
     return irregular.get(word, word.removesuffix("s") if not word.endswith("ss") else word)
 
 

@@ -34,6 +34,7 @@ from ticketing.links import Linked
 from ticketing.obligations import Obligation
 from ticketing.offers import Offer
 from ticketing.operations.work import Measured, Step
+from ticketing.partners.seeing import PartnerEvent, PartnerState, Unconfirmed
 from ticketing.parts.catalogue import Part
 from ticketing.parts.movements import Lot, Movement
 from ticketing.parts.sheets import Taken
@@ -352,6 +353,11 @@ ANSWERS: Mapping[str, Kind] = {
     "list_channels": page(ChannelState),
     "list_outbox": page(Sent),
     "get_outbox": (Sent, {"content": Json, "calls": list[Call]}),
+    "list_partners": page(PartnerState),
+    "list_partner_unconfirmed": page(Unconfirmed),
+    "list_partner_events": page(PartnerEvent),
+    "send_again_partner": {"sent_again": int},
+    "hear_partner": Mapping[str, Json],
     "redrive_outbox": {"redriven": int},
     "list_messages": page(Sent),
     "list_ticket_clocks": page(CLOCK),

@@ -144,7 +144,7 @@ def _sums(how: Approval, visit: Visit) -> list[tuple[str, str]]:
         ("estimate", total.estimate_cents),
         ("labour", total.labour_cents or None),
         ("parts", total.parts_cents or None),
-        ("other", total.other_cents or None),
+        ("besides", total.other_cents or None),
         ("actual", total.actual_cents or None),
         ("approved", how.approved_cents or None),
     ]

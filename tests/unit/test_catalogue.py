@@ -167,7 +167,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     ),
     "channel.": report_page.KNOWN,
     "chain.": ("creator", "assigner", "handler", "backup", "requester", "last", "last_at"),
-    "costs.": ("estimate", "hours", "labour", "parts", "other", "actual", "approved"),
+    "costs.": ("estimate", "hours", "labour", "parts", "besides", "actual", "approved"),
     "costs.decided_": Verdict,
     "costs.did_": Verdict,
     "costs.stood_": Said,
@@ -201,6 +201,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("amount", "minutes", "items", "assignee_signs", "giver", "taker", "taker_same_as_giver"),
         *(f"until_{why}" for why in ("before_from", "in_future", "over", "too_long")),
         *("approvals_of", "safety_of", "safety_end_of"),
+        *("nps", "caller", "caller_works_on_it", "into", "article", "article_own"),
         *("part", "part_retired", "quantity", "quantity_out_of_range", "stars", "until"),
         *("lot", "lot_of_another_delivery", "lot_too_long", "supplier", "supplier_unknown"),
         *("supplier_blocked", "barcode", "barcode_taken"),
@@ -209,17 +210,11 @@ FAMILIES: dict[str, Iterable[str]] = {
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
     "node.": NodeName,
-    "knowledge.": (
-        *(f"is_{state}" for state in ArticleState),
-        *(
-            f"why_{name}"
-            for name in ("condition", "component", "fault", "machine", "model", "class", "words")
-        ),
-        *(f"shows_{kind}" for kind in ("photo", "trend", "spectrum", "envelope", "other")),
-        *(f"field_{name}" for name in ("title", "solution", "keywords", "cause")),
-        *("machine", "model", "condition", "keywords"),
-        *("edit", "publish", "merge", "discard", "withdraw"),
-    ),
+    "knowledge.": ("machine", "model", "condition", "edit", "publish", "merge", "discard", "withdraw"),
+    "knowledge.field_": ("title", "solution", "keywords", "cause"),
+    "knowledge.is_": ArticleState,
+    "knowledge.shows_": ("photo", "trend", "spectrum", "envelope", "other"),
+    "knowledge.why_": ("condition", "component", "fault", "machine", "model", "class", "words"),
     "owed.": Owed,
     "partner_refused.": (
         *("stale_version", "no_edge", "step_refused", "step_unknown", "version_missing", "ticket_not_found"),
@@ -391,6 +386,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "cause",
             "operating_change",
             "triage",
+            "acknowledgement",
         ),
     ),
     "solution.": (

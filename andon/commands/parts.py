@@ -75,7 +75,10 @@ def _export(database: Database, files: list[Path]) -> int:
             raise Refused(f"{path}: what is written goes by the file's name: {', '.join(kinds)}")
     with reading(database) as conn:
         for path in files or [Path(name) for name in kinds]:
-            path.write_text(sheets.written(conn, kinds[path.name]), "utf-8", newline="")
+            try:
+                path.write_text(sheets.written(conn, kinds[path.name]), "utf-8", newline="")
+            except OSError as error:
+                raise Refused(f"{path}: {error.strerror}") from error
             print(path)
     return 0
 

@@ -17,6 +17,7 @@ from api.rights import needs
 from api.visit import Visit, VisitOf
 from api.web.formats import MISSING
 from api.web.forms import Form, field_of, number_of, texts_of
+from api.web.money import cents_in, money
 from api.web.refused import Refused
 from api.web.ticket_parts import Waiting, part_name, waiting_of
 from api.web.ticket_steps import why_not
@@ -150,10 +151,9 @@ def _number(form: FormData, name: str) -> float:
 
 
 def _cents(text: str) -> int | None:
-    try:
-        return sheets.cents(text) if text else None
-    except ValueError:
-        return -1  # refused, as out of range
+    """A price; none where none is known, one that is refused where it is no amount."""
+    cents = cents_in(text)
+    return -1 if cents is None and text else cents
 
 
 def _done(
@@ -259,7 +259,7 @@ def _one(request: Request, visit: Visit, code: str, refused: Refused | None = No
 
 
 def _row(one: Part, visit: Visit) -> PartRow:
-    price = MISSING if one.cents is None else f"{one.cents // 100:,}.{one.cents % 100:02}"
+    price = MISSING if one.cents is None else money(one.cents, visit.plant.currency)
     kept = ("code", "place", "on_hand", "reserved", "free", "min_stock", "unit", "is_low", "retired")
     return PartRow(
         name=part_name(one, visit.words),

@@ -17,7 +17,7 @@ from andon.events import Json, nanoseconds, rfc3339
 from ticketing.book import Book
 from ticketing.errors import DeedRefused, FieldsRefused
 from ticketing.parts import catalogue, movements, suppliers
-from ticketing.parts.cells import sheet, unescaped
+from ticketing.parts.cells import BOM, sheet, unescaped
 from ticketing.parts.movements import Cause
 
 MOST_ROWS = 5000
@@ -138,9 +138,9 @@ def _name(column: str) -> str:
 
 def _text(body: bytes) -> str:
     """UTF-8, else what a Chinese spreadsheet writes (GB 18030)."""
-    for encoding in ("utf-8-sig", "gb18030"):
+    for encoding in ("utf-8", "gb18030"):
         try:
-            text = body.decode(encoding)
+            text = body.decode(encoding).removeprefix(BOM)
         except UnicodeDecodeError:
             continue
         if "\0" not in text:

@@ -1,6 +1,6 @@
 """Root-cause and improvement tasks: what each rests on, its causes and actions, the check, and a form for every step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
@@ -19,6 +19,7 @@ from api.rights import needs
 from api.visit import Visit, VisitOf, zone_named
 from api.web.forms import Form, texts_of
 from api.web.history import actor_name
+from api.web.measures import measures_of
 from api.web.problem_forms import forms, refusal, shown
 from api.web.refused import Refused
 from api.web.rows import row_of
@@ -29,8 +30,11 @@ from ticketing.errors import StaleVersion, StepRefused, TicketingError
 from ticketing.problem import ActionState, Problem, ProblemEvent, ProblemKind, ProblemState
 from ticketing.problem_states import ProblemStep
 from ticketing.problem_store import events, look
+from ticketing.quality.whys import fishbone, tree
 
 router = APIRouter()
+MOST = 30
+"""Tickets that a task counts are shown up to here, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ def _show(request: Request, visit: Visit, problem_id: int, refused: Refused | No
     with reading(visit.context.database) as conn:
         found = look(conn, problem_id)
         rests_on = [*_links(conn, found, visit), *_counted(conn, found, visit)]
+        led_to = measures_of(conn, found, visit)
         done = events(conn, problem_id)
     labels = {one.code: getattr(one, visit.words.language) for one in causes_of(visit.plant).values()}
     answer = render(
@@ -99,6 +104,10 @@ def _show(request: Request, visit: Visit, problem_id: int, refused: Refused | No
         task=_task(found, visit),
         problem=found,
         links=rests_on,
+        more=max(0, len(found.counted) - MOST),
+        whys=tree(found),
+        bones=fishbone(found),
+        measures=led_to,
         labels=labels,
         statement=[(name, value) for name, value in _said(found) if value],
         names={person.id: person.name for person in visit.plant.people},
@@ -150,12 +159,15 @@ for _step in DEEDS:
     )
 
 
-def _given(form: Mapping[str, object], visit: Visit) -> dict[str, str]:
+def _given(form: FormData, visit: Visit) -> dict[str, str | list[str]]:
     """The fields of a form; a date means the end of that day in the plant."""
-    given = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
-    if "due_at" in given:
+    texts = {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
+    given: dict[str, str | list[str]] = {**texts}
+    if "team" in given:
+        given["team"] = [one for one in form.getlist("team") if isinstance(one, str)]
+    if "due_at" in texts:
         try:
-            day = date.fromisoformat(given["due_at"])
+            day = date.fromisoformat(texts["due_at"])
         except ValueError:
             return given
         end = datetime.combine(day, time(23, 59, 59), zone_named(visit.plant.time_zone))
@@ -184,7 +196,20 @@ def _about(found: Problem, visit: Visit) -> str:
     """The machine, or what a cause befell."""
     if found.kind is ProblemKind.RCA:
         return asset_name(visit.plant.asset(found.asset), found.asset, visit.words)
+    if found.kind is ProblemKind.INVESTIGATION:
+        return _looked_into(found.scope, visit)
     return found.scope.partition("/")[2] or visit.words("problems.everywhere")
+
+
+def _looked_into(scope: str, visit: Visit) -> str:
+    """What an investigation is about: a model and its fault, or a metric and its month."""
+    kind, _, rest = scope.partition("/")
+    what, _, which = rest.rpartition("/")
+    if kind != "model":
+        return f"{what} · {which}"
+    known = visit.plant.fault_type(which)
+    fault = getattr(known, visit.words.language) if known else which
+    return f"{fault} · {visit.words('problems.everywhere') if what == '*' else what}"
 
 
 def _sentence(found: Problem, visit: Visit) -> str:
@@ -195,6 +220,8 @@ def _sentence(found: Problem, visit: Visit) -> str:
         cause = getattr(known, words.language) if known else code
         n = sum(one.left_ns is None for one in found.counted)
         return words("problems.sentence_improvement", cause=cause, what=about, n=n)
+    if found.kind is ProblemKind.INVESTIGATION:
+        return words("problems.sentence_investigation", what=about, n=len(found.counted))
     gaps = [link.interval_ns for link in found.links if link.interval_ns is not None]
     said = {"asset": about, "n": len(found.links)}
     if not gaps:
@@ -222,7 +249,8 @@ def _links(conn: Connection, found: Problem, visit: Visit) -> list[Link]:
 
 def _counted(conn: Connection, found: Problem, visit: Visit) -> list[Link]:
     return [
-        _link(conn, visit, one.ticket, one.resolved_ns, left=one.left_ns is not None) for one in found.counted
+        _link(conn, visit, one.ticket, one.resolved_ns, left=one.left_ns is not None)
+        for one in found.counted[-MOST:]
     ]
 
 

@@ -74,10 +74,11 @@ class Asked(Reasoned):
 
 
 class Stars(_Body):
-    """What the requester thought of it, 1 to 5."""
+    """What the requester thought of it, 1 to 5; `nps`: how likely they are to recommend us, 0 to 10."""
 
     stars: int
     comment: Text = ""
+    nps: int | None = None
 
 
 class Done(_Body):
@@ -178,7 +179,7 @@ def refuse(visit: VisitOf, approval_id: int, why: Reasoned) -> Response:
 @router.post("/tickets/{ticket_id}/rating", status_code=201, dependencies=[needs(Right.REPORT)])
 def rate(visit: VisitOf, ticket_id: int, given: Stars) -> Response:
     """One to five stars after closing; few of them call for a review meeting."""
-    rated = deeds.rate(doer(visit), ticket_id, visit.plant, stars=given.stars, comment=given.comment)
+    rated = deeds.rate(doer(visit), ticket_id, visit.plant, **given.model_dump())
     return JSONResponse(plain(rated), 201)
 
 

@@ -21,8 +21,10 @@ from ticketing.alarm_rows import alarm_state
 from ticketing.approvals import approval
 from ticketing.approving.tables import cost_request
 from ticketing.errors import DeedRefused
-from ticketing.reports import fate
+from ticketing.knowledge import articles
+from ticketing.knowledge.tables import article
 from ticketing.quality.tables import sister_task
+from ticketing.reports import fate
 from ticketing.requisitions import requisition
 from ticketing.store import TicketDetail
 from ticketing.suppressions import suppression
@@ -133,6 +135,12 @@ def _report(conn: Connection, sight: Sight, name: str) -> bool:
     return _one(lambda _: mine)(conn, sight, name)
 
 
+def _article(conn: Connection, sight: Sight, name: str) -> bool:
+    """About a machine that is seen, or published for everybody."""
+    mine = select(article.c.id).where(article.c.id == _number(name), articles.seen(sight.assets))
+    return conn.execute(mine).first() is not None
+
+
 def _suppression(conn: Connection, sight: Sight, name: str) -> bool:
     text = select(suppression.c.matcher).where(suppression.c.id == _number(name))
     found = conn.execute(text).scalar()
@@ -174,6 +182,7 @@ OBJECTS: Mapping[str, Object] = {
     "cost_request_id": Object(
         "cost request", _of_ticket(cost_request.c.id, cost_request.c.ticket), "cost_request_not_found"
     ),
+    "article_id": Object("article", _article, "article_not_found"),
     "report_id": Object("report", _report),
     "label_id": Object("label", _of(t.label.c.id, t.label.c.asset)),
     "suppression_id": Object("suppression", _suppression, "suppression_not_found"),
@@ -193,5 +202,10 @@ def look(context: Context, principal: Principal, named: Iterable[tuple[str, str]
 
 def must_see_ticket(context: Context, sight: Sight, ticket_id: int) -> None:
     """The same for a ticket that stands in a body: a master to merge into, the other end of a link."""
+    must_see(context, sight, "ticket_id", ticket_id)
+
+
+def must_see(context: Context, sight: Sight, kind: str, number: int) -> None:
+    """The same for anything that stands in a body, of a kind of `OBJECTS`."""
     if sight.assets is not None:
-        look(context, sight.principal, [("ticket_id", str(ticket_id))])
+        look(context, sight.principal, [(kind, str(number))])

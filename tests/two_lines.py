@@ -10,7 +10,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from starlette.types import Message, Scope
 
 from andon.access import accounts, sessions
@@ -26,8 +26,11 @@ from tests.shop_floor import SOURCE, ShopFloor
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
 from ticketing.drift import drift_list
+from ticketing.knowledge.tables import article
 from ticketing.obligations import obligation
 from ticketing.offers import offer
+from ticketing.quality.tables import deployment, sister_task
+from ticketing.voice.tables import acknowledgement
 
 DAY_NS = 24 * HOUR_NS
 HERE, THERE = "L1", "L2"
@@ -208,6 +211,9 @@ class TwoLines:
             answer = await self.ask(admin, "POST", path, body)
             assert answer.status == 201, (parameter, answer.text)
             named[parameter] = answer.json().get("id")
+        thought = {"cents": 480_000, "reason": "seal kit and a day"}
+        money = (await self.ask(admin, "POST", f"{ticket}/estimate", thought)).json()
+        named["cost_request_id"] = money["request"]["id"]
         part = {"part": "6206", "reason": "worn outer race"}  # one more, which nobody issues
         assert (await self.ask(admin, "POST", f"{ticket}/requisitions", part)).status == 201
         problems = (await self.ask(admin, "GET", f"/api/v1/problems?asset={STOPPING[line]}")).json()["items"]
@@ -229,12 +235,20 @@ class TwoLines:
                 conn.execute(
                     insert(obligation).values(ticket=number, since_ns=now_ns, due_ns=now_ns + DAY_NS, **owed)
                 )
+                made = {"id": number, "ticket": number, "text": "grease", "by": "wang.lei", "at_ns": now_ns}
+                conn.execute(insert(deployment).values(made))
+                task = {"deployment": number, "asset": asset, "owner": "wang.lei", "note": "", "evidence": "[]"}
+                conn.execute(
+                    insert(sister_task).values(id=number, due_ns=now_ns + DAY_NS, state="open", **task)
+                )
+                self.named[line]["sister_id"] = number
                 size = {"size": 1, "width": 1, "height": 1, "mime": "image/jpeg", "stage": "api", "cycle": 0}
                 conn.execute(
                     insert(t.photo).values(
                         ticket=number, sha256=SHA256[line], by="wang.lei", at_ns=now_ns, **size
                     )
                 )
+                self._known(conn, line, now_ns)
                 drifting.append(
                     {
                         "ticket": number,
@@ -256,6 +270,28 @@ class TwoLines:
         folder.mkdir(exist_ok=True)
         for name in SHA256.values():
             (folder / name).write_bytes(b"\xff\xd8\xff\xd9")
+
+    def _known(self, conn: Connection, line: str, now_ns: int) -> None:
+        """An article about a machine of the line, a draft of another, and what a department waits for."""
+        named = self.named[line]
+        number = 2 * named["ticket_id"]
+        for place, state in enumerate(("published", "draft")):
+            said = {
+                "title": f"Seal of {named['asset_id']}",
+                "problem": "",
+                "solution": "replaced",
+                "note": "",
+            }
+            what = {"keywords": "[]", "attachments": "[]", "cause": "3.4", "model": "", "component": ""}
+            when = {"created_ns": now_ns, "changed_ns": now_ns, "due_ns": now_ns + DAY_NS}
+            row = {"id": number + place, "number": f"KB-{number + place}", "state": state, "version": 1}
+            about = {"asset": named["asset_id"], "condition": "", "shared": False}
+            conn.execute(insert(article).values(**row, **said, **what, **when, **about))
+        named["article_id"] = number
+        asked = {"ticket": named["ticket_id"], "seq": 1, "person": "wang.lei", "asked_by": "chen.jing"}
+        waits = {"from_department": "Production", "to_department": "Maintenance"}
+        due = {"asked_ns": now_ns, "due_ns": now_ns + HOUR_NS}
+        conn.execute(insert(acknowledgement).values(**asked, **waits, **due))
 
 
 async def _asked(app: FastAPI, scope: Scope, content: bytes) -> Answer:

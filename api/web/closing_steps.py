@@ -195,6 +195,7 @@ def rate(request: Request, visit: VisitOf, ticket_id: int, form: Form) -> Respon
             visit.plant,
             stars=whole_number_of(form, "stars") or 0,
             comment=field_of(form, "comment"),
+            nps=whole_number_of(form, "nps"),
         ),
     )
 

@@ -59,6 +59,11 @@ GET    /api/v1/assets/{asset_id}/declarations                  read     asset
 POST   /api/v1/assets/{asset_id}/declarations                  lead     asset
 POST   /api/v1/assets/{asset_id}/meters/{meter}/readings       work     asset
 GET    /api/v1/assets/{asset_id}/series                        read     asset
+GET    /api/v1/audits                                          read     plant
+POST   /api/v1/audits/{audit_id}/finish                        analyse  plant
+GET    /api/v1/batches                                         read     plant
+GET    /api/v1/batches/{batch_id}                              read     plant
+POST   /api/v1/batches/{batch_id}/{deed}                       analyse  plant
 GET    /api/v1/board                                           read     none
 GET    /api/v1/channels                                        read     none
 GET    /api/v1/closing                                         read     none
@@ -83,6 +88,9 @@ POST   /api/v1/detectors/promote                               tune     plant
 POST   /api/v1/detectors/rollback                              tune     plant
 GET    /api/v1/detectors/versions                              read     none
 GET    /api/v1/drift                                           read     list
+GET    /api/v1/failures                                        read     none
+GET    /api/v1/failures/origins                                read     none
+GET    /api/v1/failures/tickets                                read     none
 GET    /api/v1/findings/{finding}                              read     finding
 GET    /api/v1/findings/{finding}/block                        read     finding
 GET    /api/v1/findings/{finding}/envelope                     read     finding
@@ -91,6 +99,7 @@ GET    /api/v1/findings/{finding}/message                      redrive  finding
 GET    /api/v1/findings/{finding}/spectrum                     read     finding
 GET    /api/v1/freshness                                       read     list
 GET    /api/v1/gaps                                            read     list
+POST   /api/v1/investigations                                  analyse  plant
 GET    /api/v1/labels                                          read     list
 POST   /api/v1/labels                                          tune     none
 DELETE /api/v1/labels/{label_id}                               tune     label
@@ -104,14 +113,14 @@ PUT    /api/v1/operation-templates/{template}                  plan     plant
 GET    /api/v1/outbox                                          redrive  plant
 POST   /api/v1/outbox/redrive                                  redrive  plant
 GET    /api/v1/outbox/{message}                                redrive  plant
-GET    /api/v1/parts                                           read     none
-POST   /api/v1/parts                                           stock    none
-GET    /api/v1/parts/{part}                                    read     none
 GET    /api/v1/partners                                        read     plant
 GET    /api/v1/partners/{name}/events                          read     plant
 POST   /api/v1/partners/{name}/events                          open     none
 POST   /api/v1/partners/{name}/send-again                      redrive  plant
 GET    /api/v1/partners/{name}/unconfirmed                     read     plant
+GET    /api/v1/parts                                           read     none
+POST   /api/v1/parts                                           stock    none
+GET    /api/v1/parts/{part}                                    read     none
 GET    /api/v1/people                                          work     none
 GET    /api/v1/people/{person}/offers                          work     list
 PUT    /api/v1/people/{person}/presence                        work     none
@@ -125,19 +134,26 @@ GET    /api/v1/problems                                        read     list
 GET    /api/v1/problems/{problem_id}                           read     problem
 POST   /api/v1/problems/{problem_id}/add_action                analyse  problem
 POST   /api/v1/problems/{problem_id}/add_cause                 analyse  problem
+GET    /api/v1/problems/{problem_id}/analysis                  read     problem
+POST   /api/v1/problems/{problem_id}/audits                    analyse  plant
+POST   /api/v1/problems/{problem_id}/batches                   analyse  plant
 POST   /api/v1/problems/{problem_id}/close                     analyse  problem
 POST   /api/v1/problems/{problem_id}/decide                    analyse  problem
 POST   /api/v1/problems/{problem_id}/describe                  analyse  problem
 POST   /api/v1/problems/{problem_id}/drop_action               analyse  problem
+POST   /api/v1/problems/{problem_id}/eight_d                   analyse  problem
 POST   /api/v1/problems/{problem_id}/fail_check                analyse  problem
 POST   /api/v1/problems/{problem_id}/finish_action             report   problem
 POST   /api/v1/problems/{problem_id}/judge_cause               analyse  problem
+POST   /api/v1/problems/{problem_id}/mandatory-fields          plan     plant
+GET    /api/v1/problems/{problem_id}/measures                  read     problem
 POST   /api/v1/problems/{problem_id}/move_action               analyse  problem
 POST   /api/v1/problems/{problem_id}/pass_check                analyse  problem
 POST   /api/v1/problems/{problem_id}/plan_check                analyse  problem
 POST   /api/v1/problems/{problem_id}/reopen                    analyse  problem
 POST   /api/v1/problems/{problem_id}/review                    analyse  problem
 POST   /api/v1/problems/{problem_id}/revise                    analyse  problem
+POST   /api/v1/problems/{problem_id}/sisters                   analyse  problem
 POST   /api/v1/problems/{problem_id}/start                     analyse  problem
 POST   /api/v1/problems/{problem_id}/withdraw                  analyse  problem
 GET    /api/v1/reports                                         read     list
@@ -151,6 +167,9 @@ POST   /api/v1/requisitions/{requisition_id}/return            stock    requisit
 POST   /api/v1/requisitions/{requisition_id}/withdraw          work     requisition
 POST   /api/v1/routing/test                                    plan     none
 GET    /api/v1/scene-tags/top                                  read     none
+GET    /api/v1/sisters                                         read     list
+POST   /api/v1/sisters/{sister_id}/drop                        plan     sister
+POST   /api/v1/sisters/{sister_id}/finish                      work     sister
 GET    /api/v1/sources                                         read     none
 POST   /api/v1/stock/count                                     stock    none
 GET    /api/v1/stock/movements                                 read     none
@@ -228,6 +247,8 @@ POST   /api/v1/tickets/{ticket_id}/safety/{checklist}          work     ticket
 POST   /api/v1/tickets/{ticket_id}/sign                        report   ticket
 POST   /api/v1/tickets/{ticket_id}/sign-code                   report   ticket
 POST   /api/v1/tickets/{ticket_id}/signature                   report   ticket
+GET    /api/v1/tickets/{ticket_id}/sisters                     read     ticket
+POST   /api/v1/tickets/{ticket_id}/sisters                     plan     ticket
 POST   /api/v1/tickets/{ticket_id}/split                       plan     ticket
 POST   /api/v1/tickets/{ticket_id}/substate                    work     ticket
 POST   /api/v1/tickets/{ticket_id}/to_backup                   work     ticket
@@ -244,6 +265,8 @@ GET    /assets                                                 read     list
 GET    /assets/{asset_id}                                      read     asset
 POST   /assets/{asset_id}/declarations                         lead     asset
 POST   /assets/{asset_id}/labels                               tune     asset
+POST   /audits/{audit_id}/finish                               analyse  plant
+POST   /batches/{batch_id}/{deed}                              analyse  plant
 GET    /board                                                  read     list
 GET    /board/{ticket_id}                                      read     ticket
 GET    /calendar                                               read     list
@@ -256,12 +279,15 @@ GET    /detectors/backtests/{name}                             tune     plant
 POST   /detectors/backtests/{name}/promote                     tune     plant
 POST   /detectors/rollback                                     tune     plant
 GET    /drift                                                  read     list
+GET    /failures                                               read     none
+GET    /failures/origins                                       read     none
 GET    /findings/{finding_id}                                  read     finding
 GET    /findings/{finding_id}/message                          redrive  finding
 GET    /healthz                                                open     none
 POST   /inbox/{ticket_id}/snooze                               plan     ticket
 POST   /inbox/{ticket_id}/undo                                 plan     ticket
 POST   /inbox/{ticket_id}/{step}                               plan     ticket
+POST   /investigations                                         analyse  plant
 GET    /knowledge                                              read     list
 POST   /knowledge                                              work     none
 GET    /knowledge/{article_id}                                 read     article
@@ -271,7 +297,10 @@ POST   /knowledge/{article_id}/merge                           analyse  article
 POST   /knowledge/{article_id}/publish                         analyse  article
 POST   /knowledge/{article_id}/withdraw                        analyse  article
 WS     /live                                                   read     none
+GET    /measures                                               read     list
 GET    /metrics                                                read     plant
+GET    /partners                                               read     plant
+POST   /partners/{name}/send-again                             redrive  plant
 GET    /parts                                                  read     list
 POST   /parts/count                                            stock    none
 POST   /parts/receive                                          stock    none
@@ -279,8 +308,6 @@ POST   /parts/save                                             stock    none
 POST   /parts/sheet                                            stock    none
 POST   /parts/supplier                                         stock    none
 GET    /parts/{part}                                           read     none
-GET    /partners                                               read     plant
-POST   /partners/{name}/send-again                             redrive  plant
 GET    /people                                                 administer plant
 POST   /people                                                 administer plant
 GET    /people/{account}                                       administer plant
@@ -299,21 +326,27 @@ POST   /pipeline/timers/again                                  redrive  plant
 POST   /preferences                                            self     none
 GET    /problems                                               read     list
 GET    /problems/{problem_id}                                  read     problem
+GET    /problems/{problem_id}/8d                               read     problem
 POST   /problems/{problem_id}/add_action                       analyse  problem
 POST   /problems/{problem_id}/add_cause                        analyse  problem
+POST   /problems/{problem_id}/audits                           analyse  plant
+POST   /problems/{problem_id}/batches                          analyse  plant
 POST   /problems/{problem_id}/close                            analyse  problem
 POST   /problems/{problem_id}/decide                           analyse  problem
 POST   /problems/{problem_id}/describe                         analyse  problem
 POST   /problems/{problem_id}/drop_action                      analyse  problem
+POST   /problems/{problem_id}/eight_d                          analyse  problem
 POST   /problems/{problem_id}/fail_check                       analyse  problem
 POST   /problems/{problem_id}/finish_action                    report   problem
 POST   /problems/{problem_id}/judge_cause                      analyse  problem
+POST   /problems/{problem_id}/mandatory-fields                 plan     plant
 POST   /problems/{problem_id}/move_action                      analyse  problem
 POST   /problems/{problem_id}/pass_check                       analyse  problem
 POST   /problems/{problem_id}/plan_check                       analyse  problem
 POST   /problems/{problem_id}/reopen                           analyse  problem
 POST   /problems/{problem_id}/review                           analyse  problem
 POST   /problems/{problem_id}/revise                           analyse  problem
+POST   /problems/{problem_id}/sisters                          analyse  problem
 POST   /problems/{problem_id}/start                            analyse  problem
 POST   /problems/{problem_id}/withdraw                         analyse  problem
 GET    /readyz                                                 open     none
@@ -328,6 +361,8 @@ GET    /routing                                                plan     list
 GET    /sign-in                                                open     none
 POST   /sign-in                                                open     none
 POST   /sign-out                                               self     none
+POST   /sisters/{sister_id}/drop                               plan     sister
+POST   /sisters/{sister_id}/finish                             work     sister
 GET    /ticket-types                                           plan     plant
 POST   /ticket-types/{type_code}                               plan     plant
 GET    /tickets                                                read     list
@@ -374,6 +409,7 @@ POST   /tickets/{ticket_id}/safety/{checklist}                 work     ticket
 POST   /tickets/{ticket_id}/sign                               report   ticket
 POST   /tickets/{ticket_id}/sign-code                          report   ticket
 POST   /tickets/{ticket_id}/signature                          report   ticket
+POST   /tickets/{ticket_id}/sisters                            plan     ticket
 POST   /tickets/{ticket_id}/split                              plan     ticket
 POST   /tickets/{ticket_id}/substate                           work     ticket
 POST   /tickets/{ticket_id}/taken/{how}                        work     ticket
@@ -397,6 +433,9 @@ NO_THING = {
     "door": "unlock",
     "session": "1",
     "letter": "plant_mqtt:7",
+    "batch_id": "1",
+    "audit_id": "1",
+    "deed": "freeze",
     "part": "Y-90",
     "plan": "grease",
     "meter": "hours",

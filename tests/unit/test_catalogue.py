@@ -12,6 +12,7 @@ import pytest
 from andon.access import roles
 from andon.assembly import ModuleKind
 from andon.events import Action, Declared, Family, GapCause, PackMLState, Priority
+from andon.rules.plans import Unit
 from andon.stories import tale
 from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
@@ -46,6 +47,7 @@ from ticketing.offers import OfferState
 from ticketing.parts.movements import Kind as MovementKind
 from ticketing.parts.sheets import Kind as SheetKind
 from ticketing.parts.suppliers import Status as SupplierStatus
+from ticketing.plans.overview import Verdict
 from ticketing.problem import ActionKind, ActionState, Category, ProblemKind, ProblemOutcome, ProblemState
 from ticketing.problem_states import ProblemDemand
 from ticketing.raci import Role
@@ -53,7 +55,7 @@ from ticketing.requisitions import RequisitionState
 from ticketing.states import Step
 from ticketing.store import Sort
 from ticketing.suppression import SuppressionKind
-from ticketing.ticket import Closure, FoldRule, Outcome, SubState, TicketState
+from ticketing.ticket import OUT_OF_LIMIT, PLANNED, Closure, FoldRule, Outcome, SubState, TicketState
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "api"
@@ -111,6 +113,7 @@ CONDITIONS = (
     ),
     *("series_not_sealed", "mirror_away", "mirror_dropped", "mirror_rejected"),
     *("reported_failure", "reported_fault", "reported_request"),
+    *(PLANNED, OUT_OF_LIMIT),
 )
 MACHINE_DEEDS = (
     *("escalated", "reminded", "drifting"),
@@ -153,7 +156,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     ),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
-    "actor.": ("detector", "rule"),
+    "actor.": ("detector", "rule", "plan"),
     "attachment.": ("video", "audio"),
     "backtest.": (
         *("findings", "tickets", "tickets_per_week", "rcas", "known_faults", "caught"),
@@ -297,7 +300,17 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("account_name", "account_exists", "last_administrator", "no_role", "no_place"),
         *("key_days", "key_many", "key_nameless", "key_rights", "unknown_key", "unknown_account"),
     ),
+    "operations.wrong_": ("measurement", "instrument", "minutes", "done_by"),
     "place.": ("alarm", "machine"),
+    "plans.based_on_": ("scheduled", "completed"),
+    "plans.every_": (*get_args(Unit), "usage"),
+    "plans.is_": Verdict,
+    "plans.state_": ("waits", "unread", "never", "off", "open"),
+    "plans.unit_": get_args(Unit),
+    "plans.wrong_": (
+        *(f"value_{why}" for why in ("not_a_number", "too_small", "too_great", "falls")),
+        *("at_in_the_future", "note_absent"),
+    ),
     "priority.": get_args(Priority),
     "problem_state.": ProblemState,
     "problem_kind.": ProblemKind,
@@ -386,6 +399,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "cause",
             "operating_change",
             "triage",
+            "plan_overdue",
             "acknowledgement",
         ),
     ),

@@ -55,7 +55,8 @@ def edit(by: Doer, plant: Plant, article_id: int, *, version: int, body: Body, n
         one = _look(book, article_id, version, "edit", EDITABLE)
         if one.state is ArticleState.PUBLISHED and (wrong := wrong_with(body, causes_of(plant))):
             raise StepRefused("edit", one.state, wrong)
-        return _turn(book, one, by, one.state, note=note, body=body)
+        kept = replace(body, attachments=one.body.attachments)
+        return _turn(book, one, by, one.state, note=note, body=kept)
 
 
 def publish(by: Doer, plant: Plant, article_id: int, *, version: int, shared: bool) -> Article:

@@ -47,7 +47,7 @@ from ticketing.offers import OfferState
 from ticketing.parts.movements import Kind as MovementKind
 from ticketing.parts.sheets import Kind as SheetKind
 from ticketing.parts.suppliers import Status as SupplierStatus
-from ticketing.plans.overview import Verdict
+from ticketing.plans.overview import Verdict as RunVerdict
 from ticketing.problem import ActionKind, ActionState, Category, ProblemKind, ProblemOutcome, ProblemState
 from ticketing.problem_states import ProblemDemand
 from ticketing.raci import Role
@@ -213,7 +213,17 @@ FAMILIES: dict[str, Iterable[str]] = {
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
     "node.": NodeName,
-    "knowledge.": ("machine", "model", "condition", "edit", "publish", "merge", "discard", "withdraw"),
+    "knowledge.": (
+        "machine",
+        "model",
+        "condition",
+        "keywords",
+        "edit",
+        "publish",
+        "merge",
+        "discard",
+        "withdraw",
+    ),
     "knowledge.field_": ("title", "solution", "keywords", "cause"),
     "knowledge.is_": ArticleState,
     "knowledge.shows_": ("photo", "trend", "spectrum", "envelope", "other"),
@@ -304,7 +314,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "place.": ("alarm", "machine"),
     "plans.based_on_": ("scheduled", "completed"),
     "plans.every_": (*get_args(Unit), "usage"),
-    "plans.is_": Verdict,
+    "plans.is_": RunVerdict,
     "plans.state_": ("waits", "unread", "never", "off", "open"),
     "plans.unit_": get_args(Unit),
     "plans.wrong_": (

@@ -155,11 +155,8 @@ class History:
             self.failures = conn.execute(select(tables.failure)).mappings().all()
             self.clocks = conn.execute(select(clock_tables.clock)).mappings().all()
             named = reports.intake.outerjoin(reports.fate, reports.fate.c.report == reports.intake.c.id)
-            folded = named.outerjoin(tables.occurrence, tables.occurrence.c.finding == reports.fate.c.finding)
-            wanted = select(
-                reports.intake.c.id, reports.intake.c.at_ns, reports.fate.c.report, tables.occurrence.c.ticket
-            )
-            self.reports = conn.execute(wanted.select_from(folded)).all()
+            wanted = select(reports.intake.c.id, reports.intake.c.at_ns, reports.fate.c.report)
+            self.reports = conn.execute(wanted.select_from(named)).all()
             others = (acknowledgement, partner_sync, citation, enquiry, nps_answer)
             self.of = {table.name: conn.execute(select(table)).mappings().all() for table in others}
 
@@ -317,8 +314,8 @@ class History:
 
     def lost(self, span: Span, now_ns: int) -> Amounts:
         return {
-            (ticket or 0, number): 0 if fate else None if at_ns > now_ns - MINUTE_NS else 1
-            for number, at_ns, fate, ticket in self.reports
+            (0, number): 0 if fate else None if at_ns > now_ns - MINUTE_NS else 1
+            for number, at_ns, fate in self.reports
             if span.from_ns <= at_ns < span.to_ns
         }
 

@@ -59,11 +59,18 @@ def closed(amount: Amount, asked: Question) -> Select[Any]:
 
 def first(action: str, amount: Amount, asked: Question, **more: Any) -> Select[Any]:
     """Of all tickets to which that was done in the period for the first time."""
-    before = ticket_event.alias("before")
-    earlier = exists().where(before.c.ticket == e.ticket, before.c.seq < e.seq, before.c.action == action)
-    joined = ticket_event.join(ticket, t.id == e.ticket)
-    wanted = select(*row(amount, **more)).select_from(joined)
-    return wanted.where(e.action == action, within(e.at_ns, asked), ~earlier, *asked.wheres)
+    done = did(action).where(within(e.at_ns, asked)).distinct().subquery()
+    begin_ns = asked.span.from_ns
+    before = ticket_event.alias("before").c
+    earlier = exists().where(before.ticket == t.id, before.action == action, before.at_ns < begin_ns)
+    wanted = select(*row(amount, **more)).select_from(done.join(ticket, t.id == done.c.ticket))
+    return wanted.where(or_(t.opened_ns >= begin_ns, ~earlier.correlate(ticket)), *asked.wheres)
+
+
+def did(*actions: str, from_ns: int | None = None) -> Select[Any]:
+    """The tickets to which one of these things was done (since then), a row for each time; answered by an index alone."""
+    done = select(e.ticket).where(e.action.in_(actions))
+    return done if from_ns is None else done.where(e.at_ns >= from_ns)
 
 
 def subject(of: Any = t) -> Amount:

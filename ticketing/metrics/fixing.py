@@ -1,5 +1,6 @@
 """How well the work was done: fixed the first time, signed for at once, not come back, and of which causes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, select, union_all
@@ -9,6 +10,7 @@ from ticketing.metrics.cohorts import (
     CLOSED,
     WORKED_ON,
     closed,
+    did,
     e,
     first,
     flag,
@@ -22,7 +24,7 @@ from ticketing.metrics.metric import DAY_NS, Question
 from ticketing.monthly import UNKNOWN
 from ticketing.problem_tables import named_cause
 from ticketing.states import Step
-from ticketing.tables import failure, ticket, ticket_event
+from ticketing.tables import failure, ticket
 
 OBSERVED_NS = 30 * DAY_NS
 """So long after its closing a ticket is watched for a relapse."""
@@ -33,16 +35,12 @@ _ANSWERS = tuple(str(step) for step in (Step.SIGN, Step.CLOSE_UNSIGNED, Step.REJ
 
 def first_time_fix(asked: Question) -> Select[Any]:
     """K1: of those accepted, closed without reopening, on one visit, and not failed again."""
-    fixed = and_(CLOSED, t.reopen_count == 0, _visits() <= 1, ~_came_back(), ~_failed_again(asked))
+    visits = did(Step.ARRIVE, from_ns=asked.span.from_ns).group_by(e.ticket).having(func.count() > 1)
+    failed = t.id.in_(_failed_again(asked))
+    fixed = and_(CLOSED, t.reopen_count == 0, t.id.not_in(visits), ~failed, ~_came_back())
     watched = asked.now_ns < asked.span.to_ns + OBSERVED_NS
     amount = case((fixed, 1), (~CLOSED, null() if watched else 0), else_=0)
     return first(Step.ACCEPT, amount, asked)
-
-
-def _visits() -> ColumnElement[Any]:
-    visit = ticket_event.alias("visit")
-    of_ticket = visit.c.ticket == t.id, visit.c.action == str(Step.ARRIVE)
-    return select(func.count()).where(*of_ticket).correlate(ticket).scalar_subquery()
 
 
 def _came_back() -> ColumnElement[bool]:
@@ -52,18 +50,31 @@ def _came_back() -> ColumnElement[bool]:
     return exists().where(later.c.recurrence_of == t.id, soon, ~no_fault(later.c)).correlate(ticket)
 
 
-def _failed_again(asked: Question) -> ColumnElement[bool]:
-    """A failure of the machine that was mended, within the 72 h of the repeat rule after its repair (4.4)."""
-    mine, other, told = failure.alias("mine"), failure.alias("other"), ticket.alias("told")
-    within_ns = round(asked.plant.repeats.within_h * HOUR_NS)
-    again = exists().where(
-        other.c.asset == t.asset,
-        other.c.start_ns > t.resolved_ns,
-        other.c.start_ns <= t.resolved_ns + within_ns,
-        told.c.id == other.c.ticket,
-        ~no_fault(told.c),
+def _failed_again(asked: Question) -> Select[Any]:
+    """Tickets of a failure whose machine failed again within the 72 h of the repeat rule after the repair (4.4)."""
+    f, within_ns = failure.c, round(asked.plant.repeats.within_h * HOUR_NS)
+    joined = failure.join(ticket, t.id == f.ticket)
+    repairs = select(t.id.label("ticket"), t.asset, t.resolved_ns.label("at_ns"), literal(1).label("kind"))
+    failures = select(f.ticket, f.asset, f.start_ns.label("at_ns"), literal(0).label("kind")).select_from(
+        joined
     )
-    return and_(exists().where(mine.c.ticket == t.id).correlate(ticket), again.correlate(ticket))
+    marks = union_all(
+        repairs.where(t.resolved_ns >= asked.span.from_ns, t.id.in_(select(f.ticket))),
+        failures.where(f.start_ns > asked.span.from_ns, ~no_fault()),
+    ).subquery()
+    return _followed(marks, (marks.c.asset,), within_ns)
+
+
+def _followed(marks: Any, same: Sequence[Any], within_ns: int) -> Select[Any]:
+    """The tickets whose mark of kind 1 is followed by one of kind 0, of the same, within that time: one sort, no search.
+
+    At the same moment, what begins stands before what ends: nothing follows itself.
+    """
+    m = marks.c
+    begins_ns = case((m.kind == 0, m.at_ns))
+    following = func.min(begins_ns).over(partition_by=same, order_by=(m.at_ns, m.kind), rows=(1, None))
+    ahead = select(m.ticket, m.kind, m.at_ns, following.label("next_ns")).subquery().c
+    return select(ahead.ticket).where(ahead.kind == 1, ahead.next_ns <= ahead.at_ns + within_ns)
 
 
 def recurrence(asked: Question) -> Select[Any]:
@@ -72,51 +83,47 @@ def recurrence(asked: Question) -> Select[Any]:
 
 
 def _recurred(asked: Question) -> Select[Any]:
-    """The tickets closed in the period whose cause opened another one in time: closings and openings in one order."""
+    """The tickets closed in the period whose cause opened another one in time."""
     known = t.cause.is_not(None) & t.cause.not_in(sorted(UNKNOWN)) & ~no_fault() & subject().is_not(None)
     until_ns = asked.span.to_ns + OBSERVED_NS
     same = (t.id.label("ticket"), subject().label("subject"), t.cause.label("cause"))
     ended_ns = case((t.closed_ns < t.opened_ns, t.opened_ns), else_=t.closed_ns)  # none is its own relapse
-    closings = select(*same, ended_ns.label("at_ns"), literal(1).label("kind"), null().label("opened_ns"))
-    openings = select(
-        *same, t.opened_ns.label("at_ns"), literal(0).label("kind"), t.opened_ns.label("opened_ns")
-    )
+    closings = select(*same, ended_ns.label("at_ns"), literal(1).label("kind"))
+    openings = select(*same, t.opened_ns.label("at_ns"), literal(0).label("kind"))
     marks = union_all(
         closings.where(known, t.closure.in_(WORKED_ON), within(t.closed_ns, asked)),
         openings.where(known, t.opened_ns > asked.span.from_ns, t.opened_ns <= until_ns),
     ).subquery()
-    m = marks.c
-    following = func.min(m.opened_ns).over(
-        partition_by=(m.subject, m.cause), order_by=(m.at_ns, m.kind), rows=(1, None)
-    )
-    ahead = select(m.ticket, m.kind, m.at_ns, following.label("next_ns")).subquery()
-    soon = ahead.c.next_ns <= ahead.c.at_ns + OBSERVED_NS
-    return select(ahead.c.ticket).where(ahead.c.kind == 1, soon)
+    return _followed(marks, (marks.c.subject, marks.c.cause), OBSERVED_NS)
 
 
 def accepted_at_once(asked: Question) -> Select[Any]:
     """K9: of the first sign-off requests, signed. One that a new failure made void is no request (4.3)."""
-    asked_in = select(e.ticket).where(e.action == _REQUEST, within(e.at_ns, asked))
-    steps = (
-        select(
-            *(e.ticket, e.seq, e.at_ns, e.action),
-            func.lead(e.action).over(partition_by=e.ticket, order_by=e.seq).label("answer"),
-        )
-        .where(e.action.in_((_REQUEST, *_ANSWERS)), e.ticket.in_(asked_in))
-        .subquery()
-    )
-    answer = func.coalesce(steps.c.answer, "")
-    place = func.row_number().over(partition_by=steps.c.ticket, order_by=steps.c.seq)
+    steps = _sign_offs(asked)
+    s = steps.c
+    answer = func.lead(s.action).over(partition_by=s.ticket, order_by=s.seq)
+    answered = select(s.ticket, s.seq, s.at_ns, s.action, answer.label("answer")).subquery().c
+    place = func.row_number().over(partition_by=answered.ticket, order_by=answered.seq)
     requests = (
-        select(steps.c.ticket, steps.c.at_ns, steps.c.answer, place.label("place"))
-        .where(steps.c.action == _REQUEST, answer != str(Step.FAIL_AGAIN))
+        select(answered.ticket, answered.at_ns, answered.answer, place.label("place"))
+        .where(answered.action == _REQUEST, func.coalesce(answered.answer, "") != str(Step.FAIL_AGAIN))
         .subquery()
     )
-    waits = asked.now_ns < asked.span.to_ns + OBSERVED_NS
-    r = requests.c
+    r, waits = requests.c, asked.now_ns < asked.span.to_ns + OBSERVED_NS
     amount = case((r.answer == str(Step.SIGN), 1), (r.answer.is_(None), null() if waits else 0), else_=0)
     wanted = select(*row(amount)).select_from(requests.join(ticket, t.id == r.ticket))
     return wanted.where(r.place == 1, within(r.at_ns, asked), *asked.wheres)
+
+
+def _sign_offs(asked: Question) -> Any:
+    """Requests and their answers since the period began; of tickets that are older, all of them."""
+    steps = select(e.ticket, e.seq, e.at_ns, e.action).where(e.action.in_((_REQUEST, *_ANSWERS)))
+    begin_ns = asked.span.from_ns
+    inside = did(_REQUEST).where(within(e.at_ns, asked))
+    older = select(t.id).where(t.id.in_(inside), t.opened_ns < begin_ns)
+    return union_all(
+        steps.where(e.at_ns >= begin_ns), steps.where(e.at_ns < begin_ns, e.ticket.in_(older))
+    ).subquery()
 
 
 def top_causes(asked: Question) -> Select[Any]:

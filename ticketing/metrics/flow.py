@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy import BigInteger, Select, and_, case, cast, func, literal, null, or_, select
 
 from ticketing.book import MACHINE
 from ticketing.clock_tables import clock
 from ticketing.clocks import NOT_A_DEED, REMARKS, ClockKind, ClockState
-from ticketing.metrics.cohorts import CLOSED, first, flag, no_fault, opened, row, t, within
+from ticketing.metrics.cohorts import CLOSED, did, first, flag, no_fault, opened, row, t, within
 from ticketing.metrics.metric import Question
 from ticketing.partners.tables import partner_sync
 from ticketing.reports import AFTER_NS, fate, intake
@@ -24,17 +24,29 @@ def answered_in_time(asked: Question) -> Select[Any]:
     """First-response attainment: of the response clocks that were due or answered, those within the SLA."""
     c = clock.c
     amount = case((c.state == str(ClockState.MET), 1), (c.state.in_(_NOT_ANSWERED), null()), else_=0)
-    joined = ticket.join(
-        clock, and_(c.ticket == t.id, c.kind == str(ClockKind.RESPONSE), c.from_ns == t.opened_ns)
-    )
-    wanted = select(*row(amount)).select_from(joined)
+    wanted = select(*row(amount)).select_from(ticket.join(clock, _OF_OPENING))
     return wanted.where(within(t.opened_ns, asked), c.state != str(ClockState.VOID), *asked.wheres)
 
 
 def response(asked: Question) -> Select[Any]:
-    """Mean response: from the opening to the first thing that a person did who works on it, wall clock."""
-    deed = ticket_event.alias("deed")
-    d = deed.c
+    """Mean response: from the opening to the first thing that a person did who works on it, wall clock.
+
+    The response clock ends with that; where a ticket has none that was answered, its audit is read.
+    """
+    met = clock.c.state != str(ClockState.VOID)
+    answered = func.coalesce(case((met, clock.c.ended_ns)), _first_deed())
+    wanted = select(*row(answered - t.opened_ns)).select_from(ticket.outerjoin(clock, _OF_OPENING))
+    return wanted.where(within(t.opened_ns, asked), *asked.wheres)
+
+
+_OF_OPENING = and_(
+    clock.c.ticket == t.id, clock.c.kind == str(ClockKind.RESPONSE), clock.c.from_ns == t.opened_ns
+)
+
+
+def _first_deed() -> Any:
+    """When a person first did something to the ticket; as `ticketing.clocks.by_hand` says."""
+    d = ticket_event.alias("deed").c
     own_remark = and_(
         d.action.in_(sorted(REMARKS)),
         or_(d.actor == t.requester, d.actor == t.reporter),
@@ -48,8 +60,7 @@ def response(asked: Question) -> Select[Any]:
         d.actor.not_like("%/%"),
         ~func.coalesce(own_remark, False),
     )
-    answered = select(func.min(d.at_ns)).where(*by_hand).correlate(ticket).scalar_subquery()
-    return opened(answered - t.opened_ns, asked)
+    return select(func.min(d.at_ns)).where(*by_hand).correlate(ticket).scalar_subquery()
 
 
 def closing(asked: Question) -> Select[Any]:
@@ -59,12 +70,9 @@ def closing(asked: Question) -> Select[Any]:
 
 def rightly_sent(asked: Question) -> Select[Any]:
     """Dispatch accuracy: of those dispatched, neither declined nor handed over; decided once somebody has accepted."""
-    bounce = ticket_event.alias("bounce")
-    bounced = exists().where(
-        bounce.c.ticket == t.id, bounce.c.action.in_((str(Step.DECLINE), str(Step.TRANSFER)))
-    )
+    bounced = t.id.in_(did(Step.DECLINE, Step.TRANSFER, from_ns=asked.span.from_ns))
     waits = t.state.in_((str(TicketState.ASSIGNED), str(TicketState.PENDING_DISPATCH)))
-    return first(Step.ASSIGN, case((bounced.correlate(ticket), 0), (waits, null()), else_=1), asked)
+    return first(Step.ASSIGN, case((bounced, 0), (waits, null()), else_=1), asked)
 
 
 def _duplicate() -> Any:
@@ -82,14 +90,23 @@ def dispatched_twice(asked: Question) -> Select[Any]:
 
 
 def lost(asked: Question) -> Select[Any]:
-    """Lost: of all reports that came in, those with neither ticket nor refusal (rule 13)."""
+    """Lost: of all reports that came in, those with neither ticket nor refusal (rule 13).
+
+    What is counted are reports; of some tickets only, those that lie on them.
+    """
     young = intake.c.at_ns > asked.now_ns - AFTER_NS
     amount = case((fate.c.report.is_not(None), 0), (young, null()), else_=1)
+    columns = (
+        cast(null(), BigInteger).label("ticket"),
+        intake.c.id.label("item"),
+        amount.label("amount"),
+        literal(0).label("aside"),
+    )
     joined = intake.outerjoin(fate, fate.c.report == intake.c.id)
-    joined = joined.outerjoin(occurrence, occurrence.c.finding == fate.c.finding)
-    joined = joined.outerjoin(ticket, t.id == occurrence.c.ticket)
-    wanted = select(*row(amount, item=intake.c.id, aside=_NEVER)).select_from(joined)
-    return wanted.where(within(intake.c.at_ns, asked), *asked.wheres)
+    if asked.wheres:
+        joined = joined.join(occurrence, occurrence.c.finding == fate.c.finding)
+        joined = joined.join(ticket, t.id == occurrence.c.ticket)
+    return select(*columns).select_from(joined).where(within(intake.c.at_ns, asked), *asked.wheres)
 
 
 def acknowledged(asked: Question) -> Select[Any]:

@@ -25,6 +25,7 @@ from api.web.folding import folding_of
 from api.web.learned import beside
 from api.web.measures import Elsewhere, elsewhere_of
 from api.web.next_step import suggested_of, what_next
+from api.web.partner_pages import Kept, kept_of
 from api.web.reader import Reader
 from api.web.refused import FIELDS, Refused
 from api.web.remembered import closed_like, last_time, likely_causes
@@ -72,6 +73,7 @@ class _Found:
     like: Sequence[Ticket]
     money: Money
     checks: Sequence[Check]
+    kept_by: Sequence[Kept]
     parts: Sequence[Waiting]
     elsewhere: Elsewhere | None
     operations: Mapping[str, Json]
@@ -120,6 +122,7 @@ def _look(conn: Connection, visit: Visit, ticket_id: int, most: int) -> _Found:
         like=closed_like(conn, ticket),
         money=money_of(conn, ticket, visit),
         checks=checks_of(conn, ticket, visit),
+        kept_by=kept_of(conn, ticket_id, visit),
         parts=waiting_of(conn, detail.requisitions, visit),
         elsewhere=elsewhere_of(conn, ticket, visit),
         operations=operations_of(conn, ticket, visit),
@@ -224,6 +227,7 @@ def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Js
         "work": work_of(found.detail, found.parts, visit),
         "money": found.money,
         "checks": found.checks,
+        "kept_by": found.kept_by,
         "refused": refused,
         "wrong": edited.wrong if edited else {},
         **about(found.detail.ticket, found.reported, visit, edited.given if edited else None),

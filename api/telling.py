@@ -12,7 +12,7 @@ from andon.ports import Message, Said
 from api.catalogue import Language, Words, words_of
 from api.web.formats import PlantTime
 from api.web.money import money
-from api.web.wording import condition_name, person_name, verdict
+from api.web.wording import condition_name, message_in, person_name, verdict
 from ticketing.ticket import Headline
 from ticketing.topics import DIGEST, OF_KIND
 
@@ -95,7 +95,7 @@ def _level(words: Words, content: Mapping[str, Json], plant: Plant) -> str:
 
 def _what(words: Words, content: Mapping[str, Json]) -> str:
     """What is wrong: what a machine says has a name, what a person says is best said in their own words."""
-    said = content["text"].get("message", "") if content["family"] == Family.REPORT else ""
+    said = message_in(content["text"], words) if content["family"] == Family.REPORT else ""
     if not said:
         return condition_name(content["condition"], words)
     return said if len(said) <= SAID else f"{said[: SAID - 1]}…"

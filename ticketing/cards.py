@@ -1,6 +1,6 @@
 """Tickets as cards of a board: of each only what a card shows, since hundreds of them are read at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class Card:
     asset: str
     line: str
     condition: str
-    message: str
+    said: Mapping[str, str]
     assignee: str | None
     occurrence_count: int
     since_ns: int
@@ -123,7 +123,7 @@ def _card(row: Row[*tuple[Any, ...]]) -> Card:
         asset=row.asset,
         line=row.line,
         condition=row.condition,
-        message=_SAID.decode(row.headline).text.get("message", "") if speaks else "",
+        said=_SAID.decode(row.headline).text if speaks else {},
         assignee=row.assignee,
         occurrence_count=row.occurrence_count,
         since_ns=row.since_ns,

@@ -285,6 +285,11 @@ def _planned(ticket: Ticket) -> bool:
     return ticket.headline.condition == PLANNED
 
 
+def not_asked(ticket: Ticket) -> frozenset[Demand]:
+    """What a ticket of its kind is never asked for."""
+    return frozenset({Demand.CAUSE, Demand.SAME_KIND}) if _planned(ticket) else frozenset()
+
+
 def _cause(ticket: Ticket, given: Given) -> str | None:
     return None if given.cause is None and _planned(ticket) else refuses(given.cause, given.causes)
 

@@ -19,6 +19,8 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$
 DayOfYear = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 Unit = Literal["day", "working_day", "week", "month", "year"]
 _LEAP = 2024
+RESERVED = frozenset({"new", "calendar", "meters"})
+"""Addresses of pages that stand where those of plans do."""
 
 
 class _Frozen(BaseModel):
@@ -184,6 +186,8 @@ class Plan(_Frozen):
 
     @model_validator(mode="after")
     def _sound(self) -> "Plan":
+        if self.code in RESERVED:
+            raise ValueError(f"a plan cannot be called {self.code!r}: that is a page's address")
         if self.rhythm is None and self.usage is None:
             raise ValueError(f"plan {self.code}: it needs a rhythm, a usage or both")
         if self.rhythm and self.usage and self.based_on != "completed":

@@ -25,7 +25,7 @@ from api.tickets import STUCK_NS, Wanted, filter_of
 from api.visit import Visit, VisitOf
 from api.web.clock_rows import eighths_left
 from api.web.next_step import what_next
-from api.web.wording import asset_name, condition_name, person_name
+from api.web.wording import asset_name, condition_name, message_in, person_name
 from ticketing import store
 from ticketing.cards import Card, columns, due_cards
 from ticketing.ticket import TicketState
@@ -150,7 +150,7 @@ class _Words:
             number=card.number,
             priority=visit.words(f"priority.{card.priority}"),
             marks=MARKS[card.priority] + (" k" if stuck else "") + (" x" if late else ""),
-            what=card.message or name,
+            what=message_in(card.said, visit.words) or name,
             asset=asset_name(visit.plant.asset(card.asset), card.asset, visit.words),
             line=card.line,
             who=self._people.get(card.assignee or "", card.assignee or ""),

@@ -10,7 +10,7 @@ from api.catalogue import Words
 from api.visit import Visit
 from api.web.formats import MISSING
 from api.web.parameters import kind_name
-from api.web.wording import condition_name, finding_arguments, fold_sentence, person_name, rule_name
+from api.web.wording import condition_name, finding_arguments, fold_sentence, message_in, person_name, rule_name
 from ticketing import store
 from ticketing.causes import causes_of
 from ticketing.closing import scene_tags_of
@@ -50,7 +50,7 @@ def folded(one: Occurrence, visit: Visit) -> Folded:
     return Folded(
         at_ns=one.at_ns,
         action=one.action,
-        what=one.text.get("message") or condition_name(one.condition, visit.words),
+        what=message_in(one.text, visit.words) or condition_name(one.condition, visit.words),
         numbers=shown[0] if shown else "",
         rule=fold_sentence(one.fold, visit.words, visit.time),
         set_version=one.set_version,
@@ -182,6 +182,9 @@ def actor_name(actor: str, visit: Visit) -> str:
         return visit.words("actor.detector", name=kind_name(name, visit.words), version=version)
     if kind == "rule":
         return visit.words("actor.rule", name=rule_name(name, visit.plant, visit.words))
+    if kind == "plan":
+        plan = next((one for one in visit.plant.plans if one.code == name), None)
+        return visit.words("actor.plan", name=getattr(plan, visit.words.language, name))
     return person_name(actor, visit.plant)
 
 

@@ -9,7 +9,7 @@ from andon import declarations
 from andon.events import Declared, Family, PackMLState, Quality
 from api.web.history import Deed
 from api.web.reader import Reader
-from api.web.wording import condition_name
+from api.web.wording import condition_name, message_in
 from ingest import gaps
 from ticketing import findings
 from ticketing.findings import Standing
@@ -110,7 +110,7 @@ def _state(begun: tuple[int, int], to_ns: int | None, reader: Reader) -> Span:
 
 def _span(one: Standing, look: str, reader: Reader) -> Span:
     said: Occurrence = one.first
-    text = said.text.get("message") or condition_name(said.condition, reader.words)
+    text = message_in(said.text, reader.words) or condition_name(said.condition, reader.words)
     if said.family is Family.STOP and said.component not in text:
         text = f"{said.component} · {text}"
     return Span(said.at_ns, one.clear_ns, text, look)

@@ -9,7 +9,7 @@ from api.steps import RIGHT_OF
 from api.visit import Visit
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
-from ticketing.demands import Demand
+from ticketing.demands import Demand, not_asked
 from ticketing.errors import Missing
 from ticketing.states import EDGES, NEED_APPROVAL, Step, next_steps
 from ticketing.stepping import entitled
@@ -125,7 +125,7 @@ def _demands(ticket: Ticket, step: Step) -> list[Demand]:
         for one, demands in steps.items()
         if source is ticket.state and one is step and _fits(ticket, demands)
     )
-    shown = wanted - _NOT_SHOWN
+    shown = wanted - _NOT_SHOWN - not_asked(ticket)
     return [demand for demand in Demand if demand in shown]
 
 

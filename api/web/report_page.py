@@ -37,7 +37,7 @@ _SAID = (
     *("region", "channel"),
 )
 CHANNELS = ("web", "scan", "phone")
-KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat", "email"})
+KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat", "email", "plan", "operation"})
 WHO = frozenset({"reporter", "phone", "order_number", "grade", "region", "channel"})
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from andon.events import Priority
 from api.visit import Visit
-from api.web.wording import asset_name, condition_name, person_name
+from api.web.wording import asset_name, condition_name, message_in, person_name
 from ticketing.ticket import Ticket, TicketState
 
 
@@ -28,7 +28,7 @@ class Row:
 def row_of(ticket: Ticket, visit: Visit) -> Row:
     """The ticket in the visitor's words."""
     name = condition_name(ticket.headline.condition, visit.words)
-    message = ticket.headline.text.get("message", "")
+    message = message_in(ticket.headline.text, visit.words)
     return Row(
         id=ticket.id,
         number=ticket.number,

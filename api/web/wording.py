@@ -45,6 +45,8 @@ def condition_name(condition: str, words: Words) -> str:
 def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
     """What is wrong, in one sentence with the numbers that crossed."""
     arguments = finding_arguments(headline.numbers, headline.text, time)
+    if "message" in arguments:
+        arguments["message"] = message_in(arguments, words)
     arguments["point"] = component_name(arguments.get("point", headline.component), words)
     for name in _CHANNELS & arguments.keys():
         named = (quantity_name(channel, words) for channel in arguments[name].split(", "))
@@ -61,6 +63,11 @@ def verdict(headline: Headline, words: Words, time: PlantTime) -> Markup:
         return Markup(" ").join(words.html(one, **arguments) for one in (key, *more))
     except KeyError:  # a detector that came later, or numbers it did not send: its name says it
         return escape(condition_name(headline.condition, words))
+
+
+def message_in(text: Mapping[str, str], words: Words) -> str:
+    """What was said, in the reader's language if it was said in that too."""
+    return text.get(f"message_{words.language}") or text.get("message", "")
 
 
 def finding_arguments(numbers: Sequence[Number], text: Mapping[str, str], time: PlantTime) -> dict[str, str]:

@@ -126,6 +126,8 @@ MACHINE_DEEDS = (
     *("estimate", "labour", "cost", "cost_taken_back", "downtime", "safety"),
     *(f"cost_{deed}" for deed in ("asked", "granted", "refused", "waits")),
     *("enquiry", "acknowledged", "unacknowledged", "cited"),
+    *("operation_done", "measurement_corrected", "operation_taken_back", "operation_left_out"),
+    *("operations_taken", "plan_overdue"),
     *("routed", "offered", "offer_decline", "collaborator", "backup"),
     *("snoozed", "woken", "not_carried_out"),
 )

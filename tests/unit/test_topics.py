@@ -37,7 +37,7 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {"part.low", "ticket.sign_code", "ticket.rating"}
     others |= {f"ticket.{deed}" for deed in ("approval_asked", "approval_refused")}
     others |= {f"ticket.cost_{deed}" for deed in ("asked", "granted", "refused", "waits")}
-    others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue")}
+    others |= {f"ticket.{deed}" for deed in ("obligation", "obligation_overdue", "plan_overdue")}
     others |= {f"ticket.{deed}" for deed in ("enquiry", "unacknowledged")}
     others |= {f"ticket.{deed}" for deed in ("reminded", "drifting")}
     others |= {"ticket.edited", "ticket.flood", "ticket.shelf_ends"}

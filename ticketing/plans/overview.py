@@ -110,6 +110,7 @@ def ran(
     *,
     plan: str = "",
     asset: str = "",
+    ticket: int | None = None,
     due_from_ns: int | None = None,
     due_to_ns: int | None = None,
     machines: Machines = None,
@@ -124,6 +125,7 @@ def ran(
     for said, where in (
         (plan, c.plan == plan),
         (asset, c.asset == asset),
+        (ticket is not None, c.ticket == ticket),
         (due_from_ns is not None, c.due_ns >= due_from_ns),
         (due_to_ns is not None, c.due_ns < due_to_ns),
     ):

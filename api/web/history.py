@@ -10,7 +10,14 @@ from api.catalogue import Words
 from api.visit import Visit
 from api.web.formats import MISSING
 from api.web.parameters import kind_name
-from api.web.wording import condition_name, finding_arguments, fold_sentence, message_in, person_name, rule_name
+from api.web.wording import (
+    condition_name,
+    finding_arguments,
+    fold_sentence,
+    message_in,
+    person_name,
+    rule_name,
+)
 from ticketing import store
 from ticketing.causes import causes_of
 from ticketing.closing import scene_tags_of

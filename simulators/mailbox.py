@@ -69,14 +69,14 @@ class _Handler(socketserver.StreamRequestHandler):
             word = rest.split(b" ", 1)[0].upper()
             if word == b"LOGOUT":
                 self._line(b"* BYE")
-                self._line(tag + b" OK")
+                self._line(tag + b" OK done")
                 return
             self._line(tag + b" " + self._done(word, rest))
 
     def _done(self, word: bytes, rest: bytes) -> bytes:
         if word == b"CAPABILITY":
             self._line(b"* CAPABILITY IMAP4rev1")
-            return b"OK"
+            return b"OK done"
         if word == b"LOGIN":
             return self._login(rest)
         if word == b"SELECT" and self.state != "not authenticated":
@@ -91,7 +91,7 @@ class _Handler(socketserver.StreamRequestHandler):
         if self.of.refuses or who != (self.of.user, self.of.password):
             return b"NO [AUTHENTICATIONFAILED] not with this password"
         self.state = "authenticated"
-        return b"OK"
+        return b"OK done"
 
     def _select(self, rest: bytes) -> bytes:
         if rest[7:].strip(b'"').upper() != b"INBOX":
@@ -105,13 +105,13 @@ class _Handler(socketserver.StreamRequestHandler):
         word, _, rest = command.partition(b" ")
         if word.upper() == b"SEARCH" and rest.upper() == b"UNSEEN":
             self._line(b" ".join([b"* SEARCH", *(b"%d" % uid for uid in self.of.unread)]))
-            return b"OK"
+            return b"OK done"
         if word.upper() == b"FETCH" and (asked := _FETCH.fullmatch(rest)):
             self._fetch(int(asked[1]), int(asked[3]), int(asked[4]))
-            return b"OK"
+            return b"OK done"
         if word.upper() == b"STORE" and (asked := _STORE.fullmatch(rest)):
             self.of.seen.add(int(asked[1]))
-            return b"OK"
+            return b"OK done"
         return b"BAD what is asked for is not known here"
 
     def _fetch(self, uid: int, start: int, length: int) -> None:

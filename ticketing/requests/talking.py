@@ -18,7 +18,7 @@ from ticketing.report import MAX_WORDS, read
 from ticketing.requests.identify import identify
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]{2}")
+_LATIN = re.compile(r"[A-Za-z]{2,}\W+[A-Za-z]{2,}")
 _WORDS_MAX = MAX_WORDS - 500
 
 
@@ -43,10 +43,10 @@ ASKS = frozenset(
 )
 _ASKED_FOR = {
     "event_id": Outcome.ASK_ID,
-    "phone": Outcome.ASK_PHONE,
+    "description": Outcome.ASK_WORDS,
     "asset": Outcome.ASK_MACHINE,
     "order_number": Outcome.ASK_ORDER,
-    "description": Outcome.ASK_WORDS,
+    "phone": Outcome.ASK_PHONE,
 }
 """What a report lacks -> what is asked for; all else a person of ours has to complete."""
 
@@ -109,7 +109,7 @@ def same_event(draft: Draft) -> Draft:
 def language_of(words: str, default: str) -> str:
     """The language to answer in.
 
-    >>> language_of("泵 P-101 漏油", "en"), language_of("pump leaks", "zh"), language_of("13800138000", "zh")
+    >>> language_of("泵 P-101 漏油", "en"), language_of("pump leaks", "zh"), language_of("SN-77421", "zh")
     ('zh', 'en', 'zh')
     """
     if _CHINESE.search(words):

@@ -33,6 +33,7 @@ TAGS: Mapping[str, str] = {
     "store": "Spare parts with their lots, deliveries, counts, suppliers, and files of them.",
     "knowledge": "Articles drawn from tickets, their review, citations, and tickets that were alike.",
     "those who wait": "Where is it, and what one department has asked another to acknowledge.",
+    "metrics": "K1 to K10 with their tickets and months, what they say together, and what they ask for.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",
     "deduplication": "The rules by which findings become one ticket, and trying out others.",
     "root-cause tasks": "Problems that repeats have opened, and improvements.",
@@ -113,6 +114,8 @@ KEY_HEADER: Schema = {
     "example": "7f9c1f0e-shift-2-0042",
 }
 NAMED: Mapping[str, str] = {
+    "batch": "decide_batch",
+    "problem_mandatory_fields": "make_field_mandatory",
     "ticket_obligation": "fulfil_ticket_obligation",
     "timers_failed_again": "again_timers_failed",
     "ticket_cost_requests": "ask_ticket_costs",
@@ -180,7 +183,7 @@ def named(method: str, path: str, *, lists: bool, adds: bool) -> str:
 
 
 def _one(word: str) -> str:
-    irregular = {"people": "person", "fields": "fields", "ticket_enquiries": "ticket_enquiry"}
+    irregular = {"people": "person", "fields": "fields", "ticket_enquiries": "ticket_enquiry", "batches": "batch"}
     return irregular.get(word, word.removesuffix("s") if not word.endswith("ss") else word)
 
 

@@ -31,6 +31,10 @@ from ticketing.knowledge.similar import Alike
 from ticketing.knowledge.suggesting import Suggested
 from ticketing.labels import Label
 from ticketing.links import Linked
+from ticketing.metrics.actions import Action
+from ticketing.metrics.gaming import Handler, Rising, Standard
+from ticketing.metrics.metric import Counted
+from ticketing.metrics.readings import Reading
 from ticketing.obligations import Obligation
 from ticketing.offers import Offer
 from ticketing.operations.work import Measured, Step
@@ -42,6 +46,12 @@ from ticketing.parts.suppliers import Supplier
 from ticketing.plans.counting import Reading
 from ticketing.plans.overview import Marked, Metered, Ran, Watched
 from ticketing.problem import Problem, ProblemEvent
+from ticketing.quality.audits import Audit
+from ticketing.quality.batches import Batch, BatchEvent
+from ticketing.quality.path import Origins
+from ticketing.quality.shares import Contrast
+from ticketing.quality.sisters import Deployment, Sister
+from ticketing.quality.whys import Why
 from ticketing.ratings import Rating
 from ticketing.rehearsal import Rehearsal
 from ticketing.reports import Intake
@@ -152,6 +162,21 @@ COSTS: Also = (
 )
 WAITING: Also = (Request, {"number": str, "asset": str, "deciders": list[str]})
 LABELLED = {"code": str, "zh": str, "en": str}
+
+MEASURED: Mapping[str, Kind] = {
+    "period": str,
+    **dict.fromkeys(("from_at", "to_at", "matured_at"), Moment),
+    **dict.fromkeys(("numerator", "denominator", "undecided", "left_out"), int),
+    "value": float | None,
+    "provisional": bool,
+}
+METRIC: Mapping[str, Kind] = {
+    **dict.fromkeys(("code", "group", "zh", "en", "formula_zh", "formula_en", "unit", "verdict"), str),
+    **dict.fromkeys(("golden", "higher_is_better"), bool),
+    **dict.fromkeys(("healthy", "act"), float | None),
+    **MEASURED,
+}
+METRIC_ACTION: Also = (Action, {"value": float | None, "zh": str, "en": str})
 
 ANSWERS: Mapping[str, Kind] = {
     "list_tickets": page(Ticket, total=int, counts=COUNTS, capped=bool, offset=int),
@@ -306,6 +331,31 @@ ANSWERS: Mapping[str, Kind] = {
     "list_problems": page(Problem),
     "get_problem": (Problem, {"events": list[ProblemEvent]}),
     **{f"{step}_problem": Problem for step in PROBLEM_DEEDS},
+    "add_investigation": Problem,
+    "get_problem_analysis": {
+        "whys": list[Why],
+        "fishbone": Mapping[str, list[Why]],
+        "disciplines": (list, {"code": str, "missing": list[str]}),
+    },
+    "get_problem_measures": {"sisters": list[Sister], "batches": list[Batch], "audits": list[Audit]},
+    "get_failures": {
+        "models": (list, {"model": str, "tickets": int}),
+        "faults": list[str],
+        "unsaid": int,
+        "cells": (list, (Contrast, {"model": str, "fault": str})),
+    },
+    "get_failures_origins": Origins,
+    "list_failures_tickets": page({"ticket": int}),
+    "get_ticket_sisters": {"machines": list[str], "waits": bool, "tasks": list[Sister]},
+    **dict.fromkeys(("add_ticket_sister", "add_problem_sister"), Deployment),
+    "list_sisters": page(Sister),
+    **dict.fromkeys(("finish_sister", "drop_sister"), Sister),
+    "list_batches": page(Batch),
+    "get_batch": (Batch, {"events": list[BatchEvent]}),
+    **dict.fromkeys(("add_problem_batch", "decide_batch"), Batch),
+    "list_audits": page(Audit),
+    **dict.fromkeys(("add_problem_audit", "finish_audit"), Audit),
+    "make_field_mandatory": {"version": int, "field": Json},
     "list_assets": page(Mapping[str, Json], plant=str, time_zone=str),
     "get_asset": (
         Asset,
@@ -362,6 +412,17 @@ ANSWERS: Mapping[str, Kind] = {
     "list_messages": page(Sent),
     "list_ticket_clocks": page(CLOCK),
     "list_board": page({"ticket": Ticket, "clocks": (list, CLOCK)}, total=int),
+    "list_kpis": page(METRIC),
+    "get_kpi": {**METRIC, "soaring": bool, "trend": (list, MEASURED)},
+    "list_kpi_tickets": page(Counted),
+    "get_kpi_readings": {
+        "joint": list[Reading],
+        "handlers": (list, (Handler, {"cherries": bool, "hasty": bool})),
+        "rising": list[Rising],
+        "standard": list[Standard],
+    },
+    "list_kpi_actions": page(METRIC_ACTION),
+    "done_kpi_action": METRIC_ACTION,
     "list_drift": page(
         (Drifting, {"reasons": list[str]}),
         day=str,

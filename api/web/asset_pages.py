@@ -23,6 +23,7 @@ from api.freshness import points_of
 from api.pages import render, say
 from api.rights import needs
 from api.visit import Visit, VisitOf
+from api.web.asset_costs import costs_of
 from api.web.bearings import bearings_of
 from api.web.charts import BAND, Chart, quantity_name, trend
 from api.web.formats import quantity
@@ -184,6 +185,7 @@ def asset(
         tickets = store.tickets(conn, store.Filter(asset=asset_id), sort=store.Sort.NEWEST, limit=6).tickets
         maintenance = declarations.maintained(conn, asset_id).get(asset_id)
         held = InForce(conn, visit.plant, visit.context.now()).on(found)
+        costs = costs_of(conn, asset_id, visit)
         declared = declarations.recent(conn, DECLARED, asset_id)
         replaced = use.of_asset(conn, asset_id, limit=REPLACED)
     state, running = _state(channels, visit)
@@ -209,6 +211,7 @@ def asset(
         health=health_of(found, list(channels), visit),
         bearings=bearings_of(found),
         held=held,
+        costs=costs,
         replaced=replaced,
         maintenance=maintenance,
         names={person.id: person.name for person in visit.plant.people},

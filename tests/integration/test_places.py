@@ -33,7 +33,7 @@ LISTS = (
         "labels",
         "detectors",
     ),
-    *("suppressions", "reports", "requisitions", "approvals", "obligations", "dedup/late", "drift"),
+    *("suppressions", "reports", "requisitions", "approvals", "cost-requests", "obligations", "dedup/late", "drift"),
     *(
         "people/wang.lei/offers",
         "tickets?text=pressure",

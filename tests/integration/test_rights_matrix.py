@@ -100,6 +100,12 @@ GET    /api/v1/findings/{finding}/spectrum                     read     finding
 GET    /api/v1/freshness                                       read     list
 GET    /api/v1/gaps                                            read     list
 POST   /api/v1/investigations                                  analyse  plant
+GET    /api/v1/kpi-actions                                     read     plant
+POST   /api/v1/kpi-actions/{action}/done                       analyse  plant
+GET    /api/v1/kpi-readings                                    analyse  none
+GET    /api/v1/kpis                                            read     none
+GET    /api/v1/kpis/{code}                                     read     none
+GET    /api/v1/kpis/{code}/tickets                             read     list
 GET    /api/v1/labels                                          read     list
 POST   /api/v1/labels                                          tune     none
 DELETE /api/v1/labels/{label_id}                               tune     label
@@ -296,6 +302,9 @@ POST   /knowledge/{article_id}/edit                            analyse  article
 POST   /knowledge/{article_id}/merge                           analyse  article
 POST   /knowledge/{article_id}/publish                         analyse  article
 POST   /knowledge/{article_id}/withdraw                        analyse  article
+GET    /kpi                                                    read     none
+POST   /kpi/actions/{action}/done                              analyse  plant
+GET    /kpi/{code}                                             read     list
 WS     /live                                                   read     none
 GET    /measures                                               read     list
 GET    /metrics                                                read     plant
@@ -446,6 +455,8 @@ NO_THING = {
     "delegation": "1",
     "checklist": "lock_out_tag_out",
     "type_code": "equipment_repair",
+    "code": "closing_rate",
+    "action": "1",
 }
 """Parameters of addresses that name no thing with a place, and something that each can be."""
 ELSEWHERE = {

@@ -20,9 +20,10 @@ from ticketing.errors import DeedRefused
 from ticketing.sql import chunks
 from ticketing.tables import of_machines
 from ticketing.tables import ticket as tickets
-from ticketing.ticket import Ticket
+from ticketing.ticket import Ticket, TicketState
 
 Levels = tuple[Level, ...]
+_T = tickets.alias("asked_about")
 _LEVELS = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -180,8 +181,8 @@ def in_state(
     wanted = select(cost_request).where(c.state == str(state), behind(order, after))
     wanted = wanted.where(of_machines(c.ticket, machines))
     if state is RequestState.PENDING:
-        wanted = wanted.join(tickets, tickets.c.id == c.ticket)
-        wanted = wanted.where((tickets.c.state != "closed") | (c.basis == "actual"))
+        closed = select(_T.c.id).where(_T.c.id == c.ticket, _T.c.state == str(TicketState.CLOSED))
+        wanted = wanted.where((c.basis == "actual") | ~closed.exists())
     return [_of(row) for row in conn.execute(wanted.order_by(*order).limit(limit)).mappings()]
 
 

@@ -183,7 +183,13 @@ def named(method: str, path: str, *, lists: bool, adds: bool) -> str:
 
 
 def _one(word: str) -> str:
-    irregular = {"people": "person", "fields": "fields", "ticket_enquiries": "ticket_enquiry", "batches": "batch"}
+    irregular = {
+        "people": "person",
+        "fields": "fields",
+        "ticket_enquiries": "ticket_enquiry",
+        "batches": "batch",
+        "problem_batches": "problem_batch",
+    }
     return irregular.get(word, word.removesuffix("s") if not word.endswith("ss") else word)
 
 

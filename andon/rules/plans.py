@@ -118,6 +118,12 @@ class Usage(_Frozen):
 
     meter: Code = Field(description="The meter's code.")
     each: float = Field(gt=0, description="So much is one interval, in the meter's unit.")
+    last: float | None = Field(
+        default=None,
+        ge=0,
+        description="What the meter had counted when it was last done before the plan began; left out, the first run is "
+        "due at the next multiple of `each`.",
+    )
     ahead: float = Field(
         default=0.0, ge=0, description="The ticket is opened so much before, in the same unit."
     )

@@ -126,7 +126,7 @@ def document_of(code: str, given: Mapping[str, Sequence[str]]) -> dict[str, Json
         on = {"on": list(given["on"])} if given.get("on") else {}
         document["rhythm"] = some(_RHYTHM) | on
     if some(["meter"]):
-        document["usage"] = some(["meter", "each", "ahead"])
+        document["usage"] = some(["meter", "each", "last", "ahead"])
     if some(["begins"]) or some(["ends"]):
         document["pauses"] = [some(["begins", "ends"])]
     if some(["retired"]):

@@ -28,7 +28,14 @@ SHANGHAI = Site(ZoneInfo("Asia/Shanghai"), WORKS)
 
 def plan_of(rhythm: Rhythm | None, **said: object) -> Plan:
     return Plan.model_validate(
-        {"code": "p", "zh": "润滑", "en": "Grease", "machines": Machines(assets=("M1",)), "rhythm": rhythm, **said}
+        {
+            "code": "p",
+            "zh": "润滑",
+            "en": "Grease",
+            "machines": Machines(assets=("M1",)),
+            "rhythm": rhythm,
+            **said,
+        }
     )
 
 
@@ -186,7 +193,9 @@ def test_laws_of_a_scheduled_plan_whatever_stands_still_in_between(
         found = due(plan, site, runs, since_ns=since_ns, now_ns=now_ns)
         if found is None or not found.is_open_at(now_ns):
             continue
-        assert found.due_ns is not None and found.until_ns is not None and found.until_ns > found.due_ns
+        assert found.due_ns is not None
+        assert found.until_ns is not None
+        assert found.until_ns > found.due_ns
         assert found.due_ns not in owed, "no date twice"
         owed.append(found.due_ns)
         run = Run(len(runs) + 1, found.due_ns, ticket=len(runs) + 1, for_day=found.for_day)
@@ -213,13 +222,16 @@ def test_missed_runs_are_caught_up_by_one_ticket_and_the_rhythm_goes_on() -> Non
     )
     done = Run(1, found.due_ns, 7, found.for_day, settled_ns=ns("2026-01-28T12:00"))
     after = due(weekly, BERLIN, [done], since_ns=0, now_ns=ns("2026-01-28T12:00"))
-    assert after is not None and after.due_ns == ns("2026-02-02T08:00") and after.covers == 1
+    assert after is not None
+    assert after.due_ns == ns("2026-02-02T08:00")
+    assert after.covers == 1
 
 
 def test_a_new_plan_owes_nothing_from_before_it_was_watched() -> None:
     old = plan_of(Rhythm(unit="week", starts=date(2019, 1, 7)))
     found = due(old, BERLIN, [], since_ns=ns("2026-01-07T00:00"), now_ns=ns("2026-01-07T00:00"))
-    assert found is not None and (found.covers, found.due_ns) == (1, ns("2026-01-12T08:00"))
+    assert found is not None
+    assert (found.covers, found.due_ns) == (1, ns("2026-01-12T08:00"))
 
 
 def test_scheduled_keeps_to_the_dates_and_completed_counts_from_what_was_done() -> None:
@@ -229,14 +241,16 @@ def test_scheduled_keeps_to_the_dates_and_completed_counts_from_what_was_done() 
         found = due(
             plan_of(monthly, based_on=based_on), BERLIN, [late], since_ns=0, now_ns=late.settled_ns or 0
         )
-        assert found is not None and found.due_ns == ns(expected)
+        assert found is not None
+        assert found.due_ns == ns(expected)
 
 
 def test_what_is_done_early_is_not_due_again_for_the_same_date() -> None:
     monthly = plan_of(Rhythm(starts=date(2026, 1, 5)), lead_days=20)
     early = Run(1, ns("2026-02-05T08:00"), 7, date(2026, 2, 5), settled_ns=ns("2026-01-20T15:00"))
     found = due(monthly, BERLIN, [early], since_ns=0, now_ns=ns("2026-01-20T16:00"))
-    assert found is not None and found.due_ns == ns("2026-03-05T08:00")
+    assert found is not None
+    assert found.due_ns == ns("2026-03-05T08:00")
     assert found.opens_ns == ns("2026-02-13T08:00"), "so many days before, at the same time of the day"
 
 
@@ -244,7 +258,8 @@ def test_a_date_that_passed_while_the_ticket_was_open_is_done_with_it() -> None:
     weekly = plan_of(Rhythm(unit="week", starts=date(2026, 1, 5)))
     slow = Run(1, ns("2026-01-05T08:00"), 7, date(2026, 1, 5), settled_ns=ns("2026-01-14T15:00"))
     found = due(weekly, BERLIN, [slow], since_ns=0, now_ns=ns("2026-01-14T16:00"))
-    assert found is not None and (found.covers, found.due_ns) == (1, ns("2026-01-19T08:00"))
+    assert found is not None
+    assert (found.covers, found.due_ns) == (1, ns("2026-01-19T08:00"))
 
 
 def test_the_window_is_of_whole_days_of_the_site() -> None:
@@ -269,17 +284,41 @@ def test_a_meter_opens_the_ticket_ahead_and_forecasts_the_date() -> None:
     assert found is not None
     assert (found.due_total, found.opens_ns) == (12_500.0, None), "the next multiple of 500"
     assert found.due_ns == DAYS[2] + 5 * DAY_NS, "20 a day"
-    on = due(METER, BERLIN, [], since_ns=DAYS[0], now_ns=DAYS[3], meter=Counted(DAYS[:4], (*counted.total, 12_460.0)))
-    assert on is not None and on.is_open_at(DAYS[3]) and on.opens_ns is not None and on.opens_ns < DAYS[3]
+    on = due(
+        METER,
+        BERLIN,
+        [],
+        since_ns=DAYS[0],
+        now_ns=DAYS[3],
+        meter=Counted(DAYS[:4], (*counted.total, 12_460.0)),
+    )
+    assert on is not None
+    assert on.is_open_at(DAYS[3])
+    assert on.opens_ns is not None
+    assert on.opens_ns < DAYS[3]
+
+
+def test_the_first_run_by_meter_counts_from_the_last_one_that_is_told_of_else_it_is_a_multiple() -> None:
+    counted = Counted(DAYS[:2], (12_000.0, 12_100.0))
+    for based_on in ("scheduled", "completed"):
+        for last, expected in ((None, 12_500.0), (11_700.0, 12_200.0), (11_000.0, 11_500.0)):
+            plan = METER.model_copy(
+                update={"based_on": based_on, "usage": Usage(meter="hours", each=500.0, last=last)}
+            )
+            found = due(plan, BERLIN, [], since_ns=DAYS[0], now_ns=DAYS[1], meter=counted)
+            assert found is not None
+            assert found.due_total == (12_000.0 if (based_on, last) == ("scheduled", 11_000.0) else expected)
 
 
 def test_intervals_that_a_meter_ran_through_are_caught_up_by_one_ticket() -> None:
     counted = Counted(DAYS[:2], (400.0, 1_720.0))
     found = due(METER, BERLIN, [], since_ns=DAYS[0], now_ns=DAYS[1], meter=counted)
-    assert found is not None and (found.covers, found.due_total) == (3, 1_500.0)
+    assert found is not None
+    assert (found.covers, found.due_total) == (3, 1_500.0)
     done = Run(1, DAYS[1], 7, due_total=1_500.0, settled_ns=DAYS[2])
     after = due(METER, BERLIN, [done], since_ns=DAYS[0], now_ns=DAYS[2], meter=counted)
-    assert after is not None and (after.covers, after.due_total) == (1, 2_000.0)
+    assert after is not None
+    assert (after.covers, after.due_total) == (1, 2_000.0)
 
 
 def test_by_calendar_or_meter_whichever_comes_first_and_both_from_what_was_done() -> None:
@@ -291,21 +330,27 @@ def test_by_calendar_or_meter_whichever_comes_first_and_both_from_what_was_done(
     done = Run(1, DAYS[0], 7, date(2026, 1, 1), settled_ns=DAYS[0])
     quick = Counted(DAYS[:3], (0.0, 260.0, 520.0))
     found = due(both, BERLIN, [done], since_ns=0, now_ns=DAYS[2], meter=quick)
-    assert found is not None and (found.why, found.due_total) == ("meter", 500.0)
+    assert found is not None
+    assert (found.why, found.due_total) == ("meter", 500.0)
     slow = Counted(DAYS[:3], (0.0, 1.0, 2.0))
     found = due(both, BERLIN, [done], since_ns=0, now_ns=DAYS[2], meter=slow)
-    assert found is not None and (found.why, found.due_ns) == ("calendar", ns("2026-07-01T08:00"))
+    assert found is not None
+    assert (found.why, found.due_ns) == ("calendar", ns("2026-07-01T08:00"))
 
 
 def test_a_meter_that_nobody_read_owes_nothing_and_a_pause_holds_its_ticket() -> None:
     unread = due(METER, BERLIN, [], since_ns=0, now_ns=DAYS[0])
-    assert unread is not None and not unread.is_open_at(DAYS[4]) and unread.due_ns is None
+    assert unread is not None
+    assert not unread.is_open_at(DAYS[4])
+    assert unread.due_ns is None
     winter = METER.model_copy(update={"pauses": (Pause(begins="11-15", ends="03-14"),)})
     held = due(
         winter, BERLIN, [], since_ns=DAYS[0], now_ns=DAYS[2], meter=Counted(DAYS[:3], (0.0, 300.0, 600.0))
     )
-    assert held is not None and not held.is_open_at(DAYS[2])
-    assert held.opens_ns == ns("2026-03-15T00:00") and held.due_ns == held.opens_ns
+    assert held is not None
+    assert not held.is_open_at(DAYS[2])
+    assert held.opens_ns == ns("2026-03-15T00:00")
+    assert held.due_ns == held.opens_ns
 
 
 def test_a_calendar_shows_the_dates_to_come() -> None:

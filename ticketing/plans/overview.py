@@ -122,14 +122,12 @@ def ran(
     columns = (t.number, t.assignee, t.resolved_ns, t.closed_ns, t.duplicate_of)
     wanted = select(plan_run, *columns).join(tickets, t.id == c.ticket)
     wanted = wanted.where(among(c.asset, machines), behind(_ORDER, after)).order_by(*_ORDER).limit(limit)
-    for said, where in (
-        (plan, c.plan == plan),
-        (asset, c.asset == asset),
-        (ticket is not None, c.ticket == ticket),
-        (due_from_ns is not None, c.due_ns >= due_from_ns),
-        (due_to_ns is not None, c.due_ns < due_to_ns),
-    ):
-        wanted = wanted.where(where) if said else wanted
+    same = {"plan": plan or None, "asset": asset or None, "ticket": ticket}
+    wanted = wanted.where(*(c[name] == value for name, value in same.items() if value is not None))
+    if due_from_ns is not None:
+        wanted = wanted.where(c.due_ns >= due_from_ns)
+    if due_to_ns is not None:
+        wanted = wanted.where(c.due_ns < due_to_ns)
     return [_ran(conn, row, now_ns) for row in conn.execute(wanted).mappings().all()]
 
 

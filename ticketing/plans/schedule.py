@@ -152,10 +152,14 @@ def _by_meter(
 
 
 def _first(plan: Plan, usage: Usage, last: Run | None, begun: float) -> float:
-    """The total at which it is due first: one interval on, or the next of the multiples that were planned."""
-    if plan.based_on == "completed":
+    """The total at which it is due first: an interval after it was done, or the next of those that were planned."""
+    if last is not None and plan.based_on == "completed":
         return begun + usage.each
-    base = last.due_total if last is not None and last.due_total is not None else 0.0
+    base = usage.last or 0.0
+    if last is None and usage.last is not None:
+        return base + usage.each
+    if last is not None and last.due_total is not None:
+        base = last.due_total
     return base + (floor((begun - base) / usage.each) + 1) * usage.each
 
 

@@ -17,7 +17,7 @@ from ticketing.breaker import Breaker
 from ticketing.notify import smtp, wechat
 from ticketing.notify.webhook import Parameters as WebhookParameters
 from ticketing.notify.webhook import keys_of
-from ticketing.outbox import Channel, Say
+from ticketing.outbox import Channel, Plan, Say
 from ticketing.photos import shown
 from ticketing.subscriptions import Subscription, subscription
 
@@ -90,7 +90,9 @@ def inboxes(notify: Sequence[Notify]) -> Mapping[str, smtp.Parameters]:
     }
 
 
-def make_channels(data: Path, notify: Sequence[Notify], say: Say) -> Mapping[str, Channel]:
+def make_channels(
+    data: Path, notify: Sequence[Notify], say: Say, plan: Plan = lambda _: ()
+) -> Mapping[str, Channel]:
     """The channels of a data directory by name; a log of all events is always among them."""
     logged = Notify.model_validate({"name": LOG, "kind": LOG, "path": str(data / FILE)})
     return {
@@ -100,6 +102,7 @@ def make_channels(data: Path, notify: Sequence[Notify], say: Say) -> Mapping[str
             breaker=Breaker(after=settings.open_after, probe_s=settings.probe_s),
             say=say,
             show=partial(shown, data / "photos"),
+            plan=plan if getattr(kind_of(settings).Notifier, "shows_plan", False) else lambda _: (),
         )
         for settings in (logged, *notify)
     }

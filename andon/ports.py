@@ -112,11 +112,15 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a message says to people, in one language (`zh` or `en`): a title, then lines of plain text."""
+    """What a message says to people, in one language (`zh` or `en`): a title, then lines of plain text.
+
+    `facts` are names and values for a card: where it is and who goes there, at the nodes of the work (rule 71).
+    """
 
     language: str
     title: str
     lines: Sequence[str]
+    facts: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ import msgspec
 from andon.events import Family, Json, nanoseconds
 from andon.plant import Plant
 from andon.ports import Message, Said
+from andon.positions import Position
 from api.catalogue import Language, Words, words_of
 from api.web.formats import PlantTime
 from api.web.money import money
 from api.web.wording import condition_name, message_in, person_name, verdict
+from ticketing.nodes import KINDS
 from ticketing.ticket import Headline
 from ticketing.topics import DIGEST, OF_KIND
 
@@ -56,7 +58,34 @@ def _in(words: Words, message: Message, plant: Plant, now_ns: int, link: str) ->
     lines += _problem(words, content, time)
     if link:
         lines.append(f"{link}/tickets/{message.ticket.partition('-')[2]}")
-    return Said(words.language, title, tuple(lines))
+    return Said(words.language, title, tuple(lines), _facts(words, message, plant))
+
+
+def _facts(words: Words, message: Message, plant: Plant) -> tuple[tuple[str, str], ...]:
+    """Where it is and who goes there, for a card; of messages that tell of no node of the work there are none."""
+    if message.kind not in KINDS:
+        return ()
+    content = message.content
+    asset = plant.asset(content["asset"])
+    person = next((one for one in plant.people if one.id == content["assignee"]), None)
+    there, here = (one.position if one else None for one in (asset, person))
+    far_m = there.distance_m(here) if there and here else None
+    named = (
+        ("machine", _machine(words, content)),
+        ("line", " / ".join(level for level in (content["site"], content["area"], content["line"]) if level)),
+        ("place", _place(there)),
+        ("person", person_name(content["assignee"], plant) if content["assignee"] else ""),
+        ("far", f"{far_m:,.0f} m" if far_m is not None else ""),
+    )
+    return tuple((words(f"told.card_{name}"), value) for name, value in named if value)
+
+
+def _place(position: Position | None) -> str:
+    if position is None:
+        return ""
+    if position.x_m is not None:
+        return f"x {position.x_m:g} m, y {position.y_m:g} m"
+    return f"{position.lat:.5f}, {position.lon:.5f}"
 
 
 def _news(words: Words, message: Message, plant: Plant, time: PlantTime) -> str:

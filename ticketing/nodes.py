@@ -35,6 +35,9 @@ _OF_ACTION = {
     "resolve": (NodeName.SOLVED,),
 }
 
+KINDS = frozenset(f"ticket.{action}" for action in _OF_ACTION)
+"""The messages that tell of a node."""
+
 
 def nodes(events: Sequence[TicketEvent]) -> tuple[Node, ...]:
     """The nodes that a ticket's audit shows, in order; one that is reached again in a later round stands again.

@@ -63,6 +63,14 @@ Show = Callable[[Sequence[str]], Sequence[bytes]]
 """The photos of these names (SHA-256), as small JPEGs."""
 
 
+Plan = Callable[[Message], Sequence[bytes]]
+"""The floor plan with the machine that a message is about, for those that tell where something happens."""
+
+
+def _draw_nothing(_message: Message) -> Sequence[bytes]:
+    return ()
+
+
 def _show_nothing(_names: Sequence[str]) -> Sequence[bytes]:
     return ()
 
@@ -88,6 +96,7 @@ class Channel:
     breaker: Breaker
     say: Say = _say_nothing
     show: Show = _show_nothing
+    plan: Plan = _draw_nothing
     taken: Taken = _nothing_follows
     silent_until_ns: int = 0
 
@@ -137,7 +146,8 @@ def message_of(rows: Sequence[RowMapping], channel: Channel) -> Message:
     if subscription.audience in {Audience.SYSTEMS, Audience.PARTNER}:
         return first
     photos = [name for one in several for name in one.content.get("photos", ())]
-    return replace(first, said=channel.say(first, subscription), pictures=channel.show(photos))
+    pictures = (*channel.plan(first), *channel.show(photos))
+    return replace(first, said=channel.say(first, subscription), pictures=pictures)
 
 
 def _message(row: RowMapping, subscription: Subscription) -> Message:

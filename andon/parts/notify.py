@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,14 +24,17 @@ from andon.database import reading
 from andon.datadir import open_store
 from andon.events import SECOND_NS, Json
 from andon.parts import Job, ready, status, tell
+from andon.plant import Plant
 from andon.ports import Message, NotifyError, Said
 from andon.rules.partners import Partner
 from api.telling import say
 from ticketing import deliveries
 from ticketing.breaker import Circuit
 from ticketing.fan_out import fan_out
+from ticketing.nodes import KINDS
 from ticketing.outbox import Channel, deliver
 from ticketing.partners.confirming import on_answer
+from ticketing.requests.floor_plan import drawn
 from ticketing.subscriptions import Audience, Subscription
 from ticketing.topics import CANARY
 
@@ -53,7 +56,7 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     def speak(message: Message, to: Subscription) -> Sequence[Said]:
         return say(message, to.languages, plant(), now(), to.link)
 
-    channels = make_channels(Path(job["data"]), notify, speak)
+    channels = make_channels(Path(job["data"]), notify, speak, partial(_plan, plant))
     for name, channel in channels.items():
         if channel.subscription.audience is Audience.PARTNER:
             channel.taken = on_answer(partial(_partner, plant, name), now)
@@ -84,6 +87,14 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
 
 def _partner(plant: plants.Current, name: str) -> Partner | None:
     return plant().partner(name)
+
+
+def _plan(plant: Callable[[], Plant], message: Message) -> Sequence[bytes]:
+    """The floor plan with the machine of a message that tells of a node of the work (rule 71)."""
+    if message.kind not in KINDS:
+        return ()
+    plan = drawn(plant(), message.content["asset"], message.content["assignee"])
+    return (plan,) if plan is not None else ()
 
 
 class Courier:

@@ -7,17 +7,22 @@ import ipaddress
 import json
 import threading
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 
 from andon.config import ConfigError
 from andon.events import SECOND_NS
+from andon.plant import Plant
 from andon.ports import Message, NotifyError, Said
+from api.telling import say
 from tests.certificates import Authority
 from tests.receivers import Reply, Request, Server, http, nobody
 from ticketing.notify import dingtalk, feishu, http_sms, webhook, wecom
+from ticketing.requests.floor_plan import drawn
 
 NOW = 1_772_445_600 * SECOND_NS
 HERE = {"allow_private": ["127.0.0.1"], "timeout_s": 20}
@@ -304,6 +309,55 @@ def test_wecom_shows_photos_after_the_text_and_does_not_say_it_again_for_a_photo
     kinds = [json.loads(request.body)["msgtype"] for request in server.got]
     assert kinds == ["markdown", "image", "image"]
     assert "invalid image size" in said
+
+
+def test_wecom_shows_a_card_with_the_place_at_a_node_and_the_floor_plan_after_it(secret):
+    plant = Plant.model_validate(
+        {
+            "name": "Wuxi",
+            "assets": [
+                {
+                    "id": f"M{n}",
+                    "name": f"Press {n}",
+                    "asset_class": "press",
+                    "path": "a/b/c/L1",
+                    "position": at,
+                }
+                for n, at in ((7, {"x_m": 10.0, "y_m": 20.0}), (8, {"x_m": 70.0, "y_m": 60.0}))
+            ],
+            "people": [
+                {"id": "li", "name": "Li", "role": "technician", "position": {"x_m": 10.0, "y_m": 50.0}}
+            ],
+        }
+    )
+    content = {"asset": "M7", "assignee": "li", "priority": "high", "state": "in_progress", "line": "L1"}
+    content |= {"site": "b", "area": "c", "asset_name": "Press 7", "asset_name_zh": "压机7", "backup": None}
+    head = {"family": "stop", "component": "E1", "condition": "stop", "numbers": [], "text": {}}
+    at_node = replace(MESSAGE, kind="ticket.depart", content=content | head)
+    said = tuple(say(at_node, ("zh",), plant, NOW, "https://andon.example"))
+    plan = drawn(plant, "M7", "li")
+    assert plan is not None
+    with http(says("errcode", 0)) as server:
+        robot(wecom, server, secret).send(
+            replace(at_node, said=said, pictures=(plan,), addresses=("li",)), NOW
+        )
+    card, call, picture = [json.loads(request.body) for request in server.got]
+    shown = {one["keyname"]: one["value"] for one in card["template_card"]["horizontal_content_list"]}
+    assert shown == {
+        "设备": "压机7",
+        "位置": "b / c / L1",
+        "坐标": "x 10 m, y 20 m",
+        "人员": "Li",
+        "距离": "30 m",
+    }
+    assert card["template_card"]["card_action"]["url"] == "https://andon.example/tickets/7"
+    assert call["markdown"]["content"] == "<@li>"
+    image = Image.open(BytesIO(base64.b64decode(picture["image"]["base64"])))
+    marks = [image.getpixel((x, y)) for x in range(0, 800, 2) for y in range(0, 500, 2)]
+    assert sum(red > 180 and green < 100 and blue < 90 for red, green, blue in marks) > 50  # the ring of M7
+    assert sum(red < 80 and blue > 170 for red, green, blue in marks) > 50  # the way that Li goes
+    assert drawn(plant, "M9") is None
+    assert [one.facts for one in say(replace(at_node, kind="ticket.edited"), ("zh",), plant, NOW)] == [()]
 
 
 def test_dingtalk_signs_the_time_with_its_secret_and_names_mobile_numbers(secret):

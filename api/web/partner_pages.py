@@ -33,6 +33,7 @@ class Shown:
     it: PartnerState
     name: str
     channel: ChannelState
+    has_channel: bool
     look: str
     channel_look: str
     share: str
@@ -74,7 +75,9 @@ def kept_of(conn: Connection, number: int, visit: Visit) -> list[Kept]:
     """How a ticket stands with the partners that hear of it; nothing is asked for where there are none."""
     known = {one.code: one for one in visit.plant.partners}
     found = seeing.of_ticket(conn, number) if known else ()
-    return [Kept(_name(known[one.partner], visit), one, _look_of(one)) for one in found if one.partner in known]
+    return [
+        Kept(_name(known[one.partner], visit), one, _look_of(one)) for one in found if one.partner in known
+    ]
 
 
 def _why(code: str, visit: Visit) -> str:
@@ -100,9 +103,10 @@ def _shown(conn: Connection, partner: Partner, visit: Visit, channel: ChannelSta
         it=it,
         name=_name(partner, visit),
         channel=channel,
+        has_channel=partner.code in visit.context.partners,
         look="critical" if it.out_of_sync else "high" if it.waiting else "good",
         channel_look=LOOKS.get(channel.circuit, ""),
-        share=f"{100 * it.failures / it.told:.2g} %" if it.told else "–",
+        share=f"{100 * it.failures / it.told:.3g} %" if it.told else "–",
         unconfirmed=list(seeing.unconfirmed(conn, partner=partner.code, limit=SHOWN)),
         refused=[(one, _why(one.code, visit)) for one in refused],
     )

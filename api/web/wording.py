@@ -165,10 +165,17 @@ def asset_name(asset: Asset | None, asset_id: str, words: Words) -> str:
     return asset.name_zh if words.language == "zh" and asset.name_zh else asset.name or asset.id
 
 
+PARTNER = "partner/"
+"""So begins who acts where a partner system names nobody."""
+
+
 def person_name(person_id: str | None, plant: Plant) -> str:
-    """The name of a person, the id of one who has left, a dash for nobody."""
+    """The name of a person or a partner system, the id of one who has left, a dash for nobody."""
     if not person_id:
         return MISSING
+    if person_id.startswith(PARTNER):
+        system = plant.partner(person_id.removeprefix(PARTNER))
+        return system.name or system.code if system else person_id
     return next((person.name for person in plant.people if person.id == person_id), person_id)
 
 

@@ -69,7 +69,8 @@ def look(
     row = {column.name: getattr(asked, column.name) for column in cost_request.columns}
     row |= {"levels": to_json(asked.levels), "state": str(asked.state)}
     book.conn.execute(insert(cost_request).values(row))
-    _ask(book, plant, asked, channel=channel)
+    _said(book, ticket, asked, "cost_asked", actor=actor, reason=asked.reason, channel=channel)
+    _ask(book, plant, asked)
     return asked
 
 
@@ -145,14 +146,11 @@ def _must_be_theirs(
     return may
 
 
-def _ask(book: Book, plant: Plant, asked: Request, *, channel: str) -> None:
+def _ask(book: Book, plant: Plant, asked: Request) -> None:
     """Tell the level whose turn it is, and begin its time."""
     ticket, place = book.ticket(asked.ticket), asked.levels.index(asked.level or "")
     may = who_decides(book.conn, plant, ticket, asked, book.now_ns)
     people = present(may, roster_of(book.conn, plant, book.now_ns))
-    ticket = _said(
-        book, ticket, asked, "cost_asked", actor=asked.asked_by, reason=asked.reason, channel=channel
-    )
     book.tell(ticket, "ticket.cost_asked", people, _told(plant, asked, asked.asked_by, asked.reason))
     level = plant.approvals.level(asked.level or "")
     span_ns = round((level.remind_h if level else DEFAULT_H) * HOUR_NS)
@@ -172,7 +170,7 @@ def _after(
         turn = {"level": asked.levels[place], "since_ns": book.now_ns}
         book.conn.execute(update(cost_request).where(cost_request.c.id == asked.id).values(turn))
         asked = numbered(book.conn, asked.id)
-        _ask(book, plant, asked, channel=channel)
+        _ask(book, plant, asked)
         return asked
     _settle(book, asked, RequestState(said.verdict))
     people = (asked.asked_by, ticket.assignee)

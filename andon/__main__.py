@@ -40,6 +40,7 @@ VERBS = {
     "resume": "let a source out of quarantine, once what it died of is mended",
     "backup": "one consistent set of an installation that goes on working, in one file",
     "restore": "an installation made again out of a backup, every byte checked before it is in place",
+    "report": "a report as PDF: closing quality, heat map, TOP 10, drift list, the dossier of a ticket",
     "verify": "whether a data directory or a backup is whole: every checksum, chain and count",
     "bench": "measure this machine",
 }

@@ -48,8 +48,20 @@ from ticketing.parts.movements import Kind as MovementKind
 from ticketing.parts.sheets import Kind as SheetKind
 from ticketing.parts.suppliers import Status as SupplierStatus
 from ticketing.plans.overview import Verdict as RunVerdict
-from ticketing.problem import ActionKind, ActionState, Category, ProblemKind, ProblemOutcome, ProblemState
+from ticketing.problem import (
+    ActionKind,
+    ActionState,
+    Category,
+    CauseKind,
+    ProblemKind,
+    ProblemOutcome,
+    ProblemState,
+)
 from ticketing.problem_states import ProblemDemand
+from ticketing.quality.audits import Result
+from ticketing.quality.batches import BatchState
+from ticketing.quality.batches import Deed as BatchDeed
+from ticketing.quality.shares import Verdict as ShareVerdict
 from ticketing.raci import Role
 from ticketing.requisitions import RequisitionState
 from ticketing.states import Step
@@ -130,6 +142,7 @@ MACHINE_DEEDS = (
     *("operations_taken", "plan_overdue"),
     *("routed", "offered", "offer_decline", "collaborator", "backup"),
     *("snoozed", "woken", "not_carried_out"),
+    *("deployed", "sister_done", "sister_dropped"),
 )
 REFUSALS = (
     *("no_token", "wrong_token", "foreign_host", "foreign_origin", "no_right", "only_whole_plant"),
@@ -153,11 +166,23 @@ FAMILIES: dict[str, Iterable[str]] = {
     "detectors.by_": ("opened", "false", "last"),
     "channels.is_": ("closed", "open", "half_open", "unknown"),
     "told.": (
-        *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action"),
+        *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action", "of_task"),
         *("title", "digest", "more", "where", "who", "reason"),
     ),
     "action.": Action,
     "activity.": (*Step, *MACHINE_DEEDS),
+    "audit_result.": Result,
+    "batch_state.": BatchState,
+    "cause_kind.": CauseKind,
+    "eight_d.": [f"d{n}" for n in range(9)],
+    "eight_d.missing_": (
+        *("emergency", "leader", "team", "what", "where", "when", "how_many", "containment", "occurrence"),
+        *("escape", "corrective", "chosen_because", "corrective_done", "effect", "preventive", "recognition"),
+    ),
+    "quality.": (
+        *(*BatchDeed, *get_args(ShareVerdict), "decided_elsewhere", "sister_done", "sister_dropped"),
+        *("audit_begun", "audit_done", "made_mandatory"),
+    ),
     "actor.": ("detector", "rule", "plan"),
     "attachment.": ("video", "audio"),
     "backtest.": (
@@ -213,6 +238,8 @@ FAMILIES: dict[str, Iterable[str]] = {
         *("lot", "lot_of_another_delivery", "lot_too_long", "supplier", "supplier_unknown"),
         *("supplier_blocked", "barcode", "barcode_taken"),
         *("code", "name", "unit", "min_stock", "price", "fits", "grade", "status"),
+        *("assets", "action_text", "type", "label", "moment", "field", "field_is_mandatory"),
+        *("lots", "auditor", "findings", "due"),
     ),
     "error.": (*problems.STATUS.keys() - OF_PROGRAMS - BY_WHAT_IS_MISSING, "no_text", "invalid_request"),
     "hold.": Hold,
@@ -263,6 +290,7 @@ FAMILIES: dict[str, Iterable[str]] = {
         "stale",
         "photo",
         "not_done",
+        "quality_done",
         "undone",
         "promoted",
         "marked",
@@ -333,9 +361,13 @@ FAMILIES: dict[str, Iterable[str]] = {
     "problem_field.": {name for fields in FIELDS.values() for name in fields},
     "problem_demand.": (
         *ProblemDemand,
-        *("due_is_past", "checker_owns_an_action", "actor_checks_owns_an_action", "approver_is_owner"),
+        *("parent_too_deep", "due_is_past", "checker_owns_an_action", "actor_checks_owns_an_action", "approver_is_owner"),
     ),
-    "problem_activity.": ("opened", "joined", "left", "flagged", "recur", "due", "overdue", "check"),
+    "problem_activity.": (
+        *("opened", "joined", "left", "flagged", "recur", "due", "overdue", "check"),
+        *("deployed", "sister_done", "sister_dropped", "audit_begun", "audit_done", "made_mandatory"),
+        *(f"batch_{deed}" for deed in BatchDeed),
+    ),
     "category.": Category,
     "action_kind.": ActionKind,
     "action_state.": ActionState,

@@ -28,6 +28,7 @@ from api.web import (
     code_pages,
     detector_pages,
     drift_page,
+    failure_pages,
     finding_pages,
     inbox,
     letter_pages,
@@ -342,6 +343,10 @@ PAGES = {
     "/report/codes": ("/report/codes?asset=L1-SPN-01",),
     "/problems": ("/problems",),
     "/problems/{problem_id}": ("/problems/1",),
+    "/problems/{problem_id}/8d": ("/problems/1/8d",),
+    "/failures": ("/failures",),
+    "/failures/origins": ("/failures/origins?fault=line_stop",),
+    "/measures": ("/measures",),
     "/assets": ("/assets",),
     "/assets/{asset_id}": ("/assets/L1-SPN-01",),
     "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
@@ -379,7 +384,7 @@ async def test_every_page_is_swept() -> None:
             code_pages,
             request_files,
         ),
-        *(code_pages, request_files),
+        *(code_pages, failure_pages, request_files),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES

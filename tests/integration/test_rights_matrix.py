@@ -332,6 +332,13 @@ GET    /pipeline/letters/{letter}                              redrive  plant
 POST   /pipeline/letters/{letter}/redrive                      redrive  plant
 POST   /pipeline/outbox/redrive                                redrive  plant
 POST   /pipeline/timers/again                                  redrive  plant
+GET    /plans                                                  read     list
+GET    /plans/calendar                                         read     list
+GET    /plans/meters                                           read     list
+POST   /plans/meters                                           work     none
+GET    /plans/{plan}                                           read     list
+GET    /plans/{plan}/edit                                      plan     plant
+POST   /plans/{plan}/edit                                      plan     plant
 POST   /preferences                                            self     none
 GET    /problems                                               read     list
 GET    /problems/{problem_id}                                  read     problem
@@ -362,6 +369,7 @@ GET    /readyz                                                 open     none
 GET    /report                                                 report   list
 POST   /report                                                 report   none
 GET    /report/codes                                           read     list
+GET    /reports                                                read     list
 POST   /report/type                                            report   none
 POST   /requisitions/{requisition_id}/issue                    stock    requisition
 POST   /requisitions/{requisition_id}/return                   stock    requisition
@@ -404,6 +412,8 @@ POST   /tickets/{ticket_id}/hold                               work     ticket
 POST   /tickets/{ticket_id}/keep_baseline                      tune     ticket
 POST   /tickets/{ticket_id}/labour                             work     ticket
 POST   /tickets/{ticket_id}/obligations/{kind}                 work     ticket
+POST   /tickets/{ticket_id}/operations                         work     ticket
+POST   /tickets/{ticket_id}/operations/{seq}/{deed}            work     ticket
 GET    /tickets/{ticket_id}/parts                              read     ticket
 POST   /tickets/{ticket_id}/photos                             work     ticket
 GET    /tickets/{ticket_id}/photos/{sha256}                    read     ticket
@@ -450,6 +460,7 @@ NO_THING = {
     "meter": "hours",
     "template": "overhaul",
     "seq": "1",
+    "deed": "take-back",
     "what": "parts",
     "line": "1",
     "delegation": "1",

@@ -60,7 +60,7 @@ def types(request: Request, visit: VisitOf) -> Response:
 @router.post(PLACE + "/{type_code}", dependencies=[needs(Right.PLAN, whole=True)])
 def assemble(request: Request, visit: VisitOf, type_code: str, form: Form) -> Response:
     """Look at a change, or bring it into force; the page says what it is."""
-    words = visit.words
+    words, after = visit.words, None
     try:
         after, changes = looked_at(visit, type_code, _wanted(form, visit))
         said = [_said(one, after, visit) for one in changes]
@@ -73,7 +73,7 @@ def assemble(request: Request, visit: VisitOf, type_code: str, form: Form) -> Re
         more = {} if done else {one: field_of(form, one) for one in MORE}
         looked = Looked(type_code, said, notes, done=done, plant=after, more=more)
     except plants.Outdated:
-        looked = Looked(type_code, bad=words("assembly.under_way"))
+        looked = Looked(type_code, bad=words("assembly.under_way"), plant=after)
     except ValidationError as error:
         why = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
         looked = Looked(type_code, bad=words("assembly.refused", why=why[:300]))

@@ -49,7 +49,7 @@ ON_PHONES = ("inbox", "tickets", "alarms", "assets")
 
 SHEETS = (
     *("tokens", "base", "parts", "pages", "lists", "inbox", "board", "ticket", "detectors", "explained"),
-    *("access", "approvals", "requests", "rootcause", "plans", "narrow"),
+    *("access", "approvals", "requests", "rootcause", "plans", "kpi", "narrow"),
 )
 """The style sheets of every page, in their order."""
 

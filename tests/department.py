@@ -77,20 +77,20 @@ class Department:
             self.now_ns += self.deeds  # no two deeds at the same nanosecond
             self.deeds += 1
             if ticket < 0:
-                self._happens(number)
+                self._happens()
             else:
                 self._goes_on(ticket)
         self.now_ns = until_ns
         while turn(self.tickets, SITE, self.now_ns, turn_s=60):
             pass
 
-    def _happens(self, number: int) -> None:
+    def _happens(self) -> None:
         before = self._newest()
         if self.dice.random() < 0.4:
             self._complains()
         else:
             machine, reason = f"M{self.dice.randint(1, 5)}", f"E{self.dice.randint(1, 3)}"
-            finding = stop(machine, reason, self.now_ns - SECOND_NS, id=f"f{number}")
+            finding = stop(machine, reason, self.now_ns - SECOND_NS, id=f"f{self.deeds}")
             with writing(self.engine) as conn:
                 self.tickets.apply(conn, [finding], SITE, self.now_ns)
         for ticket in range(before + 1, self._newest() + 1):

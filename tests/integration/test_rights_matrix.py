@@ -124,6 +124,10 @@ GET    /api/v1/partners/{name}/events                          read     plant
 POST   /api/v1/partners/{name}/events                          open     none
 POST   /api/v1/partners/{name}/send-again                      redrive  plant
 GET    /api/v1/partners/{name}/unconfirmed                     read     plant
+GET    /api/v1/papers                                          read     none
+POST   /api/v1/papers                                          read     none
+GET    /api/v1/papers/{paper_id}                               read     none
+GET    /api/v1/papers/{paper_id}/pdf                           read     none
 GET    /api/v1/parts                                           read     none
 POST   /api/v1/parts                                           stock    none
 GET    /api/v1/parts/{part}                                    read     none
@@ -310,6 +314,10 @@ GET    /measures                                               read     list
 GET    /metrics                                                read     plant
 GET    /partners                                               read     plant
 POST   /partners/{name}/send-again                             redrive  plant
+GET    /papers                                                 read     none
+POST   /papers                                                 read     none
+GET    /papers/{paper_id}                                      read     none
+GET    /papers/{paper_id}/pdf                                  read     none
 GET    /parts                                                  read     list
 POST   /parts/count                                            stock    none
 POST   /parts/receive                                          stock    none

@@ -41,6 +41,7 @@ from ticketing.demands import Demand, Hold, SignedBy
 from ticketing.knowledge.article import ArticleState
 from ticketing.labels import What
 from ticketing.links import SEEN_FROM_THERE
+from ticketing.metrics import filters, metric
 from ticketing.nodes import NodeName
 from ticketing.obligations import Owed
 from ticketing.offers import OfferState
@@ -63,6 +64,7 @@ from ticketing.quality.batches import BatchState
 from ticketing.quality.batches import Deed as BatchDeed
 from ticketing.quality.shares import Verdict as ShareVerdict
 from ticketing.raci import Role
+from ticketing.requests import talking
 from ticketing.requisitions import RequisitionState
 from ticketing.states import Step
 from ticketing.store import Sort
@@ -185,6 +187,11 @@ FAMILIES: dict[str, Iterable[str]] = {
     ),
     "actor.": ("detector", "rule", "plan"),
     "attachment.": ("video", "audio"),
+    "requests.refused_": (
+        *("report_refused", "event_id_missing", "report_unreadable", "report_too_large"),
+        "idempotency_key_reused",
+    ),
+    "talk.": talking.Outcome,
     "backtest.": (
         *("findings", "tickets", "tickets_per_week", "rcas", "known_faults", "caught"),
         *("false_tickets", "unlabelled_tickets", "active", "changed"),
@@ -361,7 +368,13 @@ FAMILIES: dict[str, Iterable[str]] = {
     "problem_field.": {name for fields in FIELDS.values() for name in fields},
     "problem_demand.": (
         *ProblemDemand,
-        *("parent_too_deep", "due_is_past", "checker_owns_an_action", "actor_checks_owns_an_action", "approver_is_owner"),
+        *(
+            "parent_too_deep",
+            "due_is_past",
+            "checker_owns_an_action",
+            "actor_checks_owns_an_action",
+            "approver_is_owner",
+        ),
     ),
     "problem_activity.": (
         *("opened", "joined", "left", "flagged", "recur", "due", "overdue", "check"),
@@ -472,6 +485,10 @@ FAMILIES: dict[str, Iterable[str]] = {
     "theme.next_": THEMES,
     "sla.clock_": ClockKind,
     "drift.why_": ("claims", "update"),
+    "kpi.is_": [one for one in metric.Verdict if one is not metric.Verdict.NONE],
+    "kpi.n_": (metric.Part.UNDECIDED, metric.Part.LEFT_OUT),
+    "kpi.part_": metric.Part,
+    "kpi.field_": filters.FIELDS,
     "tickets.sort_": Sort,
     "tick.": ("solved", "no_derived_risk", "no_further_support"),
     "time.": ("day", "hour", "minute"),

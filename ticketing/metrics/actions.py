@@ -48,7 +48,7 @@ def _acts(code: str, months: Callable[[Plant], int] = lambda _: 1) -> Callable[[
 
 
 def _lasts(history: History, plant: Plant) -> bool:
-    """The three most frequent causes have made up too much for long (长期)."""
+    """The three most frequent causes have made up too much for long （长期）."""
     months = plant.metrics.long_months
     last = history["K7"][-months:]
     return len(last) == months and all((one.value or 0) > plant.metrics.long_share for one in last)
@@ -65,28 +65,28 @@ RULES: Sequence[Rule] = (
     Rule(
         "chase_audit",
         "K4",
-        "服务流程审计:客户追问过多",
+        "服务流程审计：客户追问过多",
         "Audit the service process: too many requesters ask twice where it is",
         _acts("K4"),
     ),
     Rule(
         "knowledge_review",
         "K6",
-        "复盘知识内容与检索:知识复用率持续偏低",
+        "复盘知识内容与检索：知识复用率持续偏低",
         "Review the content and the search of the knowledge base: its reuse stays low",
         _acts("K6", lambda plant: plant.metrics.sustained_months),
     ),
     Rule(
         "top_causes",
         "K7",
-        "前三大根因过于集中:列入管理改进事项",
+        "前三大根因过于集中：列入管理改进事项",
         "Make the three most frequent causes a matter of the management",
         _acts("K7"),
     ),
     Rule(
         "top_cause_first",
         "K7",
-        "停止常规分析,集中攻克第一大根因",
+        "停止常规分析，集中攻克第一大根因",
         "Stop the routine analysis and attack the most frequent cause",
         _lasts,
     ),
@@ -100,7 +100,7 @@ RULES: Sequence[Rule] = (
     Rule(
         "integration_fault",
         "K5",
-        "追问率与跨系统失败率同时上升:排查系统集成故障",
+        "追问率与跨系统失败率同时上升：排查系统集成故障",
         "Chases and cross-system failures rise together: look for a fault of the integration",
         integration_fault,
     ),

@@ -13,7 +13,7 @@ _NUMBERED: Sequence[Metric] = (
         "K1",
         "首次解决率",
         "First-time fix",
-        "首次处理即关闭(未重开、关闭后30天内未再现、维修后72小时内设备未再次故障、最多一次到场)÷ 受理工单 × 100;"
+        "首次处理即关闭（未重开、关闭后30天内未再现、维修后72小时内设备未再次故障、最多一次到场）÷ 受理工单 × 100；"
         "期末30天后仍未关闭的计为未首次解决",
         "closed at first handling (not reopened, not back within 30 days, the machine not failed again within 72 h "
         "of the repair, one visit at most) ÷ accepted tickets × 100; what is still open 30 days after the period counts as not",
@@ -29,7 +29,7 @@ _NUMBERED: Sequence[Metric] = (
         "K2",
         "跨部门协同时效",
         "Cross-department timeliness",
-        "平均(甲部门提交 → 乙部门确认)",
+        "平均（甲部门提交 → 乙部门确认）",
         "mean (submitted by one department → confirmed by the other)",
         _MINUTES,
         flow.acknowledged,
@@ -41,7 +41,7 @@ _NUMBERED: Sequence[Metric] = (
         "K3",
         "客户触点留痕率",
         "Customer touch-point trace",
-        "记录完整的客户节点 ÷ 应经过的客户节点 × 100;每张已关闭工单都有签收节点:何人、何时、以何种方式",
+        "记录完整的客户节点 ÷ 应经过的客户节点 × 100；每张已关闭工单都有签收节点：何人、何时、以何种方式",
         "customer nodes with a complete record ÷ customer nodes required × 100; every closed ticket has one, the sign-off: "
         "by whom, when and how",
         _PERCENT,
@@ -53,7 +53,7 @@ _NUMBERED: Sequence[Metric] = (
         "K4",
         "客户主动追问率",
         "Customer chase rate",
-        "被追问进度2次及以上的工单 ÷ 新建工单 × 100;10分钟内的追问计一次,查看页面不计",
+        "被追问进度2次及以上的工单 ÷ 新建工单 × 100；10分钟内的追问计一次，查看页面不计",
         "tickets whose progress was asked for twice or more ÷ tickets opened × 100; what is asked within ten minutes is "
         "one enquiry, looking at a page is none",
         _PERCENT,
@@ -96,7 +96,7 @@ _NUMBERED: Sequence[Metric] = (
         "K7",
         "根因聚类Top3占比",
         "Root-cause top-3 share",
-        "前三大根因的工单 ÷ 根因明确的工单 × 100;根因不明(5.0、5.1、5.5)不计入,另行列出",
+        "前三大根因的工单 ÷ 根因明确的工单 × 100；根因不明（5.0、5.1、5.5）不计入，另行列出",
         "tickets of the three most frequent causes ÷ tickets with a known cause × 100; "
         "unknown causes (5.0, 5.1, 5.5) are left out and shown beside",
         _PERCENT,
@@ -111,7 +111,7 @@ _NUMBERED: Sequence[Metric] = (
         "K8",
         "闭环后30天复发率",
         "30-day recurrence",
-        "关闭后30天内同一客户(无客户则同一设备)同一根因再次发生的工单 ÷ 已关闭工单 × 100",
+        "关闭后30天内同一客户（无客户则同一设备）同一根因再次发生的工单 ÷ 已关闭工单 × 100",
         "tickets whose root cause came again within 30 days for the same requester (else the same machine) "
         "÷ closed tickets × 100",
         _PERCENT,
@@ -127,7 +127,7 @@ _NUMBERED: Sequence[Metric] = (
         "K9",
         "客户二次确认通过率",
         "Second-confirmation pass rate",
-        "首次签收即通过的工单 ÷ 首次请求签收的工单 × 100;未签收而关闭、期末30天后仍未签收的计为未通过",
+        "首次签收即通过的工单 ÷ 首次请求签收的工单 × 100；未签收而关闭、期末30天后仍未签收的计为未通过",
         "tickets signed at the first request ÷ tickets whose signature was asked for the first time × 100; "
         "closed unsigned, or unanswered 30 days after the period, counts as not",
         _PERCENT,
@@ -151,7 +151,7 @@ _K10: Sequence[Metric] = (
         "K10",
         "平均响应时间",
         "Mean response",
-        "平均(开单 → 首次人工处理),自然时间",
+        "平均（开单 → 首次人工处理），自然时间",
         "mean (opened → first human action), wall clock",
         _MINUTES,
         flow.response,
@@ -205,7 +205,7 @@ _K10: Sequence[Metric] = (
         "K10",
         "漏单",
         "Lost",
-        "既无工单也无拒收答复的报修记录 ÷ 报修记录 × 100;必须为0",
+        "既无工单也无拒收答复的报修记录 ÷ 报修记录 × 100；必须为0",
         "intake records with neither ticket nor refusal ÷ intake records × 100; must be 0",
         _PERCENT,
         flow.lost,
@@ -218,7 +218,7 @@ _K10: Sequence[Metric] = (
         "K10",
         "投诉重复率",
         "Complaint repeat",
-        "同一客户(无客户则同一设备)30天内就同一故障再次投诉 ÷ 投诉 × 100",
+        "同一客户（无客户则同一设备）30天内就同一故障再次投诉 ÷ 投诉 × 100",
         "complaints of the same requester (else machine) about the same fault within 30 days ÷ complaints × 100",
         _PERCENT,
         voices.complaints_repeated,
@@ -240,7 +240,7 @@ _K10: Sequence[Metric] = (
         "K10",
         "进度咨询",
         "Enquiries",
-        "询问进度的次数;10分钟内的计一次",
+        "询问进度的次数；10分钟内的计一次",
         "how often the progress was asked for; within ten minutes once",
         Unit.COUNT,
         voices.enquiries,

@@ -12,7 +12,7 @@ BEFORE = 3
 
 
 def soars(months: Sequence[Measured], plant: Plant) -> bool:
-    """Whether the last of these months is at least 1.5 x the mean of the three before (飙升); from none, any rise is.
+    """Whether the last of these months is at least 1.5 x the mean of the three before （飙升）; from none, any rise is.
 
     A month without a value, or fewer than three before, say nothing.
     """
@@ -63,21 +63,21 @@ def joint(trends: Mapping[str, Sequence[Measured]], plant: Plant) -> Sequence[Re
         Reading(
             "integration_fault",
             ("K4", "K5"),
-            "追问率与跨系统失败率同时上升:系统集成故障",
+            "追问率与跨系统失败率同时上升：系统集成故障",
             "chases and cross-system failures rise together: a fault of the integration",
             integration_fault(trends, plant),
         ),
         Reading(
             "closing_standard",
             ("K1", "K9"),
-            "首次解决率上升而二次确认通过率下降:关单标准可能被降低",
+            "首次解决率上升而二次确认通过率下降：关单标准可能被降低",
             "first-time fix rises while fewer requesters confirm: the standard of closing may have been lowered",
             rises(trends["K1"]) and falls(trends["K9"]),
         ),
         Reading(
             "closed_too_early",
             ("closing_rate", "K8"),
-            "关闭率上升而30天复发率上升:可能为关单而关单",
+            "关闭率上升而30天复发率上升：可能为关单而关单",
             "more is closed and more comes back: tickets may be closed for the sake of closing",
             rises(trends["closing_rate"]) and rises(trends["K8"]),
         ),

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from andon.clock import wall
+from andon.clock import Now, wall
 
 SKEW_S = 300
 Answer = tuple[int, dict[str, Any]]
@@ -156,14 +156,16 @@ class Network:
             self.late.pop()()
 
 
-def serve(erp: Erp, network: Network, port: int, say: Callable[[str], object] = print) -> ThreadingHTTPServer:
+def serve(
+    erp: Erp, network: Network, port: int, *, now: Now = wall, say: Callable[[str], object] = print
+) -> ThreadingHTTPServer:
     """An HTTP server that is this ERP behind that network; what is lost gets no answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = network.carry(lambda: erp.take(headers, body, wall() / 1e9))
+            answer = network.carry(lambda: erp.take(headers, body, now() / 1e9))
             say(f"{headers.get('webhook-id')} {answer[0] if answer else 'lost'}")
             if answer is None:
                 self.close_connection = True
@@ -191,12 +193,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float, default=0.0, help="share of messages, 0 to 1")
     given = parser.parse_args()
     network = Network(given.lose, given.lose_answer, given.double, given.delay)
-    server = serve(
-        Erp(given.secret_file.read_text().strip()),
-        network,
-        given.port,
-        lambda line: sys.stdout.write(line + "\n"),
-    )
+    erp = Erp(given.secret_file.read_text().strip())
+    server = serve(erp, network, given.port, say=lambda line: sys.stdout.write(line + "\n"))
     with server:
         server.serve_forever()
 

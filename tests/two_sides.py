@@ -96,18 +96,19 @@ class Sides:
         following.turn(self.story.tickets, self.plant, self.now_ns)
         deliver(self.story.engine, self.channel, self.now_ns, retry=Retry(first_s=0.1, longest_s=60.0))
         for event in list(self.asked):
-            answer = self.network.carry(lambda said=event: self.hears(*self._signed(said)))
+            answer = self.network.carry(lambda said=event: self.hears(*self.signed(said)))
             if answer is not None and answer[0] != 425:
                 self.asked.remove(event)
                 self.answers.append(answer)
                 self.erp.answered(answer[1])
 
-    def _signed(self, event: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+    def signed(self, event: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+        """Headers and body as the ERP sends them now, by its own clock."""
         return self.erp.signed(event, self.now_ns / SECOND_NS + self.late_s)
 
     def asks(self, event: dict[str, Any]) -> Answer:
         """What the ERP is answered at once, on a good day."""
-        answer = self.hears(*self._signed(event))
+        answer = self.hears(*self.signed(event))
         self.erp.answered(answer[1])
         return answer
 

@@ -150,8 +150,8 @@ def _is_for(part: Part, type_code: str) -> bool:
 def _fitted(part: AnyPart, type_code: str, use: bool, every: Sequence[str]) -> AnyPart:
     if use == _is_for(part, type_code):
         return part
-    named: Sequence[str] | None = part.types
-    others = tuple(one for one in (every if named is None else named) if one != type_code)
+    now: Sequence[str] | None = part.types
+    others: tuple[str, ...] = tuple(one for one in (every if now is None else now) if one != type_code)
     return part.model_copy(update={"types": (*others, type_code) if use else others})
 
 

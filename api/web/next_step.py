@@ -7,6 +7,7 @@ from andon.access.roles import Right
 from api.pages import who_may
 from api.steps import RIGHT_OF
 from api.visit import Visit
+from api.web.ticket_money import Lacking
 from api.web.wording import demand_sentence, person_name
 from ticketing import store
 from ticketing.demands import Demand, not_asked
@@ -24,6 +25,8 @@ MAIN: Mapping[TicketState, Sequence[Step]] = {
 }
 """The step that leads on from each state: the first that can be taken."""
 
+
+NOTHING = Lacking()
 
 _NOT_SHOWN = frozenset(
     {
@@ -66,8 +69,8 @@ class Steps:
     others: list[Way]
 
 
-def what_next(detail: store.TicketDetail, visit: Visit, **lacking: tuple[str, ...]) -> Steps:
-    """The ways from the ticket's state, as the visitor can take them; `lacking` are its unsigned checklists and levels."""
+def what_next(detail: store.TicketDetail, visit: Visit, lacking: Lacking = NOTHING) -> Steps:
+    """The ways from the ticket's state, as the visitor can take them; `lacking` is what money and safety still need."""
     ticket = detail.ticket
     offered = suggested_of(ticket)
     closing = visit.plant.closing
@@ -78,7 +81,9 @@ def what_next(detail: store.TicketDetail, visit: Visit, **lacking: tuple[str, ..
         person=(offered and offered.person) or "",
         backup=(offered and offered.backup) or "",
         types=visit.plant.ticket_types,
-        **lacking,
+        levels=lacking.levels,
+        unsigned=lacking.unsigned,
+        unended=lacking.unended,
         approver=visit.actor,
         approvers=entitled(visit.plant, closing.approvers),
         administrators=entitled(visit.plant, closing.administrators),

@@ -65,6 +65,15 @@ class Check:
     may_sign: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Levels that still have to agree, and checklists to be signed before work begins and before it ends."""
+
+    levels: tuple[str, ...] = ()
+    unsigned: tuple[str, ...] = ()
+    unended: tuple[str, ...] = ()
+
+
 def money_of(conn: Connection, ticket: Ticket, visit: Visit) -> Money:
     """The card of costs as the visitor sees it."""
     how = requests.standing(conn, visit.plant, ticket)
@@ -110,13 +119,14 @@ def checks_of(conn: Connection, ticket: Ticket, visit: Visit) -> list[Check]:
     ]
 
 
-def lacking_of(money: Money, checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
-    """What the steps of the ticket still need of both, as `Given` has it."""
-    unsigned = {
-        before: tuple(one.code for one in checks if one.before == before and not one.signed)
-        for before in ("work", "end")
-    }
-    return {"levels": money.lacking, "unsigned": unsigned["work"], "unended": unsigned["end"]}
+def lacking_of(money: Money, checks: Sequence[Check]) -> Lacking:
+    """What the steps of the ticket still need of both."""
+    unsigned = [one for one in checks if not one.signed]
+    return Lacking(
+        levels=money.lacking,
+        unsigned=tuple(one.code for one in unsigned if one.before == "work"),
+        unended=tuple(one.code for one in unsigned if one.before == "end"),
+    )
 
 
 def level_name(code: str, visit: Visit) -> str:

@@ -213,7 +213,7 @@ def _course(found: _Found, visit: Visit) -> dict[str, Json]:
 
 def _forms(found: _Found, visit: Visit, refused: Refused | None) -> dict[str, Json]:
     """What can be done next, and what its forms offer."""
-    steps = what_next(found.detail, visit, **lacking_of(found.money, found.checks))
+    steps = what_next(found.detail, visit, lacking_of(found.money, found.checks))
     edited = refused if refused and refused.step == FIELDS else None
     return {
         "main": steps.main,

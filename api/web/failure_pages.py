@@ -130,12 +130,19 @@ def measures(request: Request, visit: VisitOf) -> Response:
     """What root causes led to and is not done yet: sister machines, batches, audits."""
     seen = visit.sight.assets
     with reading(visit.context.database) as conn:
-        waiting = _rows(conn, sisters.undecided(conn, machines=seen, limit=20), visit)
+        undecided = _rows(conn, sisters.undecided(conn, machines=seen, limit=20), visit)
         tasks = rows_of(conn, sisters.tasks(conn, machines=seen), visit)
         kept = batch_rows(conn, batches.batches(conn, limit=100), visit) if seen is None else ()
         looked = audit_rows(conn, audits.audits(conn, limit=100), visit) if seen is None else ()
     return render(
-        request, visit, "measures.html", "problems", waiting=waiting, tasks=tasks, batches=kept, audits=looked
+        request,
+        visit,
+        "measures.html",
+        "problems",
+        undecided=undecided,
+        tasks=tasks,
+        batches=kept,
+        audits=looked,
     )
 
 

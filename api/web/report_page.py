@@ -7,6 +7,7 @@ are refused, their files stay with the refused report and go along with the next
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
@@ -24,8 +25,9 @@ from api.web.forms import Form, texts_of
 from api.web.request_files import CARRIED, Files, taken, why
 from api.web.wording import asset_name, person_name
 from ticketing import reports
+from ticketing.book import Book
 from ticketing.errors import Missing
-from ticketing.requests import attachments
+from ticketing.requests import attachments, talks
 from ticketing.requests.attachments import Beside, Kept
 from ticketing.ticket import Occurrence, Ticket
 
@@ -37,6 +39,8 @@ _SAID = (
     *("region", "channel"),
 )
 CHANNELS = ("web", "scan", "phone")
+TALK = "talk"
+"""The field that names the talk which a form completes."""
 KNOWN = frozenset({*CHANNELS, "api", "chat", "wechat", "email", "plan", "operation"})
 WHO = frozenset({"reporter", "phone", "order_number", "grade", "region", "channel"})
 
@@ -56,7 +60,7 @@ class Asked:
 @router.get("/report", dependencies=[needs(Right.REPORT)])
 def blank(request: Request, visit: VisitOf, channel: str = "web") -> Response:
     """An empty form; what stands in the address is filled in (a code on the machine: `/report?asset=M7&channel=scan`)."""
-    given = {name: request.query_params.get(name, "") for name in _SAID}
+    given = {name: request.query_params.get(name, "") for name in (*_SAID, TALK, CARRIED)}
     reporter = given["reporter"] or (visit.actor if channel in {"web", "scan"} else "")
     if channel == "scan" and not given["type"]:
         given["type"] = scanned_type(visit.plant)
@@ -73,6 +77,8 @@ def with_type(request: Request, visit: VisitOf, form: Form) -> Response:
 def report(request: Request, visit: VisitOf, form: Files) -> Response:
     """The same entry as for programs; a second click is the same report."""
     texts, context = texts_of(form), visit.context
+    if texts.get("channel") == "phone" and not texts.get("phone", "").strip():
+        return _refused(request, visit, texts, [Missing("phone")])  # a call is logged with its number
     kept, refused = taken(form, context, visit.plant)
     files = Beside([*carried(texts, visit), *kept], by=visit.actor, rules=visit.plant.requests)
     came = reports.receive(
@@ -82,20 +88,35 @@ def report(request: Request, visit: VisitOf, form: Files) -> Response:
         came_by="console",
         now_ns=context.now(),
         idempotency=texts.get("key") or None,
-        then=files.add,
+        then=partial(_with_files, files, texts.get(TALK, ""), visit.plant),
     )
     refused = files.refused or refused
     was = reports.take(context.tickets, came.id, visit.seen_plant, context.now())
     if was.refusal is not None:
-        answer = _page(request, visit, {**texts, CARRIED: str(was.id)}, was.missing)
-        answer.status_code = 422
-        return answer
+        return _refused(request, visit, {**texts, CARRIED: str(was.id)}, was.missing)
     done = RedirectResponse(f"/tickets/{was.ticket}", 303)
     if refused is None:
         say(done, "report.taken", number=f"A-{was.ticket}")
     else:
         say(done, "report.taken_without", number=f"A-{was.ticket}", why=why(refused, visit))
     return done
+
+
+def _refused(
+    request: Request, visit: Visit, texts: Mapping[str, str], missing: Sequence[Missing]
+) -> Response:
+    """The form again, with what is wrong beside its fields."""
+    answer = _page(request, visit, texts, missing)
+    answer.status_code = 422
+    return answer
+
+
+def _with_files(files: Beside, of_talk: str, plant: Plant, book: Book, number: int) -> None:
+    """What goes with a new report, in its transaction: its files, and the talk that a person of ours completes with it."""
+    files.add(book, number)
+    channel, _, peer = of_talk.partition(" ")
+    if peer:
+        talks.settle(book, channel, peer, number, plant)
 
 
 def scanned_type(plant: Plant) -> str:
@@ -177,7 +198,7 @@ def _page(
         own=asked(kind, "opening", words),
         faults=fault_choices(plant, words),
         assets=[(a.id, asset_name(a, a.id, words), a.serial) for a in visit.machines],
-        channels=CHANNELS,
+        channels=list(dict.fromkeys((*CHANNELS, *({texts.get("channel", "")} & KNOWN)))),
         carries=len(carried(texts, visit)),
         who_open=bool(WHO & (needed | wrong.keys())) or texts.get("channel") == "phone",
         key=uuid4().hex,

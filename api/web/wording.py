@@ -176,6 +176,11 @@ def person_name(person_id: str | None, plant: Plant) -> str:
     if person_id.startswith(PARTNER):
         system = plant.partner(person_id.removeprefix(PARTNER))
         return system.name or system.code if system else person_id
+    if person_id.startswith(
+        ("wechat:", "mailto:")
+    ):  # somebody from outside, by the address that they wrote from
+        scheme, _, address = person_id.partition(":")
+        return address if scheme == "mailto" else f"WeChat …{address[-6:]}"
     return next((person.name for person in plant.people if person.id == person_id), person_id)
 
 

@@ -31,12 +31,14 @@ from api.web import (
     failure_pages,
     finding_pages,
     inbox,
+    knowledge_pages,
     letter_pages,
     partner_pages,
     pipeline_page,
     problem_pages,
     report_page,
     request_files,
+    requests_page,
     routing_page,
     ticket_pages,
 )
@@ -340,6 +342,7 @@ PAGES = {
     "/drift": ("/drift",),
     "/routing": ("/routing",),
     "/report": ("/report", "/report?type=spare_part_requisition&channel=phone"),
+    "/reports": ("/reports", "/reports?channel=phone"),
     "/report/codes": ("/report/codes?asset=L1-SPN-01",),
     "/problems": ("/problems",),
     "/problems/{problem_id}": ("/problems/1",),
@@ -347,6 +350,8 @@ PAGES = {
     "/failures": ("/failures",),
     "/failures/origins": ("/failures/origins?fault=line_stop",),
     "/measures": ("/measures",),
+    "/knowledge": ("/knowledge", "/knowledge?text=nothing", "/knowledge?drafts=1"),
+    "/knowledge/{article_id}": ("/knowledge/1",),
     "/assets": ("/assets",),
     "/assets/{asset_id}": ("/assets/L1-SPN-01",),
     "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
@@ -375,16 +380,15 @@ async def test_every_page_is_swept() -> None:
     routers = (
         *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
         *(
+            knowledge_pages,
             partner_pages,
             pipeline_page,
             problem_pages,
             report_page,
             routing_page,
             ticket_pages,
-            code_pages,
-            request_files,
         ),
-        *(code_pages, failure_pages, request_files),
+        *(code_pages, failure_pages, request_files, requests_page),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES

@@ -114,25 +114,23 @@ def test_a_mail_that_names_no_event_is_asked_and_its_answer_goes_on(office: Offi
         assert talks.talks(conn) == []
 
 
-@pytest.mark.parametrize(
-    ("headers", "why"),
-    [
-        ({"Auto_Submitted": "auto-replied"}, "automatic"),
-        ({"X_Autoreply": "yes"}, "automatic"),
-        ({"Precedence": "bulk"}, "bulk"),
-        ({"List_Id": "<news.example>"}, "list"),
-        ({"Return_Path": "<>"}, "bounce"),
-        ({"X_Andon_Key": "A-1/opened"}, "own"),
-        ({"From": OWN}, "own"),
-        ({"From": "MAILER-DAEMON@x.example"}, "bounce"),
-        ({"From": "nobody"}, "no_sender"),
-    ],
+MACHINES: tuple[tuple[dict[str, str], str], ...] = (
+    ({"Auto_Submitted": "auto-replied"}, "automatic"),
+    ({"X_Autoreply": "yes"}, "automatic"),
+    ({"Precedence": "bulk"}, "bulk"),
+    ({"List_Id": "<news.example>"}, "list"),
+    ({"Return_Path": "<>"}, "bounce"),
+    ({"X_Andon_Key": "A-1/opened"}, "own"),
+    ({"From": OWN}, "own"),
+    ({"From": "MAILER-DAEMON@x.example"}, "bounce"),
+    ({"From": "nobody"}, "no_sender"),
 )
-def test_a_machine_is_never_answered_and_opens_nothing(
-    headers: dict[str, str], why: str, office: Office
-) -> None:
-    office.gets("I am away, call 13800138000", **headers)
-    assert office.look() == {why: 1}
+
+
+def test_a_machine_is_never_answered_and_opens_nothing(office: Office) -> None:
+    for headers, why in MACHINES:
+        office.gets("I am away, call 13800138000", **headers)
+        assert office.look() == {why: 1}
     assert (office.tickets(), office.post.sent, office.letters.unread) == ([], [], [])
 
 
@@ -155,21 +153,21 @@ def test_somebody_who_writes_without_end_waits_and_loses_nothing(office: Office)
     assert len(office.tickets()) == MOST + 2
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\xff\xfe\x00" * 100,
-        b"From: a@b.cn\r\nContent-Type: multipart/mixed; boundary=\r\n\r\n--\r\n",
-        b"From: a@b.cn\r\nContent-Type: text/plain; charset=no-such\r\nSubject: =?x?b?////?=\r\n\r\n\xff 13800138000",
-        b"From: =?utf-8?b?%%%?= <a@b.cn>\r\nMessage-ID: " + b"x" * 4000 + b"\r\n\r\n<b",
-        b"From: a@b.cn\r\nContent-Type: text/html\r\n\r\n<script>x</script><p>leak<div>13800138000",
-    ],
+BROKEN = (
+    b"",
+    b"\xff\xfe\x00" * 100,
+    b"From: a@b.cn\r\nContent-Type: multipart/mixed; boundary=\r\n\r\n--\r\n",
+    b"From: a@b.cn\r\nContent-Type: text/plain; charset=no-such\r\nSubject: =?x?b?////?=\r\n\r\n\xff 13800138000",
+    b"From: =?utf-8?b?%%%?= <a@b.cn>\r\nMessage-ID: " + b"x" * 4000 + b"\r\n\r\n<b",
+    b"From: a@b.cn\r\nContent-Type: text/html\r\n\r\n<script>x</script><p>leak<div>13800138000",
 )
-def test_broken_mails_end_somewhere_and_hold_up_nobody(body: bytes, office: Office) -> None:
-    office.letters.put(body)
+
+
+def test_broken_mails_end_somewhere_and_hold_up_nobody(office: Office) -> None:
+    for body in BROKEN:
+        office.letters.put(body)
     office.gets("13800138000 漏油", sender="wang@customer.example")
-    assert sum(office.look().values()) == 2
+    assert sum(office.look().values()) == len(BROKEN) + 1
     assert office.letters.unread == []
     assert 1 in office.tickets()
 

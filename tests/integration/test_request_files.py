@@ -1,11 +1,17 @@
 """Files that people send with reports (rule 11): kept whole or refused with why, on the ticket, through a merge."""
 
-import httpx
-import pytest
+import re
+from io import BytesIO
 
+import httpx
+
+from andon.database import reading
 from tests.films import box, film, webm
 from tests.hostile_photos import image
 from tests.shop_floor import OURS, ShopFloor
+from ticketing.requests import attachments, talks
+from ticketing.requests.talking import Said
+from ticketing.requests.talks import Incoming
 
 REPAIR = {"type": "equipment_repair", "asset": "L1-SPN-01", "description": "主轴异响"}
 
@@ -18,48 +24,45 @@ async def sent(client: httpx.AsyncClient, report: int, body: bytes) -> httpx.Res
     return await client.post(f"/api/v1/reports/{report}/attachments", files={"file": ("x", body)})
 
 
-@pytest.mark.parametrize(
-    ("body", "mime"),
-    [
-        (film(), "video/mp4"),
-        (film(b"qt  "), "video/quicktime"),
-        (webm(), "video/webm"),
-        (b"#!AMR\n" + bytes(20), "audio/amr"),
-        (image("PNG"), "image/jpeg"),
-    ],
+KINDS = {
+    "video/mp4": film(),
+    "video/quicktime": film(b"qt  "),
+    "video/webm": webm(),
+    "audio/amr": b"#!AMR\n" + bytes(20),
+    "image/jpeg": image("PNG"),
+}
+NO_FILES = (
+    (b"", "attachment_empty"),
+    (b"<html><script>alert(1)</script>", "attachment_unknown"),
+    (film()[:-1], "attachment_unknown"),  # cut off
+    (box(b"ftyp", b"mp42") + box(b"mdat", b"x"), "attachment_unknown"),  # no index: nothing can play it
+    (box(b"ftyp", b"mp42") + b"\0\0\0\1moov" + b"\xff" * 8, "attachment_unknown"),  # larger than any disk
+    (webm(b"evil"), "attachment_unknown"),
+    (b"#!AMR\n", "attachment_unknown"),
+    (image("PNG")[:60], "photo_not_an_image"),
+    (film(of=61 * 1024**2), "attachment_too_large"),
 )
-async def test_a_photo_a_video_and_a_recording_are_kept_as_what_they_are(
-    body: bytes, mime: str, client: httpx.AsyncClient
-) -> None:
-    kept = (await sent(client, await reported(client), body)).json()
-    assert (kept["mime"], kept["href"]) == (mime, f"/tickets/1/attachments/{kept['sha256']}")
-    served = await client.get(kept["href"])
-    assert mime == "image/jpeg" or served.content == body
-    assert served.headers["content-type"] == mime
-    assert served.headers["content-disposition"].startswith("attachment")
-    assert served.headers["x-content-type-options"] == "nosniff"
-    assert served.headers["content-security-policy"] == "sandbox; default-src 'none'"
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"", "attachment_empty"),
-        (b"<html><script>alert(1)</script>", "attachment_unknown"),
-        (film()[:-1], "attachment_unknown"),  # cut off
-        (box(b"ftyp", b"mp42") + box(b"mdat", b"x"), "attachment_unknown"),  # no index: nothing can play it
-        (box(b"ftyp", b"mp42") + b"\0\0\0\1moov" + b"\xff" * 8, "attachment_unknown"),  # larger than any disk
-        (webm(b"evil"), "attachment_unknown"),
-        (b"#!AMR\n", "attachment_unknown"),
-        (image("PNG")[:60], "photo_not_an_image"),
-        (film(of=61 * 1024**2), "attachment_too_large"),
-    ],
-)
+async def test_a_photo_a_video_and_a_recording_are_kept_as_what_they_are(client: httpx.AsyncClient) -> None:
+    report = await reported(client)
+    for mime, body in KINDS.items():
+        kept = (await sent(client, report, body)).json()
+        assert (kept["mime"], kept["href"]) == (mime, f"/tickets/1/attachments/{kept['sha256']}")
+        served = await client.get(kept["href"])
+        assert mime == "image/jpeg" or served.content == body
+        assert served.headers["content-type"] == mime
+        assert served.headers["content-disposition"].startswith("attachment")
+        assert served.headers["x-content-type-options"] == "nosniff"
+        assert served.headers["content-security-policy"] == "sandbox; default-src 'none'"
+
+
 async def test_what_is_no_whole_file_of_a_kind_is_refused_and_nothing_of_it_stays(
-    body: bytes, code: str, floor: ShopFloor, client: httpx.AsyncClient
+    floor: ShopFloor, client: httpx.AsyncClient
 ) -> None:
-    answer = await sent(client, await reported(client), body)
-    assert answer.json()["code"] == code
+    report = await reported(client)
+    codes = [(await sent(client, report, body)).json()["code"] for body, _ in NO_FILES]
+    assert codes == [code for _, code in NO_FILES]
     folder = floor.context.photos
     assert not folder.exists() or list(folder.iterdir()) == []
 
@@ -122,3 +125,44 @@ async def test_a_scanned_code_opens_the_form_with_the_machine(browser: httpx.Asy
     form = (await browser.get("/report?channel=scan&asset=L1-SPN-01")).text
     assert 'name="asset" value="L1-SPN-01"' in form
     assert 'value="equipment_repair" ' in form
+
+
+async def test_a_call_is_logged_with_its_number_and_every_request_stands_in_one_list(
+    browser: httpx.AsyncClient,
+) -> None:
+    call = {**REPAIR, "channel": "phone", "reporter": "王先生"}
+    unknown = await browser.post("/report", data=call, headers=OURS)
+    assert unknown.status_code == 422
+    assert 'id="phone-wrong"' in unknown.text
+    done = await browser.post("/report", data={**call, "phone": "138 0013 8000"}, headers=OURS)
+    assert done.headers["location"] == "/tickets/1"
+    await browser.post("/report", data={**REPAIR, "asset": "M-404", "channel": "web"}, headers=OURS)
+    page = (await browser.get("/reports")).text
+    assert "138 0013 8000" in page
+    assert "carried=2" in page  # what was refused can be completed, with its files
+    assert "M-404" not in (await browser.get("/reports?channel=phone")).text
+
+
+async def test_a_talk_that_waits_is_completed_by_a_person_of_ours(
+    floor: ShopFloor, browser: httpx.AsyncClient
+) -> None:
+    photo = attachments.keep(BytesIO(film()), floor.context.photos, floor.plant.requests)
+    said = Said("wechat", "wechat:oLi", "泵坏了")
+    talks.hear(floor.tickets, Incoming("1", said, "text", floor.clock(), [photo]), floor.plant)
+    page = (await browser.get("/reports")).text
+    (href,) = re.findall(r'href="(/report\?channel=wechat[^"]+)"', page)
+    form = (await browser.get(href.replace("&amp;", "&") + "&type=customer_complaint")).text
+    assert 'name="talk" value="wechat wechat:oLi"' in form
+    told = {
+        "type": "customer_complaint",
+        "channel": "wechat",
+        "reporter": "wechat:oLi",
+        "description": "泵坏了",
+    }
+    done = await browser.post(
+        "/report", data={**told, "phone": "13800138000", "talk": "wechat wechat:oLi"}, headers=OURS
+    )
+    assert done.headers["location"] == "/tickets/1"
+    with reading(floor.database) as conn:
+        assert talks.talks(conn) == []
+        assert [one.mime for one in attachments.of_ticket(conn, 1)] == ["video/mp4"]

@@ -6,7 +6,7 @@ with its words, and its files with it: nothing is copied, and nothing is lost on
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -158,6 +158,12 @@ def add_later(
 def of_report(conn: Connection, report: int) -> Sequence[Attachment]:
     """The files of a report, in the order in which they came."""
     return _found(conn, select(attachment).where(attachment.c.report == report))
+
+
+def counts(conn: Connection, some: Sequence[int]) -> Mapping[int, int]:
+    """How many files each of these reports has; one that has none is left out."""
+    wanted = select(attachment.c.report, func.count()).where(attachment.c.report.in_(list(some)))
+    return {row[0]: row[1] for row in conn.execute(wanted.group_by(attachment.c.report))}
 
 
 def of_ticket(conn: Connection, ticket: int) -> Sequence[Attachment]:

@@ -109,12 +109,17 @@ def _stored(book: Book, came: Incoming, decided: Decided, plant: Plant) -> int:
     """Store the report with the files that came so far; gives its number. Those to be fetched go to it when they are here."""
     said = came.said
     number = reports.store_in(book, decided.body, actor=said.peer, came_by=said.channel, idempotency=came.id)
+    _bind(book, said, number, came.kept, plant)
+    return number
+
+
+def _bind(book: Book, said: Said, number: int, came: Sequence[Kept], plant: Plant) -> None:
+    """Let the files of a talk belong to its report: those that are here now, the others once they are fetched."""
     theirs = fetching.c.channel == said.channel, fetching.c.peer == said.peer, fetching.c.report.is_(None)
     here = book.conn.execute(select(fetching).where(*theirs, fetching.c.state == "kept")).all()
-    kept = [*came.kept, *(Kept(one.sha256, one.mime, one.size) for one in here)]
+    kept = [*came, *(Kept(one.sha256, one.mime, one.size) for one in here)]
     Beside(kept, said.peer, plant.requests).add(book, number)
     book.conn.execute(update(fetching).where(*theirs).values(report=number))
-    return number
 
 
 def _attach(book: Book, came: Incoming, report: int, plant: Plant) -> None:
@@ -175,12 +180,11 @@ def messages(conn: Connection, limit: int = 200) -> Sequence[RowMapping]:
     return conn.execute(select(message).order_by(message.c.at_ns.desc()).limit(limit)).mappings().all()
 
 
-def settle(book: Book, channel: str, peer: str, report: int) -> None:
+def settle(book: Book, channel: str, peer: str, report: int, plant: Plant) -> None:
     """A person of ours has made the report of a talk that waited: its files go along, and it waits no more."""
     mine = (talk.c.channel == channel, talk.c.peer == peer, talk.c.report.is_(None))
     if book.conn.execute(update(talk).where(*mine).values(report=report, heard_ns=book.now_ns)).rowcount:
-        theirs = (fetching.c.channel == channel, fetching.c.peer == peer, fetching.c.report.is_(None))
-        book.conn.execute(update(fetching).where(*theirs).values(report=report))
+        _bind(book, Said(channel, peer), report, (), plant)
 
 
 def _lock(conn: Connection, said: Said) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from andon.access.signing_in import Desk
 from andon.database import reading, writing
 from andon.detector_sets import Change, ChangeSet, text_of
 from andon.events import HOUR_NS, SECOND_NS, Action, Finding, Origin
+from andon.rules.plans import Machines, Meter, Plan, Rhythm
 from api.app import create_app
 from api.backtests import Backtests
 from tests.shop_floor import SOURCE, ShopFloor
@@ -29,6 +31,7 @@ from ticketing.drift import drift_list
 from ticketing.knowledge.tables import article
 from ticketing.obligations import obligation
 from ticketing.offers import offer
+from ticketing.plans.tables import plan_asset, plan_run
 from ticketing.quality.tables import deployment, sister_task
 from ticketing.voice.tables import acknowledgement
 
@@ -37,6 +40,11 @@ HERE, THERE = "L1", "L2"
 PLACES = {HERE: ("lakeside/wuxi/machining",), THERE: ("lakeside/wuxi/casting",)}
 STOPPING = {HERE: "L1-HYD-01", THERE: "L2-DCM-01"}
 WEARING = {HERE: "L1-SPN-01", THERE: "L2-CMP-01"}
+BOTH = Machines(assets=tuple(WEARING.values()))
+GREASE = Plan(
+    code="grease", zh="润滑", en="Grease", machines=BOTH, rhythm=Rhythm(unit="week", starts=date(2026, 3, 2))
+)
+HOURS = Meter(code="hours", zh="运行小时", en="Operating hours", machines=BOTH)
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 BACKTEST = "1773300000000000000"
 SHA256 = {HERE: "1" * 64, THERE: "2" * 64}
@@ -149,6 +157,7 @@ class TwoLines:
     async def furnish(self, admin: str) -> None:
         """Put the same things on both lines, as far as possible by asking for them as `admin`."""
         floor, now_ns = self.floor, self.floor.clock.now_ns
+        floor.plant = floor.plant.model_copy(update={"plans": (GREASE,), "meters": (HOURS,)})
         for line in (HERE, THERE):
             floor.clock.now_ns = now_ns - 40 * HOUR_NS
             floor.hears(floor.finding(STOPPING[line], "stop"))
@@ -237,7 +246,13 @@ class TwoLines:
                 )
                 made = {"id": number, "ticket": number, "text": "grease", "by": "wang.lei", "at_ns": now_ns}
                 conn.execute(insert(deployment).values(made))
-                task = {"deployment": number, "asset": asset, "owner": "wang.lei", "note": "", "evidence": "[]"}
+                task = {
+                    "deployment": number,
+                    "asset": asset,
+                    "owner": "wang.lei",
+                    "note": "",
+                    "evidence": "[]",
+                }
                 conn.execute(
                     insert(sister_task).values(id=number, due_ns=now_ns + DAY_NS, state="open", **task)
                 )
@@ -249,6 +264,7 @@ class TwoLines:
                     )
                 )
                 self._known(conn, line, now_ns)
+                self._planned(conn, line, now_ns)
                 drifting.append(
                     {
                         "ticket": number,
@@ -292,6 +308,18 @@ class TwoLines:
         waits = {"from_department": "Production", "to_department": "Maintenance"}
         due = {"asked_ns": now_ns, "due_ns": now_ns + HOUR_NS}
         conn.execute(insert(acknowledgement).values(**asked, **waits, **due))
+
+    def _planned(self, conn: Connection, line: str, now_ns: int) -> None:
+        """A run of a plan that is open: the ticket is one of the line's own."""
+        named = self.named[line]
+        where, due = (
+            {"plan": GREASE.code, "asset": named["asset_id"], "ticket": named["ticket_id"]},
+            now_ns + DAY_NS,
+        )
+        standing = {"since_ns": now_ns, "state": "open", "due_ns": due, "opens_ns": None}
+        conn.execute(insert(plan_asset).values(**where, **standing))
+        times = {"due_ns": due, "first_due_ns": due, "until_ns": due, "opened_ns": now_ns}
+        conn.execute(insert(plan_run).values(**where, **times, seq=1, covers=1, why="calendar"))
 
 
 async def _asked(app: FastAPI, scope: Scope, content: bytes) -> Answer:

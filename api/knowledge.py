@@ -24,6 +24,8 @@ from ticketing.knowledge.suggesting import suggested
 router = APIRouter(tags=["knowledge"])
 SHOWN = 5
 """Tickets and articles that a ticket is told of."""
+LEAST = 1.5
+"""Less than this is a word in common by chance."""
 Keyword = Annotated[str, Field(min_length=1, max_length=KEYWORD_CHARACTERS)]
 
 
@@ -196,7 +198,7 @@ def like(visit: VisitOf, ticket_id: int) -> Response:
 
 def told(found: list[Alike]) -> list[Alike]:
     """Those that were the same trouble, as many as are shown; of other troubles of the machine nothing is said."""
-    return [one for one in found if one.same_trouble][:SHOWN]
+    return [one for one in found if one.same_trouble and one.score >= LEAST][:SHOWN]
 
 
 def may_share(visit: Visit, *, shared: bool) -> None:

@@ -37,6 +37,9 @@ from ingest.series import SeriesStore
 from simulators.machines import plant_document
 from tests.stores import opened
 from ticketing import clockwork
+from ticketing.deeds import Doer
+from ticketing.knowledge import pool
+from ticketing.knowledge.article import Body
 from ticketing.service import Tickets
 
 NOW_NS = 1_773_300_000_000_000_000  # 2026-03-12T07:20:00Z, 15:20 in the plant
@@ -320,4 +323,11 @@ def a_busy_day(folder: Path) -> ShopFloor:
     floor.refuses('{"温度": 41.2,'.encode(), position=9)
     floor.misses(None, to_ns=now_ns - 8 * MINUTE_NS)
     floor.misses("L1-PRS-01")
+    said = {
+        "title": "主轴异响",
+        "solution": "更换前轴承 7014C 并重新预紧",
+        "keywords": ("轴承", "7014C"),
+        "cause": "3.4",
+    }
+    pool.write(Doer(floor.context.tickets, "wu.gang", now_ns), floor.plant, Body(**said), asset="L1-SPN-01")
     return floor

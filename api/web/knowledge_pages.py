@@ -263,23 +263,31 @@ def _why(error: TicketingError, visit: Visit) -> str:
 
 
 def _row(one: Article, visit: Visit) -> Row:
-    found = condition_name(one.condition, visit.words) if one.condition else ""
     machine = asset_name(visit.plant.asset(one.asset), one.asset, visit.words) if one.asset else ""
     return Row(
         article=one,
-        about=" · ".join(text for text in (one.model or machine, found) if text),
+        about=" · ".join(text for text in (one.model or machine, _found(one, visit)) if text),
         cause=cause_label(one.body.cause, visit) if one.body.cause else "",
         overdue=one.state is ArticleState.DRAFT and (one.due_ns or 0) < visit.time.now_ns,
     )
 
 
+def _found(one: Article, visit: Visit) -> str:
+    """What it is about: what a machine said, or the fault that a person reported."""
+    fault = visit.plant.fault_type(one.fault_type)
+    if one.condition.startswith("reported_") or not one.condition:
+        return getattr(fault, visit.words.language) if fault else ""
+    return condition_name(one.condition, visit.words)
+
+
 def _facts(one: Article, visit: Visit) -> list[tuple[str, str]]:
     words = visit.words
     seen = bool(one.asset) and visit.sight.sees(one.asset)
+    component = component_name(one.component, words) if one.component and one.condition else ""
     facts = [
         ("machine", asset_name(visit.plant.asset(one.asset), one.asset, words) if seen else ""),
         ("model", one.model or ("" if one.asset else words("knowledge.everything"))),
-        ("condition", condition_name(one.condition, words) if one.condition else ""),
+        ("condition", " · ".join(text for text in (_found(one, visit), component) if text)),
         ("field_cause", cause_label(one.body.cause, visit) if one.body.cause else ""),
         ("keywords", ", ".join(one.body.keywords)),
     ]

@@ -1,6 +1,6 @@
 """Tickets that were like this one and what fixed them, each with why it is like it: same machine, model, fault, words.
 
-Few are looked at, all by an index: the newest of the machine, of its sisters, of the same condition among them, and
+Few are looked at, all by an index: the newest of the machine, those of the same condition of it and of its sisters, and
 those that hold a word of what was said. Each likeness has a weight; the sum ranks, the likenesses are the explanation.
 """
 
@@ -23,9 +23,8 @@ from ticketing.sql import chunks
 from ticketing.tables import ticket as tickets
 from ticketing.ticket import NOT_A_FAILURE, Closure, Headline, Ticket
 
-OWN, SISTERS, EACH, OF_CONDITION, BY_WORDS = 120, 16, 15, 60, 80
-"""How many are looked at: of the machine itself, how many sisters and of each, of the condition, by words."""
-_MOST_SISTERS = 200
+OWN, SISTERS, EACH, BY_WORDS = 120, 16, 15, 80
+"""How many are looked at: of the machine itself, how many sisters and of each (of the same condition), by words."""
 SAME_MACHINE, SAME_MODEL, SAME_CLASS = 2.0, 1.5, 0.5
 SAME_CONDITION, SAME_COMPONENT, SAME_FAULT, OF_WORDS = 3.0, 1.0, 2.0, 3.0
 """What a likeness weighs; words at most `OF_WORDS`, each the more the fewer of those looked at have it."""
@@ -99,7 +98,7 @@ def _sisters(machine: Asset, plant: Plant, machines: Machines) -> Mapping[str, s
         one for one in plant.assets if one.asset_class == machine.asset_class and one.id != machine.id
     ]
     seen = sorted((one for one in of_class if machines is None or one.id in machines), key=near)
-    return {one.id: "model" if _same_model(one, machine) else "class" for one in seen[:_MOST_SISTERS]}
+    return {one.id: "model" if _same_model(one, machine) else "class" for one in seen[:SISTERS]}
 
 
 def _same_model(one: Asset, other: Asset) -> bool:
@@ -119,11 +118,11 @@ def _candidates(
     conn: Connection, ticket: Ticket, sisters: Sequence[str], machines: Machines
 ) -> Iterator[RowMapping]:
     c = tickets.c
+    reported = ticket.headline.family is Family.REPORT
+    same = () if reported else (c.condition == ticket.headline.condition,)
     walks = [_newest(c.asset == ticket.asset, limit=OWN)]
-    walks += [_newest(c.asset == one, limit=EACH) for one in sisters[:SISTERS]]
-    if ticket.headline.family is not Family.REPORT:
-        same = (c.condition == ticket.headline.condition, c.asset.in_([ticket.asset, *sisters]))
-        walks.append(_newest(*same, limit=OF_CONDITION))
+    walks += [_newest(c.asset == one, *same, limit=EACH) for one in sisters]
+    walks += [] if reported else [_newest(c.asset == ticket.asset, *same, limit=EACH)]
     walked = union_all(*(select(one.subquery().c.id) for one in walks))
     ids = {*conn.execute(walked).scalars(), *holding_any(conn, said_pieces(ticket), machines, BY_WORDS)}
     for some in chunks(ids):

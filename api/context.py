@@ -12,6 +12,7 @@ from andon.events import Json
 from andon.plant import Plant
 from api.backtests import Backtests
 from api.pace import Pace
+from api.reporting.printing import Printing
 from ingest.series import SeriesStore
 from ticketing.requests.wechat_wire import Account
 from ticketing.service import Tickets
@@ -24,7 +25,8 @@ class Context:
     `status` gives what the supervisor last published: `{"parts": {name: {"running", "restarts", "ready",
     "status": {...}}}}`; missing keys mean unknown. `readiness` names what is wrong, empty if nothing is.
     `token` opens the console of a demo, None where people have accounts; `photos` is the folder of the tickets'
-    photos, `backtests` runs them, `journals` is the folder with one journal per source, None where nothing is received,
+    photos, `backtests` runs them, `printing` makes reports, `journals` is the folder with one journal per source, None where
+    nothing is received,
     `partners` the keys with which each partner signs, `wechat` the official accounts that are heard, by name, with
     `wechat_types` the type of ticket that each opens, if one is set.
     """
@@ -43,6 +45,7 @@ class Context:
     names: frozenset[str] = frozenset()
     pace: Pace | None = None
     journals: Path | None = None
+    printing: Printing | None = None
     partners: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     wechat: Mapping[str, Account] = field(default_factory=dict)
     wechat_types: Mapping[str, str] = field(default_factory=dict)

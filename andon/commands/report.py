@@ -13,7 +13,8 @@ from andon.clock import wall
 from andon.commands import Refused
 from andon.commands.place import data_of, place_arguments, store_of
 from api.catalogue import LANGUAGES
-from api.reporting.making import Order, make
+from api.reporting.making import make
+from api.reporting.order import Order
 from api.reporting.papers import PAPERS, Asks, Step
 
 _SETTING = 1

@@ -25,6 +25,7 @@ from api.app import Context, create_app
 from api.backtests import Backtests
 from api.pace import Pace
 from api.patient import PatientProtocol
+from api.reporting.printing import Printing
 from ingest.series import SeriesStore
 from ticketing.book import BUS
 from ticketing.service import Tickets
@@ -57,6 +58,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
     )
     signing = [Notify.model_validate(one) for one in job["partners"]]
     accounts = wechat_accounts(signing)
+    printing = Printing(data / "reports", (sys.executable, "-m", "andon", "report", "--data", str(data)))
     context = Context(
         database=database,
         series=SeriesStore(data / "series.sqlite", read_only=True),
@@ -72,6 +74,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
         desk=None if job["token"] else Desk(database, lifetimes_of(web)),
         names=hosts_of(web),
         pace=Pace(web.requests_per_minute, web.burst),
+        printing=printing,
         partners=partner_keys(signing),
         wechat={name: one.account(name) for name, one in accounts.items()},
         wechat_types={name: one.type for name, one in accounts.items()},
@@ -84,6 +87,7 @@ async def serve(job: Job, now: Now, stopping: asyncio.Event) -> None:
             await stopping.wait()
             server.should_exit = True
     backtests.close()
+    printing.close()
 
 
 def served(context: Context, web: Web) -> uvicorn.Config:

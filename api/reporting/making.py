@@ -1,6 +1,5 @@
 """Makes one report of an installation: looks everything up in one snapshot, says how far it is, and sets it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -12,6 +11,7 @@ from andon.database import reading
 from api.catalogue import Language, words_of
 from api.context import Context
 from api.places import Sight
+from api.reporting.order import Order
 from api.reporting.papers import PAPERS, Step
 from api.reporting.setting import fonts, set_pdf
 from api.visit import Visit, zone_named
@@ -23,15 +23,6 @@ from ticketing.service import Tickets
 
 class NoReport(ConfigError):
     """What was asked for cannot be made; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One report: its name, what it is about ("2026-10", a day, a ticket's id; "" for the newest), the language."""
-
-    name: str
-    about: str
-    language: Language
 
 
 def make(database: Engine, data: Path, order: Order, out: Path, *, now_ns: int, step: Step) -> None:

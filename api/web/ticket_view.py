@@ -28,7 +28,7 @@ from api.web.next_step import suggested_of, what_next
 from api.web.partner_pages import Kept, kept_of
 from api.web.reader import Reader
 from api.web.refused import FIELDS, Refused
-from api.web.remembered import closed_like, last_time, likely_causes
+from api.web.remembered import Solved, closed_like, last_time, likely_causes
 from api.web.report_page import about
 from api.web.sources import forecast_of
 from api.web.spectra import equipped
@@ -70,7 +70,7 @@ class _Found:
     began: Entry | None
     held: Sequence[Suppression]
     course: Chart | None
-    like: Sequence[Ticket]
+    like: Sequence[Solved]
     money: Money
     checks: Sequence[Check]
     kept_by: Sequence[Kept]

@@ -18,6 +18,7 @@ from api import problems
 from api.catalogue import LANGUAGES, Words, negotiate, words_of
 from api.pages import PLACES, SCRIPT_WORDS
 from api.problem_deeds import DEEDS
+from api.reporting.papers import PAPERS
 from api.telling import TOLD
 from api.visit import THEMES
 from api.web import alarm_pages, people_page, report_page, sources, weighed
@@ -32,6 +33,7 @@ from ingest.refusal import Reason
 from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
 from ticketing import dispatch, routing, triage
 from ticketing.alarms import AlarmState
+from ticketing.analysis.dimensions import DIMENSIONS
 from ticketing.approving.requests import Verdict
 from ticketing.approving.standstill import Said
 from ticketing.audit import AUDITED
@@ -160,6 +162,11 @@ def numbers_said() -> set[str]:
 
 
 FAMILIES: dict[str, Iterable[str]] = {
+    "dimension.": (*DIMENSIONS, "others"),
+    "paper.": (
+        *PAPERS,
+        *("ticket", "machine", "approver", "why", "when", "what", "figure", "rule", "who", "did"),
+    ),
     "access.": (
         *("password_short", "password_long", "password_is_name", "password_common"),
         *("password_same", "password_differs"),

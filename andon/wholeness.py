@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select, text, union
 
 from andon import history, manifest, snapshots
 from andon.access import audit as access_audit
@@ -20,6 +20,7 @@ from ingest.journal import SqliteJournal
 from ingest.series_files import connect, folder_of
 from ingest.series_tail import segments_of
 from ticketing import audit
+from ticketing.requests.tables import attachment
 from ticketing.tables import photo
 
 _PIECE_BYTES = 1024 * 1024
@@ -118,9 +119,10 @@ def _rows_of(duck: "object", file: Path, expected: int) -> Iterator[str]:
 
 
 def _photos(data: Path, database: Database) -> Iterator[str]:
-    """Every photo that a ticket has, against the hash that it is named by."""
+    """Every photo that a ticket has, and every file of a report, against the hash that it is named by."""
     with reading(database) as conn:
-        names = conn.execute(select(photo.c.sha256).distinct().order_by(photo.c.sha256)).scalars().all()
+        kept = union(select(photo.c.sha256), select(attachment.c.sha256))
+        names = sorted(conn.execute(kept).scalars())
     for name in names:
         path = data / "photos" / name
         if not path.is_file():

@@ -17,6 +17,7 @@ from ingest import listener, mqtt, opcua
 from ingest.credentials import User
 from ingest.opcua_items import Item
 from ingest.sparkplug_voice import HostRole
+from ticketing.notify.smtp import Inbox
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 CHANNELS = [(kind, importlib.import_module(f"ticketing.notify.{kind}").Parameters) for kind in kinds()]
@@ -30,6 +31,7 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("notify", Notify),
     ("notify secret", Secret),
     *((f"notify {kind}", parameters) for kind, parameters in CHANNELS if parameters.model_fields),
+    ("notify smtp inbox", Inbox),
     ("web", Web),
     ("listener", listener.Parameters),
     ("listener users", User),

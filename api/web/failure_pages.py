@@ -54,6 +54,7 @@ class Line:
 
     origin: Origin
     part: str
+    supplier: str
     rate: str
     shown: Shown
 
@@ -216,9 +217,11 @@ def _of(found: Matrix, model: str, fault: str, days: int, visit: Visit) -> tuple
 
 
 def _line(one: Origin, visit: Visit) -> Line:
-    part = one.part_name_zh if visit.words.language == "zh" and one.part_name_zh else one.part_name
+    zh = visit.words.language == "zh"
+    part = (one.part_name_zh if zh else "") or one.part_name
+    supplier = (one.supplier_name_zh if zh else "") or one.supplier_name
     rate = f"{1000 * one.contrast.here.count / one.days:.1f}" if one.days else "–"
-    return Line(one, f"{one.part} · {part}", rate, _shown(one.contrast, visit))
+    return Line(one, f"{one.part} · {part}", supplier, rate, _shown(one.contrast, visit))
 
 
 def _rows(conn: Connection, ids: Sequence[int], visit: Visit) -> Sequence[Row]:

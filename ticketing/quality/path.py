@@ -72,6 +72,7 @@ class Origin:
     lot: str
     supplier: str
     supplier_name: str
+    supplier_name_zh: str
     grade: str
     brand: str
     days: float
@@ -266,6 +267,7 @@ class _Known:
     part_name_zh: str
     supplier: str
     supplier_name: str
+    supplier_name_zh: str
     grade: str
     brand: str
 
@@ -274,7 +276,12 @@ def _known(conn: Connection, parts: Iterable[str]) -> Mapping[tuple[str, str], _
     wanted = (
         select(
             *(part_lot.c.part, part_lot.c.lot, part_lot.c.brand, part_table.c.name, part_table.c.name_zh),
-            *(supplier.c.code, supplier.c.name.label("supplier_name"), supplier.c.grade),
+            *(
+                supplier.c.code,
+                supplier.c.name.label("supplier_name"),
+                supplier.c.name_zh.label("supplier_zh"),
+                supplier.c.grade,
+            ),
         )
         .join(part_table, part_table.c.code == part_lot.c.part)
         .outerjoin(supplier, supplier.c.code == part_lot.c.supplier)
@@ -282,7 +289,15 @@ def _known(conn: Connection, parts: Iterable[str]) -> Mapping[tuple[str, str], _
     )
     return {
         (row.part, row.lot): _Known(
-            *(row.name, row.name_zh, row.code or "", row.supplier_name or "", row.grade or "", row.brand)
+            *(
+                row.name,
+                row.name_zh,
+                row.code or "",
+                row.supplier_name or "",
+                row.supplier_zh or "",
+                row.grade or "",
+                row.brand,
+            )
         )
         for row in conn.execute(wanted)
     }
@@ -355,6 +370,7 @@ def _origin(
         lot=first.lot if by_lot else "",
         supplier=about.supplier,
         supplier_name=about.supplier_name,
+        supplier_name_zh=about.supplier_name_zh,
         grade=about.grade,
         brand=", ".join(sorted(brands)),
         days=days,

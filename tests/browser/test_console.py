@@ -23,6 +23,8 @@ from api.catalogue import words_of
 from api.visit import zone_named
 from api.web import (
     alarm_pages,
+    approvals_page,
+    assembly_page,
     asset_pages,
     board,
     code_pages,
@@ -340,6 +342,8 @@ PAGES = {
     "/tickets/{ticket_id}": ("/tickets/2", "/tickets/3?all=1"),
     "/alarms": ("/alarms?which=all",),
     "/drift": ("/drift",),
+    "/approvals": ("/approvals",),
+    "/ticket-types": ("/ticket-types",),
     "/routing": ("/routing",),
     "/report": ("/report", "/report?type=spare_part_requisition&channel=phone"),
     "/reports": ("/reports", "/reports?channel=phone"),
@@ -378,6 +382,7 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 
 async def test_every_page_is_swept() -> None:
     routers = (
+        *(approvals_page, assembly_page),
         *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
         *(
             knowledge_pages,

@@ -57,7 +57,7 @@ class Came(_Body):
     """A delivery: how much of which part, in which lot, from whom."""
 
     part: Name
-    quantity: Amount
+    quantity: Annotated[float, Field(gt=0, le=catalogue.MOST)]
     lot: Name = ""
     supplier: Name = ""
     brand: Name = ""

@@ -103,7 +103,8 @@ def receive(request: Request, visit: VisitOf, form: Form) -> Response:
     """Take a delivery in."""
     came = Delivery(field_of(form, "lot"), field_of(form, "supplier"), field_of(form, "brand"))
     code, cause = field_of(form, "code"), Cause(visit.actor, field_of(form, "note").strip())
-    deed = lambda book: movements.receive(book, code, _number(form, "quantity"), cause, came)  # noqa: E731
+    quantity = _number(form, "quantity") or -1.0  # a delivery of nothing is none
+    deed = lambda book: movements.receive(book, code, quantity, cause, came)  # noqa: E731
     return _done(request, visit, "receive", form, deed)
 
 

@@ -252,7 +252,7 @@ def test_a_lot_keeps_its_delivery_and_a_blocked_supplier_delivers_nothing(shop):
         with pytest.raises(FieldsRefused) as refused, shop.book() as book:
             movements.receive(book, "Y-90", 1, cause, came)
         assert why in str(refused.value)
-    for quantity in (0, -1, float("nan"), 1e10):
+    for quantity in (-1, float("nan"), 1e10):
         with pytest.raises(FieldsRefused), shop.book() as book:
             movements.receive(book, "Y-90", quantity, cause, Delivery("L-1"))
     with reading(shop.story.engine) as conn:

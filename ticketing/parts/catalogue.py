@@ -4,7 +4,20 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, insert, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+)
 
 from andon.database import behind
 from andon.events import Json
@@ -21,17 +34,17 @@ MOST = 1e9
 _NAMES = ("code", "name", "name_zh", "barcode")
 _CARD = ("name", "name_zh", "unit", "min_stock", "cents", "barcode", "place", "retired")
 
-_held = (
-    select(
-        stock.c.part,
-        func.sum(stock.c.on_hand).label("on_hand"),
-        func.sum(stock.c.reserved).label("reserved"),
-    )
-    .group_by(stock.c.part)
-    .subquery()
+_here = stock.c.part == part.c.code
+_on_hand = select(func.coalesce(func.sum(stock.c.on_hand), 0.0)).where(_here).scalar_subquery()
+_reserved = select(func.coalesce(func.sum(stock.c.reserved), 0.0)).where(_here).scalar_subquery()
+_low = and_(part.c.min_stock > 0, part.c.retired.is_(False), _on_hand < part.c.min_stock)
+
+_CODE: BindParameter[str] = bindparam("_code")
+_ONE = select(part, _on_hand.label("on_hand"), _reserved.label("reserved"), _low.label("is_low")).where(
+    part.c.code == _CODE
 )
-_on_hand = func.coalesce(_held.c.on_hand, 0.0)
-_low = and_(part.c.min_stock > 0, _on_hand < part.c.min_stock, part.c.retired.is_(False))
+_MODELS = select(part_model.c.model).where(part_model.c.part == _CODE).order_by(part_model.c.model)
+"""Held as constants: to put a statement together costs more than to run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +136,14 @@ def parts_coded(conn: Connection, codes: Sequence[str]) -> Mapping[str, Part]:
 
 def how_many_low(conn: Connection) -> int:
     """How many parts are below their safety stock."""
-    counted = select(func.count()).select_from(part.outerjoin(_held, _held.c.part == part.c.code))
-    return conn.execute(counted.where(_low)).scalar_one()
+    return conn.execute(select(func.count()).select_from(part).where(_low)).scalar_one()
 
 
 def save(book: Book, code: str, wanted: Mapping[str, Json], *, by: str) -> Part:
     """Put a part in, or change the fields that are given; FieldsRefused names each that cannot stand."""
     code = plain(code)
-    known = _read(book.conn, _select().where(part.c.code == code))
-    before = known[0] if known else _blank(code)
+    known = _coded(book.conn, code)
+    before = known or _blank(code)
     card = {name: _clean(wanted[name]) for name in _CARD if name in wanted}
     after = replace(before, **card)
     if "fits" in wanted:
@@ -141,10 +153,12 @@ def save(book: Book, code: str, wanted: Mapping[str, Json], *, by: str) -> Part:
         raise FieldsRefused(wrong)
     if known and after == before:
         return before
+    is_low = not after.retired and after.on_hand < after.min_stock
+    after = replace(after, is_low=is_low)
     _write(book.conn, before, after)
-    note_change(book, "part", code, changes(before if known else None, after, (*_CARD, "fits")), by)
-    low.look(book, part_coded(book.conn, code), None)
-    return part_coded(book.conn, code)
+    note_change(book, "part", code, changes(known, after, (*_CARD, "fits")), by)
+    low.look(book, after, None)
+    return after
 
 
 def note_change(book: Book, thing: str, code: str, changes: Mapping[str, Json], by: str) -> None:
@@ -203,11 +217,15 @@ def _write(conn: Connection, before: Part, after: Part) -> None:
         upsert(conn, part_model, [{"part": after.code, "model": model} for model in after.fits])
 
 
+def _coded(conn: Connection, code: str) -> Part | None:
+    row = conn.execute(_ONE, {"_code": code}).mappings().first()
+    if row is None:
+        return None
+    return _of(row, tuple(conn.execute(_MODELS, {"_code": code}).scalars()))
+
+
 def _select() -> Select[tuple[object, ...]]:
-    reserved = func.coalesce(_held.c.reserved, 0.0)
-    return select(
-        part, _on_hand.label("on_hand"), reserved.label("reserved"), _low.label("is_low")
-    ).select_from(part.outerjoin(_held, _held.c.part == part.c.code))
+    return select(part, _on_hand.label("on_hand"), _reserved.label("reserved"), _low.label("is_low"))
 
 
 def _said(text: str) -> list[ColumnElement[bool]]:

@@ -91,10 +91,10 @@ class Delivery:
 
 
 def receive(book: Book, code: str, quantity: float, cause: Cause, came: Delivery) -> Part:
-    """Take a delivery in; a lot keeps the supplier and brand that it first came with."""
+    """Take a delivery in; a lot keeps the supplier and brand that it first came with. None of it: the lot is known."""
     one, lot = part_coded(book.conn, plain(code)), plain(came.lot)
     from_, brand = plain(came.supplier), plain(came.brand)
-    wrong = [] if 0 < quantity <= MOST else [Missing("quantity", "out_of_range")]
+    wrong = [] if 0 <= quantity <= MOST else [Missing("quantity", "out_of_range")]
     wrong += [Missing("lot", "too_long")] if len(lot) > CODE else []
     known = _row(book.conn, one.code, lot)
     if from_:
@@ -109,7 +109,8 @@ def receive(book: Book, code: str, quantity: float, cause: Cause, came: Delivery
         row = {"part": one.code, "lot": lot, "supplier": from_ or None, "brand": brand}
         received_ns = book.now_ns if came.received_ns is None else came.received_ns
         upsert(book.conn, part_lot, [{**row, "received_ns": received_ns}])
-    move(book, Kind.RECEIVE, one.code, round(quantity, DIGITS), cause, lot=lot)
+    if quantity:
+        move(book, Kind.RECEIVE, one.code, round(quantity, DIGITS), cause, lot=lot)
     return part_coded(book.conn, one.code)
 
 

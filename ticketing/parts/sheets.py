@@ -20,7 +20,7 @@ from ticketing.parts import catalogue, movements, suppliers
 from ticketing.parts.cells import BOM, sheet, unescaped
 from ticketing.parts.movements import Cause
 
-MOST_ROWS = 5000
+MOST_ROWS = 2000
 SHOWN = 20
 """So many faults of a file are named at once."""
 

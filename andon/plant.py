@@ -25,6 +25,7 @@ from andon.rules.partners import Partner, check_partners
 from andon.rules.plans import Meter, Plan, check_plans
 from andon.rules.quality import Quality
 from andon.rules.repeats import Repeats
+from andon.rules.reports import ReportSchedule
 from andon.rules.requests import Requests
 from andon.rules.routing import LINE_STOP, Routing
 from andon.rules.safety import Safety
@@ -220,6 +221,9 @@ class Plant(_Frozen):
     )
     alarms: tuple[AlarmDefinition, ...] = Field(
         default=(), description="the master alarm database; what no definition fits is told at once"
+    )
+    reports: tuple[ReportSchedule, ...] = Field(
+        default=(), description="reports that go out by e-mail, when and to whom"
     )
     maintenance_windows: tuple[MaintenanceWindow, ...] = Field(
         default=(), description="times of every week in which alarms become no tickets"

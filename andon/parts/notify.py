@@ -24,6 +24,7 @@ from andon.database import reading
 from andon.datadir import open_store
 from andon.events import SECOND_NS, Json
 from andon.parts import Job, ready, status, tell
+from andon.parts.postman import Postman
 from andon.plant import Plant
 from andon.ports import Message, NotifyError, Said
 from andon.rules.partners import Partner
@@ -38,7 +39,7 @@ from ticketing.requests.floor_plan import drawn
 from ticketing.subscriptions import Audience, Subscription
 from ticketing.topics import CANARY
 
-POLL_S, STATUS_EVERY_S, PRUNE_EVERY_S = 0.25, 1.0, 60.0
+POLL_S, STATUS_EVERY_S, PRUNE_EVERY_S, POST_EVERY_S = 0.25, 1.0, 60.0, 10.0
 CANARY_EVERY_NS = 60 * SECOND_NS
 KEEP_NS = 30 * 24 * 3600 * SECOND_NS
 """How long what was sent and the record of calls stay."""
@@ -67,6 +68,9 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
     ]
     for thread in threads:
         thread.start()
+    postman = Postman(database, Path(job["data"]), channels, plant, now)
+    threads.append(threading.Thread(target=_post, args=(postman, stopping), name="postman", daemon=True))
+    threads[-1].start()
     ready(", ".join(channels))
     said_s = pruned_s = 0.0
     while not stopping.wait(POLL_S):
@@ -83,6 +87,13 @@ def run(job: Job, now: Now, stopping: threading.Event) -> None:
         thread.join(
             2.0
         )  # one that waits for an answer is left: its message is sent again, under the same key
+
+
+def _post(postman: Postman, stopping: threading.Event) -> None:
+    """Look for reports that are due until told to stop: on a thread of its own, since making one takes seconds."""
+    while not stopping.wait(POST_EVERY_S):
+        with _unless_full():
+            postman.turn()
 
 
 def _partner(plant: plants.Current, name: str) -> Partner | None:

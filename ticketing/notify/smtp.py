@@ -91,6 +91,11 @@ class Notifier:
             parameters.inbox.password.read()  # refused at the start, not at the first mail
         self._trust = ssl.create_default_context(cafile=str(parameters.ca) if parameters.ca else None)
 
+    @property
+    def sender(self) -> str:
+        """The address that mails come from."""
+        return self._parameters.sender
+
     def send(self, message: Message, now_ns: int) -> str:
         """Send it; NotifyError is permanent where the server refuses this mail or this receiver for good."""
         if not message.addresses:

@@ -81,10 +81,10 @@ class Given:
     """What comes with a step, and what the store knows of this round of the work.
 
     `photos` and `signatures` count those taken since the ticket was last reopened, `requisitions` those neither issued
-    nor withdrawn, `operations` those neither done nor left out. `unsigned` are the safety checklists to be signed before
-    work begins, `unended` those before it ends, `levels` the levels of approval that its costs still need. `scanned` are
-    the codes that stand for its
-    machine. Of people who may approve or administer, None says that nobody asks.
+    nor withdrawn, `operations` those neither done nor left out. `unsigned` are the safety checklists to be signed
+    before work begins, `unended` those before it ends, `levels` the levels of approval that its costs still need.
+    `scanned` are the codes that stand for its machine. Of people who may approve or administer, None says that nobody
+    asks.
     """
 
     actor: str = ""

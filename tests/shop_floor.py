@@ -40,6 +40,7 @@ from ticketing import clockwork
 from ticketing.deeds import Doer
 from ticketing.knowledge import pool
 from ticketing.knowledge.article import Body
+from ticketing.parts import sheets
 from ticketing.service import Tickets
 
 NOW_NS = 1_773_300_000_000_000_000  # 2026-03-12T07:20:00Z, 15:20 in the plant
@@ -49,6 +50,12 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 """What a browser says of a form on one of our own pages."""
 
 SOURCE = "plant_mqtt"
+STORE = (
+    b"supplier,name,grade\nSKF,SKF,A\n",
+    b"code,name,name_zh,min_stock,price\n7014-ACD,Spindle bearing 7014,\xe4\xb8\xbb\xe8\xbd\xb4\xe8\xbd\xb4\xe6\x89\xbf,2,1280\n",
+    b"part,lot,quantity,supplier\n7014-ACD,24-118,1,SKF\n",
+)
+"""What lies in the store on a busy day: one bearing, and there should be two."""
 
 
 _applications: dict[str | None, FastAPI] = {}
@@ -323,6 +330,9 @@ def a_busy_day(folder: Path) -> ShopFloor:
     floor.refuses('{"温度": 41.2,'.encode(), position=9)
     floor.misses(None, to_ns=now_ns - 8 * MINUTE_NS)
     floor.misses("L1-PRS-01")
+    with floor.context.tickets.transaction(now_ns) as book:
+        for sheet in STORE:
+            sheets.take_in(book, sheet, by="wu.gang")
     said = {
         "title": "主轴异响",
         "solution": "更换前轴承 7014C 并重新预紧",

@@ -53,7 +53,7 @@ def waiting_of(conn: Connection, asked: Sequence[Requisition], visit: Visit) -> 
 def _waiting(conn: Connection, asked: Requisition, part: Part | None, number: str, visit: Visit) -> Waiting:
     is_open = asked.state is RequisitionState.OPEN
     can_come_back = part is not None and asked.state is RequisitionState.ISSUED
-    lots = movements.lots(conn, part.code) if part is not None and is_open else ()
+    lots = movements.at_hand(conn, part.code) if part is not None and is_open else ()
     return Waiting(
         asked=asked,
         ticket=number,
@@ -64,7 +64,7 @@ def _waiting(conn: Connection, asked: Requisition, part: Part | None, number: st
         unit=part.unit if part else "",
         on_hand=part.on_hand if part else None,
         short=is_open and part is not None and part.on_hand < asked.quantity,
-        lots=[lot for lot in lots if lot.on_hand > 0],
+        lots=lots,
         out=list(movements.still_out(conn, asked.id)) if can_come_back else (),
     )
 

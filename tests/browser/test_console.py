@@ -34,8 +34,10 @@ from api.web import (
     finding_pages,
     inbox,
     knowledge_pages,
+    kpi_pages,
     letter_pages,
     partner_pages,
+    parts_page,
     pipeline_page,
     problem_pages,
     report_page,
@@ -43,6 +45,7 @@ from api.web import (
     requests_page,
     routing_page,
     ticket_pages,
+    ticket_parts,
 )
 from api.web.alone import page_of
 from api.web.explained import explain
@@ -342,6 +345,8 @@ PAGES = {
     "/tickets/{ticket_id}": ("/tickets/2", "/tickets/3?all=1"),
     "/alarms": ("/alarms?which=all",),
     "/drift": ("/drift",),
+    "/kpi": ("/kpi", "/kpi?period=rolling&type=equipment_repair"),
+    "/kpi/{code}": ("/kpi/closing_rate",),
     "/approvals": ("/approvals",),
     "/ticket-types": ("/ticket-types",),
     "/routing": ("/routing",),
@@ -356,6 +361,8 @@ PAGES = {
     "/measures": ("/measures",),
     "/knowledge": ("/knowledge", "/knowledge?text=nothing", "/knowledge?drafts=1"),
     "/knowledge/{article_id}": ("/knowledge/1",),
+    "/parts": ("/parts", "/parts?low=1", "/parts?text=nothing"),
+    "/parts/{part:path}": ("/parts/7014-ACD",),
     "/assets": ("/assets",),
     "/assets/{asset_id}": ("/assets/L1-SPN-01",),
     "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
@@ -369,7 +376,7 @@ PAGES = {
 
 NO_PAGES = {
     *("/tickets/{ticket_id}/photos/{sha256}", "/tickets/{ticket_id}/course"),
-    "/tickets/{ticket_id}/attachments/{sha256}",
+    *("/tickets/{ticket_id}/attachments/{sha256}", "/tickets/{ticket_id}/parts"),
     "/detectors/backtests/{name}",
 }
 """A picture, a drawing's data, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
@@ -382,10 +389,11 @@ CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
 
 async def test_every_page_is_swept() -> None:
     routers = (
-        *(approvals_page, assembly_page),
+        *(approvals_page, assembly_page, parts_page, ticket_parts),
         *(alarm_pages, asset_pages, board, detector_pages, drift_page, finding_pages, inbox, letter_pages),
         *(
             knowledge_pages,
+            kpi_pages,
             partner_pages,
             pipeline_page,
             problem_pages,

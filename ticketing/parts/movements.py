@@ -136,9 +136,8 @@ def take_out(book: Book, code: str, quantity: float, cause: Cause, *, lot: str =
     kept = held_lots(book.conn, code)
     if lot in kept:
         raise DeedRefused("lot_frozen", f"lot {lot} of {code} is kept back by {kept[lot]}")
-    there = [one for one in lots(book.conn, code) if one.on_hand > 0 and (not lot or one.lot == lot)]
-    there = [one for one in there if one.lot not in kept]
-    if sum(one.on_hand for one in there) < quantity:
+    there = [one for one in at_hand(book.conn, code) if not lot or one.lot == lot]
+    if round(sum(one.on_hand for one in there), DIGITS) < quantity:
         held = ", ".join(f"{one.on_hand:g} of lot {one.lot or '-'}" for one in lots(book.conn, code))
         of = f"lot {lot} of {code}" if lot else code
         text = (
@@ -186,6 +185,12 @@ def lots(conn: Connection, code: str | None = None) -> tuple[Lot, ...]:
     wanted = _lots() if code is None else _lots().where(part_lot.c.part == code)
     rows = conn.execute(wanted).mappings()
     return tuple(Lot(**{**row, "on_hand": round(row["on_hand"], DIGITS)}) for row in rows)
+
+
+def at_hand(conn: Connection, code: str) -> tuple[Lot, ...]:
+    """The lots that can be handed out, the oldest first: not those that a frozen batch keeps back."""
+    kept = held_lots(conn, code)
+    return tuple(one for one in lots(conn, code) if one.on_hand > 0 and one.lot not in kept)
 
 
 def movements(

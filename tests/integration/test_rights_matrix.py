@@ -68,7 +68,7 @@ GET    /api/v1/board                                           read     none
 GET    /api/v1/channels                                        read     none
 GET    /api/v1/closing                                         read     none
 GET    /api/v1/cost-requests                                   read     list
-GET    /api/v1/cost-requests/mine                              read     list
+GET    /api/v1/cost-requests/mine                              read     none
 POST   /api/v1/cost-requests/{cost_request_id}/grant           lead     cost_request
 POST   /api/v1/cost-requests/{cost_request_id}/refuse          lead     cost_request
 GET    /api/v1/dead-letters                                    read     plant

@@ -17,7 +17,7 @@ from api.pages import render, say
 from api.paging import PagingOf, cursor_of
 from api.rights import needs
 from api.visit import Visit, VisitOf
-from api.web.formats import number
+from api.web.formats import MISSING, number
 from api.web.forms import Form, field_of
 from api.web.kpi_words import Card, card, name_of, value_text
 from api.web.ticket_steps import why_not
@@ -227,7 +227,6 @@ def _parts(found: Measured, metric: Metric) -> Sequence[tuple[Part, int | None]]
 def _row(one: Counted, metric: Metric, visit: Visit) -> ItemRow:
     type_ = visit.plant.ticket_type(one.type)
     zh = visit.words.language == "zh"
-    minutes = metric.unit is Unit.MINUTES and one.amount is not None
     return ItemRow(
         ticket=one.ticket,
         number=one.number or visit.words("kpi.report", n=one.item),
@@ -237,5 +236,14 @@ def _row(one: Counted, metric: Metric, visit: Visit) -> ItemRow:
         state=one.state,
         opened_ns=one.opened_ns,
         closed_ns=one.closed_ns,
-        amount=value_text((one.amount or 0) / MINUTE_NS, metric, visit.words) if minutes else "",
+        amount=_amount(one.amount, metric, visit),
     )
+
+
+def _amount(amount: int | None, metric: Metric, visit: Visit) -> str:
+    """What it adds to the numerator."""
+    if amount is None:
+        return MISSING
+    if metric.unit is Unit.MINUTES:
+        return value_text(amount / MINUTE_NS, metric, visit.words)
+    return str(amount)

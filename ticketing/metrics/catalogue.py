@@ -68,7 +68,7 @@ _NUMBERED: Sequence[Metric] = (
         "K5",
         "跨系统流转失败率",
         "Cross-system flow failure",
-        "60秒内未得到对方系统确认的工单 ÷ 需要同步的工单 × 100;60秒内重试成功不计",
+        "60秒内未得到对方系统确认的工单 ÷ 需要同步的工单 × 100；60秒内重试成功不计",
         "tickets that a partner's system did not confirm within 60 s ÷ tickets it had to learn of × 100; "
         "confirmed by a retry within 60 s is no failure",
         _PERCENT,

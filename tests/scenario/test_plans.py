@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(plant: Story) -> Shop:
-    return Shop(plant, WEEKLY)
+def shop(tmp_path: Path) -> Shop:
+    return Shop(Story.begins(tmp_path), WEEKLY)
 
 
 def test_what_is_due_becomes_one_ticket_of_its_type_and_no_failure(shop: Shop) -> None:
@@ -118,7 +119,8 @@ def test_no_second_ticket_while_one_is_open_and_the_next_after_it_is_done(shop: 
     assert [one.number for one in shop.tickets] == ["A-1", "A-2"]
 
 
-def test_what_was_missed_while_nothing_ran_is_caught_up_by_one_ticket(shop: Shop) -> None:
+def test_what_was_missed_while_nothing_ran_is_caught_up_by_one_ticket(plant: Story) -> None:
+    shop = Shop(plant, WEEKLY)
     shop.turn("Mon 10:00").turn("+22 Wed 11:00")
     with reading(shop.story.engine) as conn:
         (run,) = conn.execute(select(plan_run)).all()
@@ -184,8 +186,9 @@ def test_whom_it_concerns_hears_once_that_its_time_is_over(shop: Shop) -> None:
 
 class TestByMeter:
     def test_readings_by_hand_open_it_ahead_and_the_next_counts_from_what_was_done(
-        self, plant: Story
+        self, tmp_path: Path
     ) -> None:
+        plant = Story.begins(tmp_path)
         shop = Shop(plant, SERVICE).turn("Mon 10:00")
         shop.reads(12_000, "Mon 10:00")
         shop.turn("Tue 10:00")
@@ -242,7 +245,8 @@ class TestByMeter:
         with pytest.raises(IntegrityError), writing(plant.engine) as conn:
             conn.execute(update(meter_reading).values(value=0))
 
-    def test_a_channel_feeds_it_now_and_then_over_a_counter_that_begins_anew(self, plant: Story) -> None:
+    def test_a_channel_feeds_it_now_and_then_over_a_counter_that_begins_anew(self, tmp_path: Path) -> None:
+        plant = Story.begins(tmp_path)
         shop = Shop(plant, SERVICE).turn("Mon 00:00")
         feeding = Feeding()
         minutes = np.arange(0, 360, 10)

@@ -78,7 +78,7 @@ class Merged(Versioned):
     into: int
 
 
-class Reasoned(Versioned):
+class WithReason(Versioned):
     """Why."""
 
     reason: Text = ""
@@ -159,13 +159,13 @@ def merge(visit: VisitOf, article_id: int, merged: Merged) -> Response:
 
 
 @router.post("/articles/{article_id}/discard", dependencies=[needs(Right.ANALYSE)])
-def discard(visit: VisitOf, article_id: int, why: Reasoned) -> Response:
+def discard(visit: VisitOf, article_id: int, why: WithReason) -> Response:
     """Nothing is to be learned from it, and why."""
     return JSONResponse(plain(pool.discard(doer(visit), article_id, **why.model_dump())))
 
 
 @router.post("/articles/{article_id}/withdraw", dependencies=[needs(Right.ANALYSE)])
-def withdraw(visit: VisitOf, article_id: int, why: Reasoned) -> Response:
+def withdraw(visit: VisitOf, article_id: int, why: WithReason) -> Response:
     """It is not to be followed any more, and why."""
     return JSONResponse(plain(pool.withdraw(doer(visit), article_id, **why.model_dump())))
 

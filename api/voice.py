@@ -1,6 +1,6 @@
 """Those who wait, over REST: where is it, and what one department has asked another to acknowledge."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,17 +19,17 @@ from ticketing.voice import acknowledgements, enquiries
 router = APIRouter(tags=["those who wait"])
 
 
-class Asked(BaseModel):
+class Question(BaseModel):
     """A question where a ticket stands: one's own, or that of a `caller`, by the channel that they used."""
 
     model_config = ConfigDict(extra="forbid")
     caller: Annotated[str, Field(max_length=128)] = ""
-    channel: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_]{0,31})?$")] = ""
+    channel: Literal["", "phone", "mail", "chat"] = ""
     note: Text = ""
 
 
 @router.post("/tickets/{ticket_id}/enquiries", status_code=201, dependencies=[needs(Right.REPORT)])
-def enquire(visit: VisitOf, ticket_id: int, asked: Asked) -> Response:
+def enquire(visit: VisitOf, ticket_id: int, asked: Question) -> Response:
     """Ask where a ticket stands: each time on record, counted and told once in ten minutes."""
     return JSONResponse(
         plain(enquiries.enquire(doer(visit), visit.plant, ticket_id, **asked.model_dump())), 201

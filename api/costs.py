@@ -191,16 +191,12 @@ def mine(visit: VisitOf, page: PagingOf) -> Response:
     return page.cut(waiting_for(visit), _waiting)
 
 
-def waiting_for(visit: Visit, *, others: bool = False) -> list[Waiting]:
-    """What the visitor may decide now; with `others` what waits for other people."""
+def waiting_for(visit: Visit) -> list[Waiting]:
+    """What the visitor may decide now."""
     with visit.context.tickets.looking() as conn:
         found = requests.in_state(conn, RequestState.PENDING, machines=visit.sight.assets, limit=1000)
         waiting = requests.waiting(conn, visit.plant, found, visit.context.now())
-    return [one for one in waiting if _is_theirs(one, visit.actor) is not others]
-
-
-def _is_theirs(one: Waiting, actor: str) -> bool:
-    return actor in one.may if one.may is not None else actor != one.request.asked_by
+    return [one for one in waiting if one.is_for(visit.actor)]
 
 
 def _waiting(one: Waiting) -> Json:

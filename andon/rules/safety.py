@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon.rules.types import Code
 
-
 Before = Literal["work", "end"]
 
 

@@ -16,7 +16,7 @@ from api.web.closing_steps import doer
 from api.web.cost_steps import APPROVALS
 from api.web.forms import Form, field_of
 from api.web.money import money
-from api.web.ticket_money import is_theirs, level_name
+from api.web.ticket_money import level_name
 from api.web.ticket_steps import why_not
 from api.web.wording import asset_name, person_name
 from ticketing.approvals import Approval as Closing
@@ -146,7 +146,7 @@ def _cost(one: Waiting, visit: Visit) -> Row:
         asked_ns=asked.since_ns,
         who=names,
         decide=f"/cost-requests/{asked.id}/decide",
-        mine=visit.may(Right.LEAD) and is_theirs(one, visit.actor),
+        mine=visit.may(Right.LEAD) and one.is_for(visit.actor),
     )
 
 

@@ -30,7 +30,6 @@ class LineRow:
     amount: str
     who: str
     at_ns: int
-    may_take_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def money_of(conn: Connection, ticket: Ticket, visit: Visit) -> Money:
         request=waits.id if waits else None,
         level=waits.level or "" if waits else "",
         level_name=level_name(waits.level or "", visit) if waits else "",
-        may_decide=who is not None and is_theirs(who, visit.actor),
+        may_decide=who is not None and who.is_for(visit.actor),
         may_ask=bool(how.lacking) and waits is None,
     )
 
@@ -133,11 +132,6 @@ def level_name(code: str, visit: Visit) -> str:
     """A level as the plant calls it; its code where the plant has it no more."""
     level = visit.plant.approvals.level(code)
     return code.replace("_", " ") if level is None else _label(level, visit)
-
-
-def is_theirs(waiting: requests.Waiting, actor: str) -> bool:
-    """Whether that person may decide it."""
-    return actor in waiting.may if waiting.may is not None else actor != waiting.request.asked_by
 
 
 def _label(one: object, visit: Visit) -> str:
@@ -225,7 +219,6 @@ def _lines(conn: Connection, ticket: Ticket, visit: Visit) -> list[LineRow]:
                 money(one.cents, visit.plant.currency),
                 person_name(one.by, visit.plant),
                 one.at_ns,
-                may_take_back=True,
             )
         )
     return rows

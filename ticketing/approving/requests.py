@@ -124,6 +124,10 @@ class Waiting:
     line: str
     may: Authorities
 
+    def is_for(self, person: str) -> bool:
+        """Whether that person may decide it."""
+        return person in self.may if self.may is not None else person != self.request.asked_by
+
 
 def waiting(conn: Connection, plant: Plant, asked: Sequence[Request], at_ns: int) -> Sequence[Waiting]:
     """These requests with who may decide each."""

@@ -193,6 +193,8 @@ def test_below_the_safety_stock_is_told_once_until_it_was_above(shop):
     with shop.book() as book:
         catalogue.save(book, "Y-90", {"min_stock": 9.0}, by="wang")
     assert len(told()) == 3
+    shop.reads("part,lot,quantity\nY-90,L-2,90\nY-90,L-2,0\nY-90,L-2,90\nY-90,L-2,0\n")
+    assert len(told()) == 5  # each time anew, and no two messages are one
 
 
 def test_a_part_is_found_by_code_by_name_by_words_by_model_and_by_scan(shops):

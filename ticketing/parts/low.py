@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from ticketing.book import Book
+from ticketing.message_tables import outbox
 from ticketing.parts.tables import part, stock_movement
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def look(book: Book, now: "Part", ticket: int | None) -> None:
         content = {name: getattr(now, name) for name in ("unit", "on_hand", "min_stock")}
         content |= {"part": now.code, "part_name": now.name, "part_name_zh": now.name_zh}
         which = sha256(now.code.encode()).hexdigest()[:8]
-        step = f"part-low-{which}-{book.now_ns}"
+        step = f"part-low-{which}-{book.now_ns}-{len(book.rows(outbox))}"  # a file may count a lot twice
         book.tell(book.ticket(about), TOPIC, ("store",), content, step=step)
     since = book.now_ns if now.is_low else None
     book.conn.execute(update(part).where(part.c.code == now.code).values(low_ns=since))

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from andon.channels import make_channels, partner_keys
 from andon.config import Notify
-from andon.database import reading
+from andon.database import reading, writing
 from andon.events import MINUTE_NS, SECOND_NS
 from api.context import Context
 from simulators.partner import Answer, Erp, Network, serve
@@ -27,6 +27,7 @@ from tests.two_sides import ERP, SECRET, Sides
 from ticketing import fieldwork
 from ticketing.demands import Hold
 from ticketing.errors import TicketingError
+from ticketing.message_tables import outbox
 from ticketing.outbox import deliver
 from ticketing.partners import following, seeing
 from ticketing.partners.confirming import on_answer
@@ -406,6 +407,23 @@ def test_send_again_sends_what_waits_at_once(sides: Sides):
         assert send_again(book, sides.plant, ERP) == 1
     sides.turn(1)
     assert sides.differ() == []
+
+
+def test_a_movement_that_was_given_up_is_told_once_the_partner_is_there_again(sides: Sides):
+    sides.stocks(10)
+    ticket = sides.stops("M1")
+    sides.turn(1)
+    sides.asks(sides.erp.counts("100-7"))
+    sides.network = Down()
+    sides.issues(ticket, 3)
+    sides.turn(1)
+    with writing(sides.story.engine) as conn:
+        conn.execute(update(outbox).where(outbox.c.kind == "stock.moved").values(state="dead"))
+    sides.network = Network()
+    sides.stops("M2")
+    sides.turn(60)
+    sides.turn(3601)
+    assert sides.held() == sides.erp.stock["100-7"] == 7
 
 
 def test_a_real_erp_over_http_is_told_and_heard(tmp_path: Path):

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy import Connection, RowMapping, case, func, select, update
 
-from andon.events import SECOND_NS
+from andon.events import HOUR_NS, SECOND_NS
 from andon.rules.partners import Partner
+from ticketing.message_tables import outbox
+from ticketing.partners.saying import MOVED
 from ticketing.partners.tables import partner_sync as sync
 
 
@@ -64,9 +66,13 @@ Taken = Callable[[Connection, Sequence[RowMapping], str], None]
 
 
 def on_answer(partner: Callable[[], Partner | None], now: Callable[[], int]) -> Taken:
-    """What a partner's channel does once a message was taken: confirm what the answer says, at the time it came."""
+    """What a partner's channel does once a message was taken: confirm what the answer says, at the time it came.
+
+    The partner is there again: movements of the stock that were given up meanwhile are tried again, an hour later.
+    """
 
     def taken(conn: Connection, rows: Sequence[RowMapping], answer: str) -> None:
+        _take_up_again(conn, rows[0]["channel"], now())
         said, known = of_answer(answer), partner()
         if said is None or known is None:
             return
@@ -75,3 +81,9 @@ def on_answer(partner: Callable[[], Partner | None], now: Callable[[], int]) -> 
                 confirm(conn, known, row["ticket"], said.version, now_ns=now(), word=said.state)
 
     return taken
+
+
+def _take_up_again(conn: Connection, channel: str, now_ns: int) -> None:
+    c = outbox.c
+    dead = update(outbox).where(c.channel == channel, c.state == "dead", c.kind == MOVED)
+    conn.execute(dead.values(state="pending", attempts=0, next_ns=now_ns + HOUR_NS))

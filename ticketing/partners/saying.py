@@ -13,7 +13,7 @@ from ticketing.partners.tables import partner_event, partner_sync
 from ticketing.sql import Row, to_json
 from ticketing.ticket import Ticket
 
-STATE = "ticket.state"
+STATE, MOVED = "ticket.state", "stock.moved"
 LONGEST_S = 3600.0
 """So long at most until what is not confirmed is sent again."""
 

@@ -7,8 +7,7 @@ from andon.rules.partners import Partner
 from ticketing.book import Book
 from ticketing.message_tables import outbox
 from ticketing.partners.following import tell_truth
-from ticketing.partners.saying import STATE
-from ticketing.partners.stock import MOVED
+from ticketing.partners.saying import MOVED, STATE
 from ticketing.partners.tables import partner_sync
 
 AT_ONCE = 1000

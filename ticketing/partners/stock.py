@@ -16,14 +16,13 @@ from andon.rules.partners import Partner
 from ticketing.book import Book
 from ticketing.errors import FieldsRefused, Missing
 from ticketing.message_tables import outbox
-from ticketing.partners.saying import message
+from ticketing.partners.saying import MOVED, message
 from ticketing.partners.tables import partner_cursor, partner_stock
 from ticketing.parts.catalogue import MOST, part_coded
 from ticketing.parts.movements import DIGITS, Cause, Delivery, Kind, move, receive
 from ticketing.parts.tables import part_lot, stock, stock_movement
 from ticketing.sql import upsert
 
-MOVED = "stock.moved"
 _m = stock_movement.c
 _ON_HAND = (Kind.ISSUE, Kind.RETURN, Kind.RECEIVE, Kind.ADJUST)
 

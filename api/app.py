@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from andon.access.roles import Right
 from api import (
     alarms,
+    analysis,
     assembling,
     assets,
     channels,
@@ -59,6 +60,7 @@ from api.rights import needs
 from api.web import (
     account_page,
     alarm_pages,
+    analysis_pages,
     approvals_page,
     assembly_page,
     asset_pages,
@@ -162,6 +164,7 @@ def create_app(context: Context) -> FastAPI:
         sla,
         suppressions,
         alarms,
+        analysis,
         kpis,
         papers,
     ):
@@ -175,6 +178,7 @@ def create_app(context: Context) -> FastAPI:
         inbox,
         board,
         alarm_pages,
+        analysis_pages,
         report_page,
         request_files,
         requests_page,

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from andon.access.roles import Right
 from andon.database import reading
-from andon.events import HOUR_NS, Priority
+from andon.events import Priority
 from api import steps
 from api.answers import plain
 from api.paging import MOST, Paging, PagingOf
@@ -20,6 +20,7 @@ from api.sla import clock_json
 from api.visit import ContextOf, Visit, VisitOf
 from ticketing import findings, store
 from ticketing.clocks import readings
+from ticketing.listing import STUCK_NS
 from ticketing.photos import MAX_BYTES
 from ticketing.service import By
 from ticketing.ticket import Ticket, TicketState
@@ -49,10 +50,6 @@ class Wanted(BaseModel):
         store.Sort.URGENCY
     )
     offset: int = Field(default=0, ge=0, le=2**63 - 1)
-
-
-STUCK_NS = 2 * HOUR_NS
-"""So long in one state, and a ticket is stuck."""
 
 
 def filter_of(wanted: Wanted, visit: Visit) -> store.Filter:

@@ -43,7 +43,7 @@ from ticketing.parts.catalogue import Part
 from ticketing.parts.movements import Lot, Movement
 from ticketing.parts.sheets import Taken
 from ticketing.parts.suppliers import Supplier
-from ticketing.plans.counting import Reading
+from ticketing.plans.counting import Reading as MeterReading
 from ticketing.plans.overview import Marked, Metered, Ran, Watched
 from ticketing.problem import Problem, ProblemEvent
 from ticketing.quality.audits import Audit
@@ -239,7 +239,7 @@ ANSWERS: Mapping[str, Kind] = {
     "put_operation_template": PLANNED,
     "list_meters": page(Metered, meters=(list, Mapping[str, Json])),
     "put_meter": PLANNED,
-    "add_asset_meter_reading": Reading,
+    "add_asset_meter_reading": MeterReading,
     "list_requisitions": page(Requisition),
     "add_ticket_requisition": Requisition,
     "issue_requisition": Requisition,
@@ -389,6 +389,17 @@ ANSWERS: Mapping[str, Kind] = {
         "error": str,
         "result": Json,
     },
+    "list_analysis_dimensions": page({"code": str}),
+    "get_analysis": {
+        "rows": list[Mapping[str, Json]],
+        "columns": list[Mapping[str, Json]],
+        "counts": list[list[int]],
+        "total": int,
+        "left_out": int,
+        "period": str,
+        "of": str,
+    },
+    "list_analysis_tickets": page(Counted),
     "list_papers": page({"name": str, "asks": str}),
     "order_papers": {"id": str},
     "get_paper": {

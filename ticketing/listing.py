@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
 from andon.database import Machines, among, behind
-from andon.events import Priority
+from andon.events import HOUR_NS, Priority
 from ticketing import tables as t
 from ticketing.clock_tables import clock
 from ticketing.report import telephone
@@ -20,6 +20,8 @@ from ticketing.ticket import Ticket, TicketState
 from ticketing.urgency import ORDER
 
 _CLOSED = TicketState.CLOSED
+STUCK_NS = 2 * HOUR_NS
+"""So long in one state, and a ticket is stuck (rule 32)."""
 NEVER_NS = 2**62
 """Where what is never due stands among what is due."""
 _TELEPHONE = re.compile(r"[\d\s()+./-]{7,}")

@@ -21,13 +21,14 @@ from andon.events import SECOND_NS, Json
 from andon.plant import Plant, once_per_plant
 from api.pages import environment, render
 from api.rights import needs
-from api.tickets import STUCK_NS, Wanted, filter_of
+from api.tickets import Wanted, filter_of
 from api.visit import Visit, VisitOf
 from api.web.clock_rows import eighths_left
 from api.web.next_step import what_next
 from api.web.wording import asset_name, condition_name, message_in, person_name
 from ticketing import store
 from ticketing.cards import Card, columns, due_cards
+from ticketing.listing import STUCK_NS
 from ticketing.ticket import TicketState
 
 router = APIRouter(dependencies=[needs(Right.READ)])

@@ -31,6 +31,8 @@ POST   /alarms/{alarm_id}/return_to_service                    tune     alarm
 POST   /alarms/{alarm_id}/shelve                               lead     alarm
 POST   /alarms/{alarm_id}/unacknowledge                        lead     alarm
 POST   /alarms/{alarm_id}/unshelve                             lead     alarm
+GET    /analysis                                               read     list
+GET    /analysis/tickets                                       read     list
 GET    /api                                                    self     none
 GET    /api/v1/acknowledgements                                read     list
 GET    /api/v1/alarms                                          read     list
@@ -40,6 +42,9 @@ POST   /api/v1/alarms/{alarm_id}/acknowledge                   lead     alarm
 POST   /api/v1/alarms/{alarm_id}/out-of-service                tune     alarm
 POST   /api/v1/alarms/{alarm_id}/return-to-service             tune     alarm
 POST   /api/v1/alarms/{alarm_id}/unacknowledge                 lead     alarm
+GET    /api/v1/analysis                                        read     list
+GET    /api/v1/analysis/dimensions                             read     none
+GET    /api/v1/analysis/tickets                                read     list
 GET    /api/v1/approvals                                       read     list
 POST   /api/v1/approvals/{approval_id}/grant                   plan     approval
 POST   /api/v1/approvals/{approval_id}/refuse                  plan     approval

@@ -22,6 +22,7 @@ from api.reporting.papers import PAPERS
 from api.telling import TOLD
 from api.visit import THEMES
 from api.web import alarm_pages, people_page, report_page, sources, weighed
+from api.web.analysis_pages import PRESETS
 from api.web.parameters import said
 from api.web.pipeline_page import STAGES
 from api.web.pipeline_verdict import TROUBLES
@@ -33,6 +34,7 @@ from ingest.refusal import Reason
 from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
 from ticketing import dispatch, routing, triage
 from ticketing.alarms import AlarmState
+from ticketing.analysis.crosstab import Of
 from ticketing.analysis.dimensions import DIMENSIONS
 from ticketing.approving.requests import Verdict
 from ticketing.approving.standstill import Said
@@ -162,6 +164,8 @@ def numbers_said() -> set[str]:
 
 
 FAMILIES: dict[str, Iterable[str]] = {
+    "analysis.preset_": tuple(name for name, _ in PRESETS),
+    "analysis.of_": Of,
     "dimension.": (*DIMENSIONS, "others"),
     "paper.": (
         *PAPERS,

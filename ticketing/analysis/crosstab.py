@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, not_, or_, select, true
 
 from ticketing.analysis.dimensions import Dimension
+from ticketing.listing import STUCK_NS, Filter, wheres_of
 from ticketing.metrics.cohorts import no_fault, within
 from ticketing.metrics.metric import Counted, Question
 from ticketing.parts.tables import part_lot, part_use
@@ -19,6 +21,13 @@ OTHERS = "*"
 """The key under which what has no row or column of its own stands together; no value is written so."""
 Key = str | None
 """None: the tickets that have no such value."""
+
+
+class Of(StrEnum):
+    """Which tickets are counted: those opened in the time asked about, or those that stand still now (rule 32)."""
+
+    OPENED = "opened"
+    STUCK = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +53,15 @@ def cross(
     columns: Dimension | None,
     asked: Question,
     *,
+    of: Of = Of.OPENED,
     most: tuple[int, int] = (MOST_ROWS, MOST_COLUMNS),
 ) -> Cross:
-    """Tickets opened in the time asked about, by one dimension or two.
+    """The tickets that are counted, by one dimension or two.
 
     Times are read by quarters of an hour and machines by their ids, and folded into keys here.
     """
     raw = [rows.raw.label("row"), *([columns.raw.label("col")] if columns else [])]
-    wanted = _of(select(*raw, func.count(t.id.distinct())), rows, columns).where(*_population(asked))
+    wanted = _of(select(*raw, func.count(t.id.distinct())), rows, columns).where(*_population(asked, of))
     cells: Counter[tuple[Key, Key]] = Counter()
     for *found, number in conn.execute(wanted.group_by(*raw)):
         key = rows.key(found[0], asked), columns.key(found[1], asked) if columns else None
@@ -67,8 +77,8 @@ def cross(
         counts=dict(counts),
         of_row=dict(_sums(counts, 0)),
         of_column=dict(_sums(counts, 1)),
-        total=_number(conn, asked, no_fault_too=False),
-        left_out=_number(conn, asked, no_fault_too=True),
+        total=_number(conn, _population(asked, of)),
+        left_out=_number(conn, _looked_at(asked, of)) - _number(conn, _population(asked, of)),
     )
 
 
@@ -87,18 +97,30 @@ def false_() -> ColumnElement[bool]:
 
 
 def tickets_in(
-    conn: Connection, asked: Question, *, limit: int | None = None, after: int | None = None
+    conn: Connection,
+    asked: Question,
+    *,
+    of: Of = Of.OPENED,
+    limit: int | None = None,
+    after: int | None = None,
 ) -> Sequence[Counted]:
     """The tickets that are counted, by their ids; `asked.wheres` are the conditions of a cell. Behind `after`."""
     shown = [t[name] for name in ("number", "type", "asset", "line", "state", "opened_ns", "closed_ns")]
-    wanted = select(t.id.label("ticket"), *shown).where(*_population(asked)).order_by(t.id).limit(limit)
+    wanted = select(t.id.label("ticket"), *shown).where(*_population(asked, of)).order_by(t.id).limit(limit)
     if after is not None:
         wanted = wanted.where(t.id > after)
     return [Counted(item=0, amount=1, **row) for row in conn.execute(wanted).mappings()]
 
 
-def _population(asked: Question) -> Sequence[ColumnElement[bool]]:
-    return [within(t.opened_ns, asked), ~no_fault(), *asked.wheres]
+def _population(asked: Question, of: Of) -> Sequence[ColumnElement[bool]]:
+    return [*_looked_at(asked, of), ~no_fault()]
+
+
+def _looked_at(asked: Question, of: Of) -> Sequence[ColumnElement[bool]]:
+    """With what is left out of every count."""
+    if of is Of.STUCK:
+        return [*wheres_of(Filter(stuck_ns=asked.now_ns - STUCK_NS)), *asked.wheres]
+    return [within(t.opened_ns, asked), *asked.wheres]
 
 
 def _of(wanted: Select[Any], *dimensions: Dimension | None) -> Select[Any]:
@@ -109,9 +131,7 @@ def _of(wanted: Select[Any], *dimensions: Dimension | None) -> Select[Any]:
     return wanted.select_from(ticket.outerjoin(part_use, part_use.c.ticket == t.id).outerjoin(part_lot, lots))
 
 
-def _number(conn: Connection, asked: Question, *, no_fault_too: bool) -> int:
-    """How many tickets are counted, or how many are left out."""
-    wheres = [within(t.opened_ns, asked), *asked.wheres, no_fault() if no_fault_too else ~no_fault()]
+def _number(conn: Connection, wheres: Sequence[ColumnElement[bool]]) -> int:
     return conn.execute(select(func.count()).select_from(ticket).where(*wheres)).scalar_one()
 
 

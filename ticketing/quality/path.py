@@ -325,10 +325,11 @@ def _origins(
     for one in fittings:
         key = one.part, one.lot if by_lot else known[one.part, one.lot].supplier
         groups[key].append(one)
+        days = one.days(span)
         for into in (sums[key], sums[one.part, _ALL]):
             into.fitted += 1
             into.failed += bool(one.failed)
-            into.days += one.days(span)
+            into.days += days
     keys = sorted(groups)
     compared = contrasts(
         [_beside(sums[key], sums[key[0], _ALL]) for key in keys],

@@ -22,6 +22,7 @@ from ticketing.plans.readings import Feeding, tell
 from ticketing.plans.store import readings_of, runs_of
 from ticketing.plans.tables import meter_reading, plan_asset, plan_run
 from ticketing.service import By
+from ticketing.tables import failure
 from ticketing.ticket import Closure, Outcome, SubState, Ticket
 
 DAY_NS = 24 * HOUR_NS
@@ -106,6 +107,19 @@ def test_what_is_due_becomes_one_ticket_of_its_type_and_no_failure(shop: Shop) -
     shop.story.at("Wed 09:00").stops("M7", "E1")
     assert not shop.story.problems(), "a stop after preventive work is no repeat"
     assert len(shop.tickets) == 2, "and a ticket of its own"
+
+
+def test_preventive_work_hides_no_repeat_of_the_machine(shop: Shop) -> None:
+    shop.turn("Mon 08:00")
+    shop.story.at("Mon 09:00").stops("M7", "E1")
+    shop.story.at("Mon 10:00").runs("M7")
+    shop.turn("Tue 08:00")
+    assert len(shop.tickets) == 2
+    shop.story.at("Wed 09:00").stops("M7", "E2")
+    (rca,) = shop.story.problems()
+    assert rca.asset == "M7"
+    with reading(shop.story.engine) as conn:
+        assert {row.finding[:5] for row in conn.execute(select(failure.c.finding))} == {"M7/E1", "M7/E2"}
 
 
 def test_no_second_ticket_while_one_is_open_and_the_next_after_it_is_done(shop: Shop) -> None:

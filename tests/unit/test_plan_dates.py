@@ -113,6 +113,11 @@ def test_nothing_is_due_in_a_pause_over_the_new_year() -> None:
     assert found == ["2026-09-01", "2026-10-01", "2026-11-01", "2027-04-01"]
 
 
+def test_a_date_that_a_holiday_moves_into_a_pause_falls_away() -> None:
+    fifth, pause = Rhythm(starts=date(2026, 10, 5)), Pause(begins="10-08", ends="10-31")
+    assert days(fifth, SHANGHAI, date(2026, 9, 1), 1, pauses=(pause,)) == ["2026-11-05"]
+
+
 def test_a_rhythm_whose_every_day_is_skipped_comes_to_an_end() -> None:
     sundays = Rhythm(unit="week", starts=date(2026, 1, 4), non_working="skip")
     assert days(sundays, SHANGHAI, date(2026, 1, 1), 1) == []

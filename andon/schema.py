@@ -28,10 +28,8 @@ from ingest import deadletters, freshness, gaps
 from ticketing import store
 from ticketing.clockwork import HANDLERS as _HANDLERS  # noqa: F401 - what happens later brings its tables along
 from ticketing.distribution import report_mail as _report_mail  # noqa: F401 - so do reports that go out by e-mail
-from ticketing.knowledge import tables as _knowledge  # noqa: F401 - the same
 from ticketing.requests import tables as _requests  # noqa: F401 - the same
 from ticketing.search import ticket_words
-from ticketing.voice import tables as _voice  # noqa: F401 - the same
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -13,13 +13,14 @@ from andon.rules.approvals import Approvals
 from andon.rules.safety import LOCK_OUT, RETURN, Safety
 from tests.scenario.story import PLANT, Story, photo, stop, time_of
 from ticketing import clockwork, fieldwork
-from ticketing.approving import costs, deeds, requests, spending, standstill
+from ticketing.approving import costs, deciding, deeds, requests, spending, standstill
 from ticketing.approving.requests import RequestState, Verdict
 from ticketing.approving.tables import cost_decision
 from ticketing.deeds import Doer
 from ticketing.errors import DeedRefused, StepRefused
 from ticketing.message_tables import outbox
 from ticketing.ticket import SubState, Ticket
+from ticketing.timers import done, due
 
 T = time_of("10:00")
 YUAN = 100
@@ -98,6 +99,14 @@ class Floor:
     def told(self, kind: str) -> list[str]:
         with reading(self.story.tickets._engine) as conn:
             return list(conn.execute(select(outbox.c.content).where(outbox.c.kind == kind)).scalars())
+
+    def waits(self, hours: float) -> None:
+        """What is due about costs so many hours from now, as the engine's turn does it."""
+        at_ns = self.now_ns + round(hours * HOUR_NS)
+        with self.story.tickets.transaction(at_ns) as book:
+            for timer in due(book.conn, at_ns, 1000):
+                if timer.kind == deciding.TIMER and done(book, timer):
+                    clockwork.HANDLERS[timer.kind](book, self.plant, timer)
 
     def refused(self, who: str, level: str, **how: str) -> str:
         with pytest.raises(DeedRefused) as refused:
@@ -244,14 +253,14 @@ class TestWhoDecides:
     def test_a_level_that_says_nothing_is_reminded_and_then_the_next_hears_it(self, floor: Floor) -> None:
         floor.thinks(6000)
         for hours in (3.9, 4.1, 8.1, 30):
-            clockwork.turn(floor.story.tickets, floor.plant, floor.now_ns + round(hours * HOUR_NS), turn_s=60)
+            floor.waits(hours)
         first, second = floor.told("ticket.cost_waits")
         assert '"chen"' in first
         assert '"gao"' not in first
         assert '"gao"' in second
         floor.now_ns += 31 * HOUR_NS
         floor.decides("sun", "team_leader")
-        clockwork.turn(floor.story.tickets, floor.plant, floor.now_ns + 5 * HOUR_NS, turn_s=60)
+        floor.waits(5)
         assert len(floor.told("ticket.cost_waits")) == 3
 
 

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from andon.commands.report import newest_tickets
+from andon.commands.finished import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
 from andon.events import Json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from andon.benches import Row
 from andon.commands import Refused
-from andon.commands.report import newest_tickets
+from andon.commands.finished import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
 

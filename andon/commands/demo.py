@@ -21,8 +21,8 @@ from rich.live import Live
 from andon import clock
 from andon.clock import SharedStory
 from andon.commands import Refused, positive
+from andon.commands.finished import caught_up, report
 from andon.commands.output import write_json
-from andon.commands.report import caught_up, report
 from andon.commands.screen import Watch, draw, stop_on_signals
 from andon.config import Source, Web
 from andon.datadir import Busy, only_instance

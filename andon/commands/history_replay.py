@@ -20,8 +20,8 @@ from andon import history, manifest, plants
 from andon.app import make_engine
 from andon.clock import StoryClock
 from andon.commands import Refused
+from andon.commands.finished import all_tickets, balance, ticket_row
 from andon.commands.output import write_json
-from andon.commands.report import all_tickets, balance, ticket_row
 from andon.database import open_database, reading
 from andon.datadir import Busy, has_store, only_instance, open_store, store_at
 from andon.engine import OWN

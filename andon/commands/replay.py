@@ -26,8 +26,8 @@ from andon import clock, manifest
 from andon.app import make_engine
 from andon.clock import StoryClock
 from andon.commands import Refused, history_replay, moment
+from andon.commands.finished import all_tickets, appended, balance, ticket_row
 from andon.commands.output import write_json
-from andon.commands.report import all_tickets, appended, balance, ticket_row
 from andon.database import reading
 from andon.datadir import Busy, only_instance, open_store
 from andon.engine import OWN, TakeAndCommit

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from andon import manifest
-from andon.commands.report import newest_tickets
+from andon.commands.finished import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
 from andon.events import Json, rfc3339

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from andon.clock import StoryClock
-from andon.commands.report import all_tickets
+from andon.commands.finished import all_tickets
 from andon.database import reading, writing
 from andon.datadir import open_store
 from andon.events import Finding, Readings, Waveform

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from andon import manifest
-from andon.commands.report import all_tickets, balance
+from andon.commands.finished import all_tickets, balance
 from andon.database import open_database, reading
 from ingest.identity import MAX_SEQUENCES, Identity
 from tests.faults.test_journal_disk import ROOT, small_disk

@@ -24,7 +24,7 @@ from andon.backups.put_back import put_back
 from andon.backups.stores import program
 from andon.backups.take import back_up
 from andon.benches.postgres import programs
-from andon.commands.report import all_tickets
+from andon.commands.finished import all_tickets
 from andon.database import open_database, reading, writing
 from andon.datadir import open_store, place_store
 from andon.installation import free_port

@@ -14,7 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from andon.commands.report import newest_tickets
+from andon.commands.finished import newest_tickets
 from andon.database import reading
 from andon.datadir import open_store
 from andon.installation import free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from andon.app import make_engine
 from andon.clock import StoryClock
-from andon.commands.report import report
+from andon.commands.finished import report
 from andon.datadir import open_store
 from andon.engine import OWN
 from andon.events import SECOND_NS, Json, Quality, rfc3339

@@ -9,7 +9,7 @@ from decoder_words import PLANT, T0
 from andon import manifest
 from andon.app import make_engine
 from andon.clock import StoryClock
-from andon.commands.report import all_tickets, balance
+from andon.commands.finished import all_tickets, balance
 from andon.database import reading, writing
 from andon.datadir import open_store
 from andon.engine import OWN, TakeAndCommit

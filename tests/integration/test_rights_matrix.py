@@ -447,6 +447,8 @@ POST   /tickets/{ticket_id}/substate                           work     ticket
 POST   /tickets/{ticket_id}/taken/{how}                        work     ticket
 POST   /tickets/{ticket_id}/transfer                           work     ticket
 POST   /tickets/{ticket_id}/unmerge                            plan     ticket
+GET    /wechat/{account}                                         open     none
+POST   /wechat/{account}                                         open     none
 """
 TABLE = {
     (method, path): (right, kind)

@@ -62,7 +62,8 @@ def first(action: str, amount: Amount, asked: Question, **more: Any) -> Select[A
     done = did(action).where(within(e.at_ns, asked)).distinct().subquery()
     begin_ns = asked.span.from_ns
     before = ticket_event.alias("before").c
-    by_ticket = before.ticket == t.id, before.action + "" == action  # a ticket's few lines, not all of an action
+    # by the ticket's few lines, not by all of that action: so the action is no bare column
+    by_ticket = (before.ticket == t.id, before.action + "" == action)
     earlier = exists().where(*by_ticket, before.at_ns < begin_ns)
     wanted = select(*row(amount, **more)).select_from(done.join(ticket, t.id == done.c.ticket))
     return wanted.where(or_(t.opened_ns >= begin_ns, ~earlier.correlate(ticket)), *asked.wheres)

@@ -52,11 +52,12 @@ class Operation(_Frozen):
         default=None, gt=0, le=100_000, description="How long it takes by the standard."
     )
     parallel: bool = Field(
-        default=False, description="It may be done beside the one before it; else it follows on all before it."
+        default=False,
+        description="It may be done beside the one before it; else it follows on all before it.",
     )
     optional: bool = Field(default=False, description="It may be left out, with a reason.")
     measurements: tuple[Measurement, ...] = Field(
-        default=(), max_length=20, description="What is measured in it."
+        default=(), max_length=16, description="What is measured in it."
     )
 
     @model_validator(mode="after")

@@ -186,10 +186,12 @@ def test_another_plan_document_counts_from_then_on_and_one_that_is_gone_opens_no
     daily = WEEKLY.model_copy(update={"rhythm": Rhythm(unit="day", starts=date(2026, 3, 1))})
     shop.plant(PLANT.model_copy(update={"plans": (daily,)}))
     shop.turn("Tue 08:05")
+    assert shop.tickets == [], "nothing is owed from while it was gone"
+    shop.turn("Wed 08:00")
     with reading(shop.story.engine) as conn:
         (run,) = conn.execute(select(plan_run)).all()
         (known,) = conn.execute(select(plan_asset)).all()
-    assert (run.covers, known.state, known.since_ns) == (1, "open", time_of("Mon 10:00"))
+    assert (run.covers, known.state, known.since_ns) == (1, "open", time_of("Tue 08:05"))
 
 
 def test_whom_it_concerns_hears_once_that_its_time_is_over(shop: Shop) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from hashlib import sha256
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from andon.plant import Plant, once_per_plant
 from andon.rules.plans import Machines, Plan
@@ -61,6 +61,10 @@ def review_all(book: Book, plant: Plant) -> None:
     new = [_new(pair, book.now_ns) for pair in sorted(wanted - known)]
     if new:
         book.conn.execute(insert(plan_asset), new)
+    for plan, asset in sorted(wanted & known):  # what comes back owes nothing from while it was gone
+        c = plan_asset.c
+        back = update(plan_asset).where(c.plan == plan, c.asset == asset, c.state == "off")
+        book.conn.execute(back.values(since_ns=book.now_ns, state="waits"))
     again(book.conn, wanted | known, book.now_ns, book.now_ns)
 
 

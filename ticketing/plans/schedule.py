@@ -99,7 +99,7 @@ def _by_calendar(plan: Plan, site: Site, last: Run | None, *, since_ns: int, now
         return None
     if plan.based_on == "completed" and last is not None and last.settled_ns is not None:
         return _of(plan, site, [after_done(plan, rhythm, site, last.settled_ns)])
-    from_ns = since_ns if last is None else max(last.due_ns, last.settled_ns or 0) + 1
+    from_ns = since_ns if last is None else max(since_ns, last.due_ns + 1, (last.settled_ns or 0) + 1)
     after = last.for_day if last is not None and last.for_day is not None else site.day_of(from_ns) - _MOVED
     most = 1 if plan.based_on == "completed" else None
     owed = islice((one for one in scheduled(plan, site, after) if one.due_ns >= from_ns), most)

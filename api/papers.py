@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from andon.access.roles import Right
+from andon.database import reading
 from andon.events import Json
 from api.paging import PagingOf
-from api.places import must_see_ticket
+from api.places import OBJECTS, must_see_ticket
 from api.refused import Refused
 from api.reporting.order import Order
 from api.reporting.papers import PAPERS, Asks
@@ -77,15 +78,15 @@ def ordered_by(visit: Visit, wanted: Order) -> str:
     elif visit.sight.assets is not None:
         raise Refused(403, "no_right_everywhere", "this report is about the whole plant")
     try:
-        return _printing(visit).start(wanted, asks, visit.context.now(), by=visit.actor)
+        return _printing(visit).start(wanted, asks, visit.context.now())
     except Occupied:
         raise Refused(409, "report_running", "another report is being made; try again in a moment") from None
 
 
 def printed(visit: Visit, paper_id: str) -> Printed:
-    """That report; 404 if there is none, or it is somebody else's and the visitor does not see the whole plant."""
+    """That report; 404 if there is none. Whether it is seen, its route has asked."""
     found = _printing(visit).get(paper_id)
-    if found is None or (visit.sight.assets is not None and found.by != visit.actor):
+    if found is None:
         raise HTTPException(404, "there is no such report")
     return found
 
@@ -113,10 +114,11 @@ def said(found: Printed) -> Json:
 
 def recent(visit: Visit) -> list[Printed]:
     """What was made lately, as far as the visitor sees it; nothing where none can be made."""
-    if visit.context.printing is None:
-        return []
-    every = visit.context.printing.recent()
-    return [one for one in every if visit.sight.assets is None or one.by == visit.actor]
+    every = [] if visit.context.printing is None else visit.context.printing.recent()
+    if visit.sight.assets is None:
+        return every
+    with reading(visit.context.database) as conn:
+        return [one for one in every if OBJECTS["paper_id"].seen(conn, visit.sight, one.id)]
 
 
 def _printing(visit: Visit) -> Printing:

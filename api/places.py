@@ -147,6 +147,12 @@ def _suppression(conn: Connection, sight: Sight, name: str) -> bool:
     return found is not None and sight.matches(Matcher.model_validate_json(found))
 
 
+def _paper(conn: Connection, sight: Sight, name: str) -> bool:
+    """About a ticket that is seen; what is about the whole plant is for those who see it."""
+    _, dot, ticket = name.partition(".")
+    return OBJECTS["ticket_id"].seen(conn, sight, ticket) if dot else sight.assets is None
+
+
 @dataclass(frozen=True, slots=True)
 class Object:
     """A kind of thing that an address names: whether it is seen, and the code that says that there is none."""
@@ -184,6 +190,7 @@ OBJECTS: Mapping[str, Object] = {
     ),
     "article_id": Object("article", _article, "article_not_found"),
     "report_id": Object("report", _report),
+    "paper_id": Object("report", _paper),
     "label_id": Object("label", _of(t.label.c.id, t.label.c.asset)),
     "suppression_id": Object("suppression", _suppression, "suppression_not_found"),
 }

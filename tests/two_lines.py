@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from andon.events import HOUR_NS, SECOND_NS, Action, Finding, Origin
 from andon.rules.plans import Machines, Meter, Plan, Rhythm
 from api.app import create_app
 from api.backtests import Backtests
+from api.reporting.order import Order
+from api.reporting.printing import FILE, ORDER, Printing
 from tests.shop_floor import SOURCE, ShopFloor
 from ticketing import tables as t
 from ticketing.alarm_rows import alarm_state
@@ -81,7 +83,11 @@ class TwoLines:
         (runs / BACKTEST / "change.toml").write_text(text_of(ChangeSet(note="x", change=(change,))), "utf-8")
         self.desk = Desk(self.floor.database, hasher=QUICK)
         context = replace(
-            self.floor.context, token=None, desk=self.desk, backtests=Backtests(runs, ("false",))
+            self.floor.context,
+            token=None,
+            desk=self.desk,
+            backtests=Backtests(runs, ("false",)),
+            printing=Printing(folder / "reports", ("false",)),
         )
         self.app: FastAPI = create_app(context)
         self._tokens: dict[str, str] = {}
@@ -154,6 +160,15 @@ class TwoLines:
         links = [rf'"ticket":{one.id}\b|/tickets/{one.id}\b' for one in tickets]
         return re.compile("|".join([*links, *(rf"(?<![\w-]){re.escape(word)}(?!\w)" for word in words)]))
 
+    def _prints(self, line: str) -> None:
+        """The dossier of the line's ticket lies there, made."""
+        ticket = str(self.named[line]["ticket_id"])
+        place = self.floor.context.photos.parent / "reports" / str(len(line) + int(BACKTEST) + int(ticket))
+        place.mkdir(parents=True)
+        (place / ORDER).write_text(json.dumps(asdict(Order("dossier", ticket, "en"))), "utf-8")
+        (place / FILE).write_bytes(b"%PDF-1.7 made")
+        self.named[line]["paper_id"] = f"{place.name}.{ticket}"
+
     async def furnish(self, admin: str) -> None:
         """Put the same things on both lines, as far as possible by asking for them as `admin`."""
         floor, now_ns = self.floor, self.floor.clock.now_ns
@@ -172,6 +187,7 @@ class TwoLines:
             floor.measures(WEARING[line], hours=1)
             floor.misses(WEARING[line])
             await self._by_hand(admin, line)
+            self._prints(line)
         self._by_rows(now_ns)
 
     async def mark(self, line: str, who: str = "administrator") -> None:

@@ -11,17 +11,21 @@ from api.reporting.order import Order
 
 __all__ = ["Occupied", "Printed", "Printing"]
 
-_ORDER, _FILE = "order.json", "report.pdf"
+ORDER, FILE = "order.json", "report.pdf"
+DOSSIER = "dossier"
+"""The report that is about one ticket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """One report that `by` ordered: `file` once it is done, `error` if it could not be made, `percent` meanwhile."""
+    """One report: `file` once it is done, `error` if it could not be made, `percent` meanwhile.
+
+    The id of what is about one ticket ends in that ticket's ("1773300000000000000.42"), so that it says who may see it.
+    """
 
     id: str
     state: Literal["running", "done", "failed"]
     order: Order
-    by: str
     percent: int
     file: Path | None
     error: str
@@ -34,31 +38,33 @@ class Printing:
         self._command = tuple(command)
         self._work = Background(folder)
 
-    def start(self, order: Order, asks: str, now_ns: int, *, by: str) -> str:
+    def start(self, order: Order, asks: str, now_ns: int) -> str:
         """Start one that is about a month, day or ticket (`asks`), and give its id; Occupied while another runs."""
 
         def command(place: Path) -> Sequence[str]:
-            (place / _ORDER).write_text(json.dumps({"order": asdict(order), "by": by}), "utf-8")
+            (place / ORDER).write_text(json.dumps(asdict(order)), "utf-8")
             about = [f"--{asks}", order.about] if order.about else []
-            files = ["--out", str(place / _FILE), "--progress", str(place / PERCENT)]
+            files = ["--out", str(place / FILE), "--progress", str(place / PERCENT)]
             return [*self._command, order.name, "--language", order.language, *about, *files]
 
-        return self._work.start(now_ns, command)
+        return _id(self._work.start(now_ns, command), order)
 
-    def get(self, name: str) -> Printed | None:
+    def get(self, paper_id: str) -> Printed | None:
         """One of them; None if there is none of that id."""
+        name = paper_id.partition(".")[0]
         place = self._work.place(name)
-        if place is None or not (place / _ORDER).exists():
+        if place is None or not (place / ORDER).exists():
             return None
-        known = json.loads((place / _ORDER).read_text("utf-8"))
-        alive, file = self._work.is_running(name), place / _FILE
+        order = Order(**json.loads((place / ORDER).read_text("utf-8")))
+        if paper_id != _id(name, order):
+            return None
+        alive, file = self._work.is_running(name), place / FILE
         is_there = not alive and file.exists()
         state: Literal["running", "done", "failed"] = "running" if alive else "done" if is_there else "failed"
         return Printed(
-            id=name,
+            id=paper_id,
             state=state,
-            order=Order(**known["order"]),
-            by=known["by"],
+            order=order,
             percent=100 if is_there else percent_of(place),
             file=file if is_there else None,
             error=error_of(place) if state == "failed" else "",
@@ -66,8 +72,19 @@ class Printing:
 
     def recent(self) -> list[Printed]:
         """All that are kept, newest first."""
-        return [one for name in self._work.names() if (one := self.get(name)) is not None]
+        found = (self._named(name) for name in self._work.names())
+        return [one for one in found if one is not None]
 
     def close(self) -> None:
         """End what runs."""
         self._work.close()
+
+    def _named(self, name: str) -> Printed | None:
+        place = self._work.place(name)
+        if place is None or not (place / ORDER).exists():
+            return None
+        return self.get(_id(name, Order(**json.loads((place / ORDER).read_text("utf-8")))))
+
+
+def _id(name: str, order: Order) -> str:
+    return f"{name}.{order.about}" if order.name == DOSSIER else name

@@ -92,16 +92,16 @@ def test_without_a_chinese_font_it_says_which_package_has_one(data, tmp_path, mo
 
 def test_the_console_has_them_made_one_at_a_time_and_keeps_what_came_of_each(data, tmp_path):
     printing = Printing(tmp_path / "reports", (sys.executable, "-m", "andon", "report", "--data", str(data)))
-    first = printing.start(Order("top10", "2026-04", "en"), "month", 1, by="li")
+    first = printing.start(Order("top10", "2026-04", "en"), "month", 1)
     with pytest.raises(Occupied):
-        printing.start(Order("heat_map", "2026-04", "en"), "month", 2, by="li")
+        printing.start(Order("heat_map", "2026-04", "en"), "month", 2)
     _until_done(printing, first)
     done = printing.get(first)
     assert done is not None
-    assert (done.state, done.percent, done.by, done.order.about) == ("done", 100, "li", "2026-04")
+    assert (done.state, done.percent, done.order.about) == ("done", 100, "2026-04")
     assert done.file is not None
     assert done.file.read_bytes().startswith(b"%PDF-")
-    wrong = printing.start(Order("drift", "2026-04-03", "en"), "day", 3, by="li")
+    wrong = printing.start(Order("drift", "2026-04-03", "en"), "day", 3)
     _until_done(printing, wrong)
     failed = printing.get(wrong)
     assert failed is not None

@@ -131,8 +131,8 @@ POST   /api/v1/partners/{name}/send-again                      redrive  plant
 GET    /api/v1/partners/{name}/unconfirmed                     read     plant
 GET    /api/v1/papers                                          read     none
 POST   /api/v1/papers                                          read     none
-GET    /api/v1/papers/{paper_id}                               read     none
-GET    /api/v1/papers/{paper_id}/pdf                           read     none
+GET    /api/v1/papers/{paper_id}                               read     paper
+GET    /api/v1/papers/{paper_id}/pdf                           read     paper
 GET    /api/v1/parts                                           read     none
 POST   /api/v1/parts                                           stock    none
 GET    /api/v1/parts/{part}                                    read     none
@@ -321,8 +321,8 @@ GET    /partners                                               read     plant
 POST   /partners/{name}/send-again                             redrive  plant
 GET    /papers                                                 read     none
 POST   /papers                                                 read     none
-GET    /papers/{paper_id}                                      read     none
-GET    /papers/{paper_id}/pdf                                  read     none
+GET    /papers/{paper_id}                                      read     paper
+GET    /papers/{paper_id}/pdf                                  read     paper
 GET    /parts                                                  read     list
 POST   /parts/count                                            stock    none
 POST   /parts/receive                                          stock    none
@@ -469,7 +469,6 @@ NO_THING = {
     "letter": "plant_mqtt:7",
     "batch_id": "1",
     "audit_id": "1",
-    "deed": "freeze",
     "part": "Y-90",
     "plan": "grease",
     "meter": "hours",
@@ -488,6 +487,8 @@ NO_THING = {
 ELSEWHERE = {
     "/api/v1/topics/{name}": "andon.ticket.opened.v1",
     "/api/v1/tickets/{ticket_id}/links/{kind}/{other}": "blocks",
+    "/api/v1/batches/{batch_id}/{deed}": "freeze",
+    "/batches/{batch_id}/{deed}": "freeze",
 }
 UPLOAD = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="p"\r\n\r\n\r\n--x--\r\n'
 UPLOADS = {
@@ -563,7 +564,7 @@ def test_whatever_an_address_names_is_a_thing_with_a_place_or_known_to_be_none()
 def address(path: str, line: str, world: TwoLines) -> str:
     """The route's address of the things on that line."""
     named = NO_THING | world.named[line]
-    for key in ("name", "kind"):
+    for key in ("name", "kind", "deed"):
         if path in ELSEWHERE and f"{{{key}}}" in path:
             named = named | {key: ELSEWHERE[path]}
     return re.sub(r"{(\w+)}", lambda found: str(named[found[1]]), path)

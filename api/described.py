@@ -34,6 +34,8 @@ TAGS: Mapping[str, str] = {
     "knowledge": "Articles drawn from tickets, their review, citations, and tickets that were alike.",
     "those who wait": "Where is it, and what one department has asked another to acknowledge.",
     "metrics": "K1 to K10 with their tickets and months, what they say together, and what they ask for.",
+    "analysis": "Tickets by any field and any two, and the tickets behind each number.",
+    "reports as PDF": "Reports that are made in the background: ordered, watched, fetched.",
     "limits": "Clocks of tickets, the shift leader's board, the drift list.",
     "deduplication": "The rules by which findings become one ticket, and trying out others.",
     "root-cause tasks": "Problems that repeats have opened, and improvements.",

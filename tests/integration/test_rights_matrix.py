@@ -490,6 +490,8 @@ ELSEWHERE = {
     "/api/v1/batches/{batch_id}/{deed}": "freeze",
     "/batches/{batch_id}/{deed}": "freeze",
 }
+ASKED = {"/api/v1/analysis": "?rows=asset", "/analysis": "?rows=asset"}
+"""What is asked for besides, so that an answer names machines."""
 UPLOAD = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="p"\r\n\r\n\r\n--x--\r\n'
 UPLOADS = {
     "/api/v1/tickets/{ticket_id}/photos": UPLOAD,
@@ -567,7 +569,7 @@ def address(path: str, line: str, world: TwoLines) -> str:
     for key in ("name", "kind", "deed"):
         if path in ELSEWHERE and f"{{{key}}}" in path:
             named = named | {key: ELSEWHERE[path]}
-    return re.sub(r"{(\w+)}", lambda found: str(named[found[1]]), path)
+    return re.sub(r"{(\w+)}", lambda found: str(named[found[1]]), path) + ASKED.get(path, "")
 
 
 async def sent(world: TwoLines, who: str, method: str, path: str, line: str) -> Answer:

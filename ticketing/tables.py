@@ -199,6 +199,13 @@ occurrence = Table(
 Index("occurrence_by_ticket", occurrence.c.ticket, occurrence.c.at_ns)
 Index("occurrence_by_key", occurrence.c.key, occurrence.c.at_ns)
 Index("occurrence_by_rule", occurrence.c.rule, occurrence.c.at_ns)
+_RAISED_OR_OVER = occurrence.c.action.in_(["raise", "clear"])
+Index(
+    "occurrence_by_time",
+    occurrence.c.at_ns,
+    sqlite_where=_RAISED_OR_OVER,
+    postgresql_where=_RAISED_OR_OVER,
+)
 
 finding_evidence = Table(
     "finding_evidence",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,8 @@ from ticketing.analysis.dimensions import Dimension
 from ticketing.listing import STUCK_NS, Filter, wheres_of
 from ticketing.metrics.cohorts import no_fault, within
 from ticketing.metrics.metric import Counted, Question
+from ticketing.metrics.periods import ROLLING, months_before
+from ticketing.monthly import Span
 from ticketing.parts.tables import part_lot, part_use
 from ticketing.tables import ticket
 
@@ -28,6 +30,15 @@ class Of(StrEnum):
 
     OPENED = "opened"
     STUCK = "stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How many tickets the time before had, a whole month or as many days; `change` is None after none."""
+
+    period: str
+    total: int
+    change: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,21 @@ def cross(
         total=_number(conn, _population(asked, of)),
         left_out=_number(conn, _looked_at(asked, of)) - _number(conn, _population(asked, of)),
     )
+
+
+def before(conn: Connection, asked: Question, total: int) -> Before:
+    """The same question about the month before, or the 30 days before, and by what part `total` is more or less.
+
+    A month that is not over yet is compared with as much of the one before as of it has passed.
+    """
+    span = asked.span
+    last = months_before(span, 1, asked.plant.time_zone)[0] if span.name else None
+    from_ns = last.from_ns if last else 2 * span.from_ns - span.to_ns
+    passed_ns = asked.now_ns - span.from_ns if asked.now_ns < span.to_ns else span.to_ns
+    to_ns = min(span.from_ns, from_ns + passed_ns)
+    name = last.name if last else None
+    was = _number(conn, _population(replace(asked, span=Span(name, from_ns, to_ns)), Of.OPENED))
+    return Before(name or ROLLING, was, round(total / was - 1, 4) if was else None)
 
 
 def condition(one: Dimension, key: Key, asked: Question, shown: Sequence[Key] = ()) -> ColumnElement[bool]:

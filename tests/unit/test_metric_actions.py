@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from andon.database import reading, writing
 from andon.events import HOUR_NS, MINUTE_NS
@@ -186,8 +186,10 @@ class TestMonths:
             hashes = _hashes(conn, march.name)
             now = Question(march, now_ns, story.plant)
             again = {code: snapshots.hash_of(conn, METRICS[code], now) for code in METRICS}
+            first = conn.execute(select(func.min(metric_snapshot.c.period))).scalar()
             messages = conn.execute(select(outbox.c.kind)).scalars().all()
         assert (kept.numerator, kept.denominator, kept.provisional) == (1, 3, False)
+        assert first == march.name, "nothing is kept of months before the first ticket"
         (action,) = found
         assert (action.period, action.numerator, action.denominator) == ("2026-03", 1, 3)
         assert "metric.action" in messages

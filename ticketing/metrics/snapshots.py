@@ -17,6 +17,7 @@ from ticketing.metrics.periods import month_at, months_before
 from ticketing.metrics.tables import metric_snapshot
 from ticketing.monthly import Span
 from ticketing.sql import Row, to_json, upsert
+from ticketing.tables import ticket
 
 MONTHS = 12
 """So many closed months are kept up and drawn."""
@@ -75,8 +76,12 @@ def of_months(conn: Connection, metric: Metric, spans: Sequence[Span]) -> Sequen
 
 
 def due(conn: Connection, plant: Plant, now_ns: int) -> Sequence[tuple[str, Span]]:
-    """The metrics and closed months of the last twelve whose matured value has not been kept."""
-    spans = months_before(month_at(now_ns, plant.time_zone), MONTHS, plant.time_zone)
+    """The metrics and closed months of the last twelve, from the first ticket on, whose matured value has not been kept."""
+    since_ns = conn.execute(select(func.min(ticket.c.opened_ns))).scalar()
+    if since_ns is None:
+        return []
+    months = months_before(month_at(now_ns, plant.time_zone), MONTHS, plant.time_zone)
+    spans = [span for span in months if span.to_ns > since_ns]
     c = metric_snapshot.c
     known = select(c.metric, c.period).where(c.final.is_(True), c.period.in_([span.name for span in spans]))
     final = {(row.metric, row.period) for row in conn.execute(known)}

@@ -15,6 +15,8 @@ from detectors import Setting
 from ingest.freshness import Freshness
 from ticketing import signing
 from ticketing.alarm_desk import AlarmEvent
+from ticketing.analysis.alarm_words import Told
+from ticketing.analysis.crosstab import Before
 from ticketing.approvals import Approval
 from ticketing.approving.costs import CostLine, Sums
 from ticketing.approving.delegations import Delegation
@@ -259,7 +261,7 @@ ANSWERS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("get_ticket_costs", "estimate_ticket", "state_ticket_downtime", "ask_ticket_costs"), COSTS
     ),
-    **dict.fromkeys(("add_ticket_labour", "add_ticket_cost", "take_back_ticket_cost"), CostLine),
+    **dict.fromkeys(("add_ticket_labour", "add_ticket_cost", "add_ticket_cost_take_back"), CostLine),
     "list_cost_requests": page(WAITING),
     "list_cost_requests_mine": page(WAITING),
     **dict.fromkeys(("grant_cost_request", "refuse_cost_request"), Request),
@@ -398,10 +400,12 @@ ANSWERS: Mapping[str, Kind] = {
         "left_out": int,
         "period": str,
         "of": str,
+        "before": Before | None,
     },
     "list_analysis_tickets": page(Counted),
     "list_papers": page({"name": str, "asks": str}),
-    "order_papers": {"id": str},
+    "order_paper": {"id": str},
+    "get_paper_pdf": str,
     "get_paper": {
         "id": str,
         "name": str,
@@ -462,6 +466,22 @@ ANSWERS: Mapping[str, Kind] = {
         **dict.fromkeys(("chattering", "fleeting", "stale"), (list, ALARM)),
         "total": COUNTS,
     },
+    "get_alarms_performance": {
+        "period": str,
+        "from": Moment,
+        "to": Moment,
+        "base_h": float,
+        "base_wanted_h": float,
+        "positions": list[str],
+        "alarms": int,
+        "measures": list[Mapping[str, Json]],
+        "priorities": Mapping[str, Json],
+        **dict.fromkeys(
+            ("top", "chattering", "fleeting", "stale", "busy", "floods", "unauthorised"),
+            list[Mapping[str, Json]],
+        ),
+    },
+    "list_alarms_performance_occurrences": page(Told),
     "get_alarm": {
         **ALARM,
         "definition": Mapping[str, Json],

@@ -36,8 +36,8 @@ def _ticket(name: str) -> DeedOf:
 
 
 def _plain(path: str, method: Literal["POST", "PUT", "DELETE"] = "POST", *, file: str = "") -> DeedOf:
-    named: Literal["tickets", ""] = "tickets" if path.startswith("tickets/") else ""
-    return DeedOf(path, method, named, versioned=False, file=file)
+    known: Mapping[str, Literal["tickets", "problems"]] = {"tickets": "tickets", "problems": "problems"}
+    return DeedOf(path, method, known.get(path.partition("/")[0], ""), versioned=False, file=file)
 
 
 DEEDS: Mapping[str, DeedOf] = {
@@ -70,6 +70,10 @@ DEEDS: Mapping[str, DeedOf] = {
     "rate": _plain("tickets/{on}/rating"),
     "knowledge": _plain("tickets/{on}/obligations/knowledge"),
     "review": _plain("tickets/{on}/obligations/review"),
+    "investigate": _plain("investigations"),
+    "audit": _plain("problems/{on}/audits"),
+    "finish_audit": _plain("audits/{on}/finish"),
+    "make_mandatory": _plain("problems/{on}/mandatory-fields"),
     "presence": _plain("people/{on}/presence", "PUT"),
     "reassign": _plain("people/{on}/reassign"),
     "suppress": _plain("suppressions"),

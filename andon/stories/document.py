@@ -5,7 +5,7 @@ document changes; or nothing, and time has passed.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -20,6 +20,7 @@ from api.visit import zone_named
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=600)]
+EACH = "{each}"
 
 
 class _Part(BaseModel):
@@ -61,18 +62,18 @@ class Refusal(_Part):
 
 
 class Calls(_Part):
-    """The names by which the story speaks of what a step opens."""
+    """The names by which the story speaks of what a step opens; what is done for `each` opens `name_1`, `name_2` ..."""
 
     ticket: Name | None = None
     problem: Name | None = None
     part: Name | None = Field(
-        default=None, description="what the deed's answer is: a requisition, an approval, a shelf"
+        default=None, description="what the deed's answer is: a requisition, an approval, an audit"
     )
 
-    @property
-    def all(self) -> set[str]:
-        """Those that are given."""
-        return {name for name in (self.ticket, self.problem, self.part) if name}
+    def all(self, times: int = 0) -> set[str]:
+        """Those that are given; of what is done so many times, with their numbers."""
+        given = {name for name in (self.ticket, self.problem, self.part) if name}
+        return {f"{name}_{n + 1}" for name in given for n in range(times)} if times else given
 
 
 class Expected(_Part):
@@ -114,6 +115,9 @@ class Step(_Part):
     )
     with_: Mapping[str, Json] = Field(default_factory=dict, alias="with")
     calls: Calls = Calls()
+    each: tuple[str, ...] = Field(
+        default=(), max_length=100, description="it is done once for each of these; `{each}` is which"
+    )
     refused: Refusal | None = None
     stops: Stops | None = None
     runs: Runs | None = None
@@ -133,6 +137,8 @@ class Step(_Part):
             raise ValueError(f"do: {unknown(self.do, DEEDS)}")
         if bool(self.do) != bool(self.by):
             raise ValueError("`by` says who does what `do` says: give both or neither")
+        if self.each and not self.do:
+            raise ValueError("`each` says for which `do` is done: give both or neither")
         if self.do and ("{on}" in DEEDS[self.do].path) != bool(self.on):
             raise ValueError(
                 f"{self.do}: {'say on what' if not self.on else 'there is nothing it is done on'}"
@@ -141,6 +147,22 @@ class Step(_Part):
             for clock in clocks.keys() - WATCHED:
                 raise ValueError(f"expect.clock: {unknown(clock, WATCHED)}")
         return self
+
+    @property
+    def names(self) -> set[str]:
+        """What the story calls what it opens."""
+        return self.calls.all(len(self.each))
+
+    def times(self) -> Sequence[Self]:
+        """The step once for each that it is done for."""
+        return [self._for(one) for one in self.each] if self.each else [self]
+
+    def _for(self, one: str) -> Self:
+        said = {
+            name: value.replace(EACH, one) if isinstance(value, str) else value
+            for name, value in self.with_.items()
+        }
+        return self.model_copy(update={"on": self.on.replace(EACH, one), "with_": said})
 
 
 class Story(_Part):
@@ -167,7 +189,7 @@ class Story(_Part):
             if step.by and step.by not in people:
                 raise ValueError(f"{where}: by: {unknown(step.by, people)}")
             _heard(step, self.plant, where)
-            called |= step.calls.all
+            called |= step.names
             for name in {*_spoken_of(step)} - called:
                 raise ValueError(f"{where}: {unknown(name, called)}: a step before has to call it so")
             for who in {*step.expect.told, *step.expect.not_told} - {*self.phones, "requester"}:
@@ -200,7 +222,7 @@ def _spoken_of(step: Step) -> Iterator[str]:
     expect = step.expect
     yield from (*expect.ticket, *expect.problem, *expect.clock, *expect.audit)
     if step.do and DEEDS[step.do].on_named:
-        yield step.on
+        yield from (one.on for one in step.times())
 
 
 def read(path: Path) -> Story:

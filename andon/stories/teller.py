@@ -24,8 +24,10 @@ from andon.stories.house import TOKEN, House
 
 _NAME = re.compile(r"\{(\w+)(\.number)?\}")
 _CODE = re.compile(r"\b(\d{6})\b")
-NEWEST = {"tickets": {"sort": "newest", "limit": "9"}, "problems": {"limit": "9"}}
-"""How what is new is looked for: no step opens more than that."""
+NEWEST: Mapping[str, dict[str, str]] = {"tickets": {"sort": "newest"}, "problems": {}}
+"""How what is new is looked for."""
+NEW = 9
+"""What is done once opens no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Teller:
     def _happens(self, step: Step) -> Iterator[Check]:
         """What the step does; a check that fails says why it could not be done."""
         at_ns, house = self._story.ns(step.at), self._house
-        answer: httpx.Response | None = None
+        answers: list[httpx.Response] = []
         if step.measured is not None:
             house.receives(machines.measurements(house.asset(step.measured.asset), step.measured, at_ns))
         house.moves_to(at_ns)
@@ -117,10 +119,12 @@ class Teller:
         if step.changes:
             house.changes(_changed(house.plant, step.changes))
         if step.do:
-            answer = self._does(step)
+            answers = [self._does(one) for one in step.times()]
             house.settles()
-            yield from self._answered(step, answer)
-        yield from self._opened(step, answer)
+            for answer in answers:
+                yield from self._answered(step, answer)
+        yield from self._opened(step)
+        self._calls_parts(step, answers)
 
     def _does(self, step: Step) -> httpx.Response:
         deed = DEEDS[step.do]
@@ -154,21 +158,31 @@ class Teller:
             holds=said.get("code") == step.refused.code and sorted(missing) == sorted(step.refused.missing),
         )
 
-    def _opened(self, step: Step, answer: httpx.Response | None) -> Iterator[Check]:
+    def _opened(self, step: Step) -> Iterator[Check]:
         """Every ticket and task that is new has its name in the story, and every name something new."""
         for kind, name in (("tickets", step.calls.ticket), ("problems", step.calls.problem)):
-            listed = self._client.get(kind, params=NEWEST[kind]).json()["items"]
+            params = NEWEST[kind] | {"limit": str(NEW + len(step.each))}
+            listed = self._client.get(kind, params=params).json()["items"]
             new = [one for one in listed if one["id"] not in self._known[kind]]
+            new.sort(key=lambda one: int(one["id"]))
             self._known[kind] |= {one["id"] for one in new}
-            if len(new) != bool(name):
+            names = _numbered(name, step)
+            if len(new) != len(names):
                 seen = [f"{one['number']} {one.get('asset', '')}" for one in new]
                 yield Check(("opened", ""), (kind,), name or "none", seen, holds=False)
             elif name:
-                self._named[name] = new[0]["id"], new[0]["number"]
-                yield Check(("opened", name), (kind,), new[0]["number"], new[0]["number"], holds=True)
-        if step.calls.part and answer is not None and answer.is_success:
-            made = answer.json()
-            self._named[step.calls.part] = made["id"], str(made.get("number") or made["id"])
+                self._named |= {
+                    called: (one["id"], one["number"]) for called, one in zip(names, new, strict=True)
+                }
+                numbers = [one["number"] for one in new]
+                yield Check(("opened", name), (kind,), numbers, numbers, holds=True)
+
+    def _calls_parts(self, step: Step, answers: Sequence[httpx.Response]) -> None:
+        """What was answered has its name in the story: a requisition, an approval, an audit."""
+        for name, answer in zip(_numbered(step.calls.part, step), answers, strict=False):
+            if answer.is_success:
+                made = answer.json()
+                self._named[name] = made["id"], str(made.get("number") or made["id"])
 
     def _as_expected(self, step: Step, phones: Sequence[tuple[str, str]]) -> Iterator[Check]:
         expect = step.expect
@@ -249,6 +263,13 @@ class Teller:
             if code:
                 return code[1]
         return "none came"
+
+
+def _numbered(name: str | None, step: Step) -> list[str]:
+    """The names of what a step opens: one, or as many as it is done for."""
+    if not name:
+        return []
+    return [f"{name}_{n + 1}" for n in range(len(step.each))] if step.each else [name]
 
 
 def _picture(step: Step, deed: DeedOf) -> bytes:

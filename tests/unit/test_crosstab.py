@@ -12,10 +12,11 @@ from andon.database import reading, writing
 from andon.events import MINUTE_NS, SECOND_NS
 from tests.scenario.story import PLANT, stop
 from ticketing import tables
-from ticketing.analysis.crosstab import OTHERS, condition, cross, tickets_in
+from ticketing.analysis.crosstab import OTHERS, before, condition, cross, tickets_in
 from ticketing.analysis.dimensions import codes, dimension
 from ticketing.metrics.metric import Question
-from ticketing.metrics.periods import month_at
+from ticketing.metrics.periods import ROLLING, month_at
+from ticketing.monthly import ROLLING_NS, Span
 from ticketing.parts.tables import part, part_lot, part_use, supplier
 from ticketing.service import Tickets
 
@@ -139,6 +140,27 @@ def test_hours_are_those_of_the_plants_clock_and_what_is_left_out_is_said(engine
     assert table.of_row == hours
     assert list(table.rows) == sorted(hours)
     assert table.left_out == sum(row.closure == "duplicate" for row in inside) > 0
+
+
+def test_beside_a_month_stands_the_one_before_and_of_one_that_goes_on_as_much_of_it(engine):
+    april = month_at(MARCH.to_ns, SITE.time_zone)
+    hours_10 = 10 * 60 * MINUTE_NS
+    spans = {
+        "all": (april, april.to_ns, MARCH.from_ns, MARCH.to_ns),
+        "a part": (april, april.from_ns + hours_10, MARCH.from_ns, MARCH.from_ns + hours_10),
+        "30 days": (
+            *(Span(None, MARCH.to_ns, MARCH.to_ns + ROLLING_NS), MARCH.to_ns + ROLLING_NS),
+            *(MARCH.to_ns - ROLLING_NS, MARCH.to_ns),
+        ),
+    }
+    with reading(engine) as conn:
+        for name, (span, now_ns, from_ns, to_ns) in spans.items():
+            was = len(tickets_in(conn, Question(Span(None, from_ns, to_ns), now_ns, SITE)))
+            found = before(conn, Question(span, now_ns, SITE), was // 2)
+            assert (found.total, found.period) == (was, ROLLING if name == "30 days" else MARCH.name), name
+            assert found.change == round((was // 2) / was - 1, 4), name
+        nothing = month_at(MARCH.from_ns - 40 * 24 * 60 * MINUTE_NS, SITE.time_zone)
+        assert before(conn, Question(nothing, MARCH.to_ns, SITE), 3).change is None
 
 
 def test_what_finds_no_place_stands_together_under_others(engine):

@@ -34,6 +34,7 @@ from detectors.bearing import fault_orders
 from detectors.zone_tables import limits_of
 from ingest import deadletters, gaps
 from ingest.series import SeriesStore
+from simulators.furnishing import furnished
 from simulators.machines import plant_document
 from tests.stores import opened
 from ticketing import clockwork
@@ -303,6 +304,10 @@ def a_busy_day(folder: Path) -> ShopFloor:
     """A shop floor with tickets in several states, a repeat, dead letters, gaps and series."""
     floor = ShopFloor(folder)
     now_ns = floor.clock.now_ns
+    planned = {
+        name: getattr(furnished(floor.plant, now_ns), name) for name in ("operations", "meters", "plans")
+    }
+    floor.plant = floor.plant.model_copy(update=planned)
     floor.clock.now_ns = now_ns - 40 * HOUR_NS
     stopped = floor.finding("L1-HYD-01", "stop")
     floor.hears(stopped)

@@ -25,13 +25,16 @@ from andon.commands.finished import caught_up, report
 from andon.commands.output import write_json
 from andon.commands.screen import Watch, draw, stop_on_signals
 from andon.config import Source, Web
-from andon.datadir import Busy, only_instance
+from andon.datadir import Busy, only_instance, open_store
 from andon.events import SECOND_NS
 from andon.installation import Installation, free_port, is_free
 from andon.supervisor import ChildDied
 from ingest.credentials import hash_password
+from simulators.furnishing import STORE, furnished
 from simulators.messages import NAMESPACE
 from simulators.plant import Simulation
+from ticketing.parts import catalogue, sheets
+from ticketing.service import Tickets
 
 DEFAULT_PORT = 8080
 DEFAULT_SEED = 1
@@ -148,14 +151,28 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         progress=str(line.data / "plant.json"),
     )
     line.start_source("plant_opcua", Source.model_validate(opcua))
-    line.start_engine(simulation.plant.model_dump(mode="json"), list(SOURCES))
+    plant = furnished(simulation.plant, story.start_ns)
+    line.start_engine(plant.model_dump(mode="json"), list(SOURCES))
     line.start_web(Web(port=_web_port(arguments)))
     print("starting", end="", flush=True)
     for name in tuple(line.supervisor.children):
         print(f" · {name}", end="", flush=True)
         line.wait(name)
     print()
+    _fill_the_store(line.data, story.start_ns)
     line.turn()
+
+
+def _fill_the_store(data: Path, now_ns: int) -> None:
+    """What is there at the first start; from then on the store is what people make of it."""
+    database = open_store(data)
+    try:
+        with Tickets(database).transaction(now_ns) as book:
+            if not catalogue.parts(book.conn, retired=True, limit=1):
+                for sheet in STORE:
+                    sheets.take_in(book, sheet.encode(), by="demo")
+    finally:
+        database.dispose()
 
 
 def _tell(

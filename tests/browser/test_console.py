@@ -23,6 +23,8 @@ from api.catalogue import words_of
 from api.visit import zone_named
 from api.web import (
     alarm_pages,
+    alarm_performance_page,
+    analysis_pages,
     approvals_page,
     assembly_page,
     asset_pages,
@@ -36,9 +38,11 @@ from api.web import (
     knowledge_pages,
     kpi_pages,
     letter_pages,
+    paper_pages,
     partner_pages,
     parts_page,
     pipeline_page,
+    plan_pages,
     problem_pages,
     report_page,
     request_files,
@@ -344,6 +348,10 @@ PAGES = {
     "/calendar": ("/calendar", "/calendar?text=stop"),
     "/tickets/{ticket_id}": ("/tickets/2", "/tickets/3?all=1"),
     "/alarms": ("/alarms?which=all",),
+    "/alarms/performance": ("/alarms/performance",),
+    "/alarms/performance/occurrences": ("/alarms/performance/occurrences",),
+    "/analysis": ("/analysis", "/analysis?rows=weekday&columns=hour", "/analysis?rows=asset&columns="),
+    "/analysis/tickets": ("/analysis/tickets", "/analysis/tickets?row=~"),
     "/drift": ("/drift",),
     "/kpi": ("/kpi", "/kpi?period=rolling&type=equipment_repair"),
     "/kpi/{code}": ("/kpi/closing_rate",),
@@ -363,6 +371,11 @@ PAGES = {
     "/knowledge/{article_id}": ("/knowledge/1",),
     "/parts": ("/parts", "/parts?low=1", "/parts?text=nothing"),
     "/parts/{part:path}": ("/parts/7014-ACD",),
+    "/plans": ("/plans",),
+    "/plans/calendar": ("/plans/calendar",),
+    "/plans/meters": ("/plans/meters",),
+    "/plans/{plan}": ("/plans/compressor_service",),
+    "/papers": ("/papers",),
     "/assets": ("/assets",),
     "/assets/{asset_id}": ("/assets/L1-SPN-01",),
     "/findings/{finding_id}": ("/findings/L2-CMP-01-bearing_outer_race-{at_ns}",),
@@ -377,14 +390,15 @@ PAGES = {
 NO_PAGES = {
     *("/tickets/{ticket_id}/photos/{sha256}", "/tickets/{ticket_id}/course"),
     *("/tickets/{ticket_id}/attachments/{sha256}", "/tickets/{ticket_id}/parts"),
+    *("/papers/{paper_id}", "/papers/{paper_id}/pdf"),
     "/detectors/backtests/{name}",
 }
-"""A picture, a drawing's data, and a page that needs a back-test that ran (tests/integration/test_detectors_page.py)."""
+"""A picture, a drawing's data, and pages that need a report or a back-test that was made (tests/integration)."""
 
 UNNAMED = """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
     .filter((one) => !one.labels?.length && !one.ariaLabel).map((one) => one.outerHTML)"""
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CURRENT = "document.querySelectorAll('.top [aria-current=page]').length"
+CURRENT = "new Set([...document.querySelectorAll('.top [aria-current=page]')].map((one) => one.href)).size"
 
 
 async def test_every_page_is_swept() -> None:
@@ -401,7 +415,8 @@ async def test_every_page_is_swept() -> None:
             routing_page,
             ticket_pages,
         ),
-        *(code_pages, failure_pages, request_files, requests_page),
+        *(alarm_performance_page, analysis_pages),
+        *(code_pages, failure_pages, paper_pages, plan_pages, request_files, requests_page),
     )
     routes = [route for one in routers for route in one.router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in route.methods} == PAGES.keys() | NO_PAGES

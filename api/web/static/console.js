@@ -4,6 +4,7 @@ import { drawCharts, watchCharts } from "./charts.js";
 import { startFresh } from "./fresh.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startMenus } from "./menus.js";
 import { startField } from "./field.js";
 import { startForms } from "./forms.js";
 import { startOutbox } from "./outbox.js";
@@ -17,6 +18,7 @@ const furnish = (root) => {
 };
 
 startKeys();
+startMenus();
 startForms();
 startSignatures();
 startScans();

@@ -16,7 +16,7 @@ from andon.events import Json, Priority
 from andon.mappings import Identifier, Rule, problems
 from andon.positions import Position
 from andon.rules.alarms import AlarmDefinition
-from andon.rules.approvals import Approvals, Money
+from andon.rules.approvals import Approvals, Level, Money
 from andon.rules.closing import Closing
 from andon.rules.dedup import Dedup
 from andon.rules.metrics import Metrics
@@ -28,7 +28,7 @@ from andon.rules.repeats import Repeats
 from andon.rules.reports import ReportSchedule
 from andon.rules.requests import Requests
 from andon.rules.routing import LINE_STOP, Routing
-from andon.rules.safety import Safety
+from andon.rules.safety import Checklist, Safety
 from andon.rules.sla import Sla, check_sla
 from andon.rules.suppression import Suppressing
 from andon.rules.types import FAULT_TYPES, TICKET_TYPES, FaultType, TicketType, check_types
@@ -314,7 +314,8 @@ class Plant(_Frozen):
         for level in self.approvals.levels:
             if level.who.person and level.who.person not in people:
                 raise ValueError(f"approval level {level.code}: {level.who.person!r} is nobody under people")
-        for module in (*self.approvals.levels, *self.safety.checklists):
+        modules: tuple[Level | Checklist, ...] = (*self.approvals.levels, *self.safety.checklists)
+        for module in modules:
             strange = sorted({*(module.types or ())} - types)
             if strange:
                 raise ValueError(f"{module.code}: there is no ticket type {', '.join(strange)}")

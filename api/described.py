@@ -124,6 +124,7 @@ NAMED: Mapping[str, str] = {
     "ticket_downtime": "state_ticket_downtime",
     "ticket_safety": "sign_ticket_safety",
     "ticket_type_modules": "assemble_ticket_type",
+    "papers": "order_paper",
     "partner_events": "hear_partner",
     "parts": "save_part",
     "stock_sheets": "take_stock_sheet",

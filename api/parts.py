@@ -114,9 +114,9 @@ def part(context: ContextOf, part: str) -> Response:
 
 @router.get("/stock/movements", dependencies=[needs(Right.READ)])
 def moved(
-    context: ContextOf, sight: SightOf, page: PagingOf, part: Annotated[str, Query(max_length=64)]
+    context: ContextOf, sight: SightOf, page: PagingOf, part: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:
-    """What moved of a part, the newest first."""
+    """What moved of a part, or of all parts, the newest first."""
     with context.tickets.looking() as conn:
         found = movements.movements(
             conn, part, machines=sight.assets, limit=page.probe, after=page.behind(int)

@@ -16,7 +16,7 @@ from api.web.money import money
 from api.web.wording import condition_name, message_in, person_name, verdict
 from ticketing.nodes import KINDS
 from ticketing.ticket import Headline
-from ticketing.topics import DIGEST, OF_KIND
+from ticketing.topics import DIGEST, OF_KIND, TO_PARTNERS
 
 SHOWN = 20
 """Tickets that a digest names with their trouble; the rest by number."""
@@ -186,5 +186,5 @@ def _deed(kind: str) -> str:
     return kind.removeprefix("ticket.").replace(".", "_")
 
 
-TOLD = tuple(_deed(kind) for kind in OF_KIND if "." in kind)
+TOLD = tuple(_deed(kind) for kind in OF_KIND if "." in kind and kind not in TO_PARTNERS)
 """The kinds of messages that have words of their own."""

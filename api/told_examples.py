@@ -23,6 +23,10 @@ VALUES: Mapping[str, Any] = {
     "cause": "M02",
     "scene_tag": "bearing",
     "fault_type": "vibration",
+    "template": "overhaul",
+    "name": "bore",
+    "zh": "润滑主轴",
+    "en": "Grease the spindle",
     "part": "7014 ACD/P4A",
     "lot": "24-118",
     "code": "482913",
@@ -70,16 +74,27 @@ def _object(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
         for name, inner in schema["properties"].items()
         if name in required or name in VALUES
     }
-    return {name: value for name, value in shown.items() if value is not None or name in required}
+    return {
+        name: value if value is not None or "null" in str(schema["properties"][name]) else _WORD
+        for name, value in shown.items()
+        if value is not None or name in required
+    }
+
+
+_WORD = "main"
+"""A text that must be there, and of which nothing more is known."""
 
 
 def _by_type(name: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     for several in ("anyOf", "oneOf", "allOf"):
         if several in schema:
             return example_of(name, schema[several][0], schemas)
+    if schema.get("minItems", 0) > 0:
+        return [example_of(name, schema["items"], schemas)]
     low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
     by_type: Mapping[str, Any] = {"integer": low, "number": low, "boolean": False, "array": [], "object": {}}
-    return by_type.get(schema.get("type", ""))
+    formats = {"date-time": VALUES["at"], "date": VALUES["day"]}
+    return by_type.get(schema.get("type", ""), formats.get(schema.get("format", "")))
 
 
 def _fits(value: object, schema: Mapping[str, Any]) -> bool:

@@ -346,8 +346,9 @@ TOPICS: Sequence[Topic] = (
     Topic(CANARY, "andon.canary.v1", Canary),
 )
 OF_KIND: Mapping[str, Topic] = {topic.kind: topic for topic in TOPICS}
-_TO_PARTNERS = frozenset({"ticket.state", "stock.moved"})
-_TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY} | _TO_PARTNERS)
+TO_PARTNERS = frozenset({"ticket.state", "stock.moved"})
+"""What systems are told that keep tickets or stock too; people are not."""
+_TYPES = tuple(topic.name for topic in TOPICS if topic.kind not in {DIGEST, CANARY} | TO_PARTNERS)
 _SECRET = frozenset(topic.name for topic in TOPICS if topic.secret)
 """What can be subscribed to: a digest stands for what was, canaries are switched on or off per channel, partners are told."""
 

@@ -47,7 +47,7 @@ from ticketing.requests.attachments import Attachment
 from ticketing.states import OUTCOMES
 from ticketing.suppressing import InForce
 from ticketing.suppression import Suppression
-from ticketing.ticket import Occurrence, Ticket, TicketState
+from ticketing.ticket import Occurrence, TicketState
 
 SHOWN = 6  # occurrences on a page at first
 MOST = 2000

@@ -6,6 +6,8 @@ from markupsafe import Markup, escape
 
 from andon.events import Number
 from andon.plant import Asset, Plant
+from andon.rules.approvals import Level
+from andon.rules.safety import Checklist
 from api.catalogue import Words
 from api.web.charts import quantity_name, term
 from api.web.formats import MISSING, PlantTime, number, quantity, whole
@@ -134,7 +136,8 @@ _NAMED = frozenset({"approvals", "safety", "safety_end"})
 def demand_sentence(missing: Missing, words: Words, plant: Plant | None = None) -> str:
     """What a step still needs, or what is wrong with what was given; the plant has the names of levels and checklists."""
     if missing.demand in _NAMED and plant is not None and missing.why != "absent":
-        named = {one.code: one for one in (*plant.approvals.levels, *plant.safety.checklists)}
+        known: tuple[Level | Checklist, ...] = (*plant.approvals.levels, *plant.safety.checklists)
+        named = {one.code: one for one in known}
         names = [
             str(getattr(named.get(code), words.language, code.replace("_", " ")))
             for code in missing.why.split(",")

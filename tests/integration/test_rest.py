@@ -47,7 +47,11 @@ def busy(floor: ShopFloor) -> None:
 async def listings(client: httpx.AsyncClient) -> list[str]:
     document = (await client.get(f"{API}/openapi.json")).json()
     return [
-        path.replace("{ticket_id}", "1").replace("{asset_id}", "L1-SPN-01").replace("{person}", "li.na")
+        path.replace("{ticket_id}", "1")
+        .replace("{asset_id}", "L1-SPN-01")
+        .replace("{person}", "li.na")
+        .replace("{code}", "closing_rate")
+        + ("?fault=line_stop" if path.endswith("/failures/tickets") else "")
         for path, methods in document["paths"].items()
         if "get" in methods and any(one["name"] == "after" for one in methods["get"].get("parameters", ()))
     ]
@@ -55,8 +59,10 @@ async def listings(client: httpx.AsyncClient) -> list[str]:
 
 async def walked(client: httpx.AsyncClient, address: str, limit: int) -> list[Json]:
     items: list[Json] = []
+    if "limit=" not in address:
+        address += f"{'&' if '?' in address else '?'}limit={limit}"
     while True:
-        answer = await client.get(address, params=None if "?" in address else {"limit": limit})
+        answer = await client.get(address)
         assert answer.status_code == 200, answer.text
         page = answer.json()
         items += page["items"]
@@ -74,7 +80,7 @@ async def test_every_list_is_the_same_in_small_pages_as_in_one(
     lists, long = await listings(client), []
     for address in lists:
         if (await client.get(address)).status_code == 404:
-            assert address == f"{API}/drift"  # there is no list of the day yet
+            assert address == f"{API}/drift" or "{name}" in address  # there is none of these yet
             continue
         whole = await walked(client, address, 500)
         assert await walked(client, address, 1) == whole, address

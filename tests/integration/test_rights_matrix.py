@@ -25,6 +25,8 @@ GET    /account/password                                       self     none
 POST   /account/password                                       self     none
 POST   /account/sessions/{session}/end                         self     none
 GET    /alarms                                                 read     list
+GET    /alarms/performance                                     read     list
+GET    /alarms/performance/occurrences                         read     list
 POST   /alarms/{alarm_id}/acknowledge                          lead     alarm
 POST   /alarms/{alarm_id}/remove_from_service                  tune     alarm
 POST   /alarms/{alarm_id}/return_to_service                    tune     alarm
@@ -37,6 +39,8 @@ GET    /api                                                    self     none
 GET    /api/v1/acknowledgements                                read     list
 GET    /api/v1/alarms                                          read     list
 GET    /api/v1/alarms/bad-actors                               read     list
+GET    /api/v1/alarms/performance                              read     list
+GET    /api/v1/alarms/performance/occurrences                  read     list
 GET    /api/v1/alarms/{alarm_id}                               read     alarm
 POST   /api/v1/alarms/{alarm_id}/acknowledge                   lead     alarm
 POST   /api/v1/alarms/{alarm_id}/out-of-service                tune     alarm

@@ -34,6 +34,7 @@ from ingest.refusal import Reason
 from tests.unit.test_refusals import BY_WHAT_IS_MISSING, OF_PROGRAMS
 from ticketing import dispatch, routing, triage
 from ticketing.alarms import AlarmState
+from ticketing.analysis.alarm_kpis import Measure
 from ticketing.analysis.crosstab import Of
 from ticketing.analysis.dimensions import DIMENSIONS
 from ticketing.approving.requests import Verdict
@@ -166,10 +167,12 @@ def numbers_said() -> set[str]:
 FAMILIES: dict[str, Iterable[str]] = {
     "analysis.preset_": tuple(name for name, _ in PRESETS),
     "analysis.of_": Of,
+    **{f"performance.{one}_": Measure for one in ("name", "how", "bound")},
+    "performance.list_": ("busy", "floods", "top", "chattering", "fleeting", "stale", "unauthorised"),
     "dimension.": (*DIMENSIONS, "others"),
     "paper.": (
         *PAPERS,
-        *("ticket", "machine", "approver", "why", "when", "what", "figure", "rule", "who", "did"),
+        *("ticket", "machine", "approver", "why", "when", "what", "figure", "rule", "who", "did", "attached"),
     ),
     "access.": (
         *("password_short", "password_long", "password_is_name", "password_common"),
@@ -178,6 +181,8 @@ FAMILIES: dict[str, Iterable[str]] = {
     ),
     "detectors.by_": ("opened", "false", "last"),
     "channels.is_": ("closed", "open", "half_open", "unknown"),
+    "told.card_": ("machine", "line", "place", "person", "far"),
+    "field.": ("yes", "no"),
     "told.": (
         *(*TOLD, "limit_over", "limit_near", "of_problem", "of_action", "of_task"),
         *("title", "digest", "more", "where", "who", "reason"),
@@ -471,6 +476,7 @@ FAMILIES: dict[str, Iterable[str]] = {
             "triage",
             "plan_overdue",
             "acknowledgement",
+            "cost_request",
         ),
     ),
     "solution.": (

@@ -195,16 +195,18 @@ def at_hand(conn: Connection, code: str) -> tuple[Lot, ...]:
 
 def movements(
     conn: Connection,
-    code: str,
+    code: str = "",
     *,
     machines: Machines = None,
     limit: int = 100,
     after: Sequence[object] | None = None,
 ) -> tuple[Movement, ...]:
-    """What moved of a part, the newest first; for whom machines are bounded, without what went to others."""
+    """What moved of a part, or of all, the newest first; for whom machines are bounded, without what went to others."""
     c = stock_movement.c
     order = (c.id.desc(),)
-    wanted = select(stock_movement).where(c.part == code, behind(order, after))
+    wanted = select(stock_movement).where(behind(order, after))
+    if code:
+        wanted = wanted.where(c.part == code)
     if machines is not None:
         wanted = wanted.where(or_(c.asset.is_(None), among(c.asset, machines)))
     rows = conn.execute(wanted.order_by(*order).limit(limit)).mappings()

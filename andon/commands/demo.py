@@ -159,8 +159,8 @@ def _start(line: Installation, simulation: Simulation, story: Story, arguments: 
         print(f" · {name}", end="", flush=True)
         line.wait(name)
     print()
-    _fill_the_store(line.data, story.start_ns)
     line.turn()
+    _fill_the_store(line.data, story.start_ns)
 
 
 def _fill_the_store(data: Path, now_ns: int) -> None:

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from andon.access.roles import Right
 from api import (
+    alarm_performance,
     alarms,
     analysis,
     assembling,
@@ -60,6 +61,7 @@ from api.rights import needs
 from api.web import (
     account_page,
     alarm_pages,
+    alarm_performance_page,
     analysis_pages,
     approvals_page,
     assembly_page,
@@ -163,6 +165,7 @@ def create_app(context: Context) -> FastAPI:
         partners,
         sla,
         suppressions,
+        alarm_performance,
         alarms,
         analysis,
         kpis,
@@ -177,6 +180,7 @@ def create_app(context: Context) -> FastAPI:
         account_page,
         inbox,
         board,
+        alarm_performance_page,
         alarm_pages,
         analysis_pages,
         report_page,

@@ -511,6 +511,7 @@ FAMILIES: dict[str, Iterable[str]] = {
     "time.": ("day", "hour", "minute"),
     "story.": tale.KINDS,
     "story.field.": tale.FIELDS,
+    "story.verdict.": get_args(ShareVerdict),
     "verdict.": [f"{code}{part}" for code in TROUBLES for part in ("", "_cure")],
     "weekday.": "0123456",
     "work.": ("series", "store", "photos"),

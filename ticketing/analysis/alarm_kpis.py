@@ -118,20 +118,23 @@ class Performance:
             Measure.PEAK: self.peak.alarms if self.peak else 0,
             Measure.FLOOD: _of(100 * flood_ns, position_ns),
             Measure.TOP_TEN: _of(100 * sum(one.number for one in self.top), self.alarms),
-            Measure.CHATTERING: len(self.those(Measure.CHATTERING)),
-            Measure.FLEETING: len(self.those(Measure.FLEETING)),
+            Measure.CHATTERING: len(self.chattering),
+            Measure.FLEETING: len(self.fleeting),
             Measure.STALE: self.stale_most,
             Measure.GRAVE: _of(100 * (grave + critical), self.alarms),
             Measure.CRITICAL: _of(100 * critical, self.alarms),
             Measure.UNAUTHORISED: len(self.unauthorised),
         }
 
-    def those(self, measure: Measure) -> Sequence[Counts]:
-        """The alarms that chattered, or fleeted by, the worst first."""
-        found = [
-            (one.chattering if measure is Measure.CHATTERING else one.fleeting, one) for one in self.every
-        ]
-        return [one for n, one in sorted(found, key=lambda each: -each[0]) if n]
+    @property
+    def chattering(self) -> Sequence[Counts]:
+        """The alarms that chattered, those first that did most."""
+        return sorted((one for one in self.every if one.chattering), key=lambda one: -one.chattering)
+
+    @property
+    def fleeting(self) -> Sequence[Counts]:
+        """The alarms that fleeted by, those first that did most."""
+        return sorted((one for one in self.every if one.fleeting), key=lambda one: -one.fleeting)
 
 
 def _of(numerator: int, denominator: int) -> float | None:

@@ -103,7 +103,8 @@ def _raised(asked: Asked) -> Sequence[ColumnElement[bool]]:
 
 def _told(of: Any = o) -> ColumnElement[bool]:
     """Nothing held it back, or what did has let it go."""
-    return of.rule.not_in(sorted(map(str, HELD | SUPPRESSED)))
+    told: ColumnElement[bool] = of.rule.not_in(sorted(map(str, HELD | SUPPRESSED)))
+    return told
 
 
 def _name(of: Any = o) -> ColumnElement[str]:
@@ -276,7 +277,8 @@ def unauthorised(conn: Connection, asked: Asked) -> Sequence[Told]:
 def first_ns(conn: Connection) -> int | None:
     """When the first alarm of all was raised or ended; None if there was none yet."""
     words = o.action.in_([str(Action.RAISE), str(Action.CLEAR)])
-    return conn.execute(select(func.min(o.at_ns)).where(words)).scalar_one()
+    found: int | None = conn.execute(select(func.min(o.at_ns)).where(words)).scalar_one()
+    return found
 
 
 def _ns(seconds: float) -> int:

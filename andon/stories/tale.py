@@ -23,6 +23,34 @@ FIELDS = (
         "late",
     ),
     *("number", "person", "part", "kind", "items_count", "problems", "arrived_at", "claim_misses", "held"),
+    *(
+        "model",
+        "fault",
+        "here",
+        "others",
+        "count",
+        "of",
+        "low",
+        "high",
+        "verdict",
+        "cells",
+        "total",
+        "failures",
+    ),
+    *(
+        "traced",
+        "lots",
+        "lot",
+        "supplier",
+        "suppliers",
+        "grade",
+        "brand",
+        "contrast",
+        "before",
+        "period",
+        "change",
+    ),
+    *("on_hand", "scope", "result"),
 )
 """Names in the interface that have a word in tales, besides those in the audit."""
 KINDS = (
@@ -33,7 +61,12 @@ KINDS = (
 _PEOPLE = frozenset(
     {"person", "assignee", "backup", "requester", "signer", "handler", "leader", "owner", "checker", "by"}
 )
-_NAMED = {"state": ("state", "problem"), "sub_state": ("sub_state",), "priority": ("priority",)}
+_NAMED = {
+    "verdict": ("story.verdict",),
+    "state": ("state", "problem"),
+    "sub_state": ("sub_state",),
+    "priority": ("priority",),
+}
 
 
 def markdown(tale: Tale, words: Words) -> Iterator[str]:

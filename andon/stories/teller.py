@@ -175,7 +175,9 @@ class Teller:
                     called: (one["id"], one["number"]) for called, one in zip(names, new, strict=True)
                 }
                 numbers = [one["number"] for one in new]
-                yield Check(("opened", name), (kind,), numbers, numbers, holds=True)
+                ends = dict.fromkeys((numbers[0], numbers[-1]))
+                subject = " \N{HORIZONTAL ELLIPSIS} ".join(ends) if step.each else name
+                yield Check(("opened", subject), (kind,), numbers, numbers, holds=True)
 
     def _calls_parts(self, step: Step, answers: Sequence[httpx.Response]) -> None:
         """What was answered has its name in the story: a requisition, an approval, an audit."""

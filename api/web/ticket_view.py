@@ -94,6 +94,7 @@ def show(
         learned = beside(conn, found.detail.ticket, visit)
     values = _at_the_top(found, visit) | _grounds(found, visit) | _course(found, visit)
     values |= _forms(found, visit, refused) | learned
+    values["printing"] = visit.context.printing is not None
     answer = render(request, visit, "ticket.html", "tickets", here=here if refused else None, **values)
     if refused:
         answer.status_code = 422

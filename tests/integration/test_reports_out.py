@@ -23,7 +23,8 @@ from api.reporting.printing import Occupied, Printing
 from tests.department import DAY_NS, SITE, Department
 from tests.integration.test_notify_mail_mqtt import Postman as Office
 from tests.receivers import nobody
-from ticketing import distribution
+from ticketing import distribution, drift
+from ticketing.sql import to_json, upsert
 
 END_NS = 1_777_593_600 * 10**9  # 2026-05-01T00:00Z
 HOSTILE = '#panic("run") *bold* <b>=SUM(A1)</b> $x$ \\ `raw` @ref'
@@ -151,4 +152,29 @@ def test_a_months_report_goes_to_each_once_and_again_after_the_server_was_away(d
     assert attached.get_filename() == "top10-2026-04-zh.pdf"
     assert attached.get_content().startswith(b"%PDF-")
     assert "#panic" in str(mail["Subject"])
+    engine.dispose()
+
+
+def test_a_kept_drift_list_is_a_report(data, tmp_path, capsys):
+    item = drift.Drifting(
+        ticket=2,
+        number="A-2",
+        asset=SITE.assets[0].id,
+        line="L1",
+        priority="high",
+        state="assigned",
+        person="li",
+        backup=None,
+        missed_by=("zhang", "li"),
+        misses=2,
+        update_due_ns=END_NS,
+    )
+    engine = open_store(data)
+    row = {"day": "2026-04-29", "at_ns": END_NS, "number": 1, "items": to_json((item,))}
+    with writing(engine) as conn:
+        upsert(conn, drift.drift_list, [row])
+    out = tmp_path / "drift.pdf"
+    order = ["report", "drift", "--day", "2026-04-29", "--data", str(data), "--out", str(out)]
+    assert main(order) == 0, capsys.readouterr().err
+    assert out.read_bytes().startswith(b"%PDF-")
     engine.dispose()

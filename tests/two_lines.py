@@ -157,8 +157,9 @@ class TwoLines:
             *tasks,
         ]
         words += [one.number for one in tickets]
-        links = [rf'"ticket":{one.id}\b|/tickets/{one.id}\b' for one in tickets]
-        return re.compile("|".join([*links, *(rf"(?<![\w-]){re.escape(word)}(?!\w)" for word in words)]))
+        numbers = "|".join(str(one.id) for one in tickets)
+        named = "|".join(map(re.escape, words))
+        return re.compile(rf'(?:"ticket":|/tickets/)(?:{numbers})\b|(?<![\w-])(?:{named})(?!\w)')
 
     def _prints(self, line: str) -> None:
         """The dossier of the line's ticket lies there, made."""

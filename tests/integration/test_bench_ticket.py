@@ -13,8 +13,8 @@ from ticketing.search import ticket_words
 from ticketing.sla import clocks_of
 from ticketing.timers import of
 
-_OF_THE_PLANT = 2
-"""Timers of the document's limits and of the drift list."""
+_OF_THE_PLANT = 3
+"""Timers of the document's limits, of the drift list and of the night of the metrics."""
 
 
 @pytest.mark.parametrize("stores", ["sqlite"], indirect=True)  # the other database: below, and by hand

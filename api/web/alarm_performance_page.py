@@ -173,7 +173,7 @@ def _priorities(found: Performance, period: str, visit: Visit) -> Sequence[tuple
 
 
 def _item(one: Counts, n: int, found: Performance, period: str, visit: Visit) -> Item:
-    share = f"{number(100 * one.number / found.alarms)} %" if found.alarms else ""
+    share = f"{number(100 * n / found.alarms)} %" if n == one.number else ""
     return Item(_named(one, visit), number(n), _behind(period, found, alarm=one.alarm), share)
 
 

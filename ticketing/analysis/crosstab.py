@@ -18,7 +18,7 @@ from ticketing.parts.tables import part_lot, part_use
 from ticketing.tables import ticket
 
 t = ticket.c
-MOST_ROWS, MOST_COLUMNS = 30, 20
+MOST_ROWS, MOST_COLUMNS = 30, 24
 OTHERS = "*"
 """The key under which what has no row or column of its own stands together; no value is written so."""
 Key = str | None

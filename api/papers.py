@@ -15,7 +15,7 @@ from api.places import OBJECTS, must_see_ticket
 from api.refused import Refused
 from api.reporting.order import Order
 from api.reporting.papers import PAPERS, Asks
-from api.reporting.printing import Occupied, Printed, Printing
+from api.reporting.printing import Occupied, Printed
 from api.rights import needs
 from api.visit import Visit, VisitOf
 
@@ -77,15 +77,19 @@ def ordered_by(visit: Visit, wanted: Order) -> str:
         must_see_ticket(visit.context, visit.sight, int(wanted.about))
     elif visit.sight.assets is not None:
         raise Refused(403, "no_right_everywhere", "this report is about the whole plant")
+    printing = visit.context.printing
+    if printing is None:
+        raise Refused(409, "no_reports_here", "reports are made by an installation's own console")
     try:
-        return _printing(visit).start(wanted, asks, visit.context.now())
+        return printing.start(wanted, asks, visit.context.now())
     except Occupied:
         raise Refused(409, "report_running", "another report is being made; try again in a moment") from None
 
 
 def printed(visit: Visit, paper_id: str) -> Printed:
     """That report; 404 if there is none. Whether it is seen, its route has asked."""
-    found = _printing(visit).get(paper_id)
+    printing = visit.context.printing
+    found = None if printing is None else printing.get(paper_id)
     if found is None:
         raise HTTPException(404, "there is no such report")
     return found
@@ -119,9 +123,3 @@ def recent(visit: Visit) -> list[Printed]:
         return every
     with reading(visit.context.database) as conn:
         return [one for one in every if OBJECTS["paper_id"].seen(conn, visit.sight, one.id)]
-
-
-def _printing(visit: Visit) -> Printing:
-    if visit.context.printing is None:
-        raise Refused(503, "no_reports_here", "reports are made by an installation's own console")
-    return visit.context.printing

@@ -159,7 +159,11 @@ def save_supplier(visit: VisitOf, card: SupplierCard) -> Response:
         return JSONResponse(plain(suppliers.save(book, card.code, wanted, by=visit.actor)))
 
 
-@router.get("/stock/sheets/{what}", dependencies=[needs(Right.READ)])
+@router.get(
+    "/stock/sheets/{what}",
+    dependencies=[needs(Right.READ)],
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
 def sheet(context: ContextOf, what: Literal["parts", "suppliers", "stock"]) -> Response:
     """All parts, suppliers or lots as a CSV file that a spreadsheet opens; no text in it is run as a formula."""
     with context.tickets.looking() as conn:

@@ -1,6 +1,6 @@
 """Every operation keeps to its own description, whatever is sent that it allows or forbids: schemathesis, all checks.
 
-The same requests each time; `make fuzz` sends many more.
+The same requests each time; `make fuzz` sends many more, and what is not as described to all operations, not half.
 """
 
 import os
@@ -30,8 +30,8 @@ are sent, and of those one in so many: to think them out is what takes long."""
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 DESCRIBED = {"invalid_request", "unknown_parameter"}
 """What a request as described is never refused with. That evidence is missing, or a version, is another matter."""
-MORE_THAN_DESCRIBED = {"put_person_presence"}
-"""A position is metres or degrees, both of either."""
+MORE_THAN_DESCRIBED = {"put_person_presence", "put_plan", "put_operation_template", "put_meter"}
+"""A position is metres or degrees, both of either; a plan has a rhythm, a usage or both, limits have an order."""
 SLOW = {"dry_run_dedup"}
 
 
@@ -103,8 +103,9 @@ def test_every_operation_is_as_it_is_described(floor: ShopFloor, address: str) -
         for place, operation in enumerate(operations):
             if operation.definition.raw["operationId"] in SLOW and EXAMPLES < 10:
                 continue
-            for mode in GenerationMode:
-                at_random(operation, mode, asker)
+            at_random(operation, GenerationMode.POSITIVE, asker)
+            if EXAMPLES >= 10 or place % 2:
+                at_random(operation, GenerationMode.NEGATIVE, asker)
             if place % ONE_IN:
                 continue
             systematic = schema.iter_coverage_cases(

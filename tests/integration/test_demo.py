@@ -26,7 +26,7 @@ def gone(pids: list[int], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def wait_for(path: Path, seconds: float = 30.0) -> dict[str, Any]:
+def wait_for(path: Path, seconds: float = 90.0) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if path.exists():

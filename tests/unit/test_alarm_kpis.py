@@ -59,6 +59,12 @@ def _said():
     for n in range(8):  # chattering
         yield ALARMS[20], "raise", FROM_NS + 9 * DAY_NS + n * 20 * SECOND_NS, "condition", "first"
         yield ALARMS[20], "clear", FROM_NS + 9 * DAY_NS + (n * 20 + 15) * SECOND_NS, "condition", "cleared"
+    for raised_s, over_s in ((0, 15), (35, 50), (70, 85)):  # too slow to be chattering
+        yield ALARMS[20], "raise", FROM_NS + 11 * DAY_NS + raised_s * SECOND_NS, "condition", "first"
+        yield ALARMS[20], "clear", FROM_NS + 11 * DAY_NS + over_s * SECOND_NS, "condition", "cleared"
+    for raised_s, over_s in ((0, 5), (62, 90)):  # again within a minute of its end
+        yield ALARMS[20], "raise", FROM_NS + 12 * DAY_NS + raised_s * SECOND_NS, "condition", "first"
+        yield ALARMS[20], "clear", FROM_NS + 12 * DAY_NS + over_s * SECOND_NS, "condition", "cleared"
     yield ALARMS[21], "raise", FROM_NS + DAY_NS, "condition", "suppressed_shelved"  # by nobody
     yield ALARMS[22], "raise", FROM_NS + DAY_NS, "report", "reported"  # by a person
 

@@ -15,7 +15,7 @@ from api.pages import render
 from api.paging import PagingOf, cursor_of
 from api.rights import needs
 from api.visit import Visit, VisitOf
-from api.web.formats import MISSING, number
+from api.web.formats import MISSING, number, whole
 from api.web.kpi_words import CHIPS
 from api.web.wording import asset_name, component_name, condition_name
 from ticketing.analysis.alarm_kpis import WANTED, Measure, Performance, Stretch, performance, verdict
@@ -71,7 +71,6 @@ def page(request: Request, visit: VisitOf, which: ChosenOf) -> Response:
         found = performance(conn, which.asked)
     zone = visit.plant.time_zone
     current = month_at(visit.time.now_ns, zone)
-    names = {one.alarm: _named(one, visit) for one in found.every}
     return render(
         request,
         visit,
@@ -81,35 +80,12 @@ def page(request: Request, visit: VisitOf, which: ChosenOf) -> Response:
         periods=[ROLLING, *(one.name for one in (current, *reversed(months_before(current, MONTHS, zone))))],
         base=visit.time.about(found.base_ns),
         enough=found.enough,
-        alarms=number(found.alarms),
+        alarms=whole(found.alarms),
         all_href=_behind(which.period, found),
         positions=[one or visit.words("performance.nowhere") for one in found.areas],
         rows=[_row(one, value, found, which.period, visit) for one, value in found.values.items()],
         priorities=_priorities(found, which.period, visit),
-        lists=[
-            ("busy", len(found.busy), [_stretch(one, which.period, visit) for one in found.busy[:LISTED]]),
-            (
-                "floods",
-                len(found.floods),
-                [_stretch(one, which.period, visit) for one in found.floods[:LISTED]],
-            ),
-            (
-                "top",
-                len(found.top),
-                [_item(one, one.number, found, which.period, visit) for one in found.top],
-            ),
-            *_bad(found, which.period, visit),
-            (
-                "stale",
-                len(found.stale),
-                [_stood(one, names, found, which.period, visit) for one in found.stale[:LISTED]],
-            ),
-            (
-                "unauthorised",
-                len(found.unauthorised),
-                [_odd(one, visit) for one in found.unauthorised[:LISTED]],
-            ),
-        ],
+        lists=_lists(found, which.period, visit),
     )
 
 
@@ -145,13 +121,26 @@ def _row(one: Measure, value: float | None, found: Performance, period: str, vis
     return Row(one, said, CHIPS[judged], word, href)
 
 
-def _bad(found: Performance, period: str, visit: Visit) -> Sequence[tuple[str, int, Sequence[Item]]]:
-    """The alarms that chattered and those that fleeted by."""
-    chattering = [_item(one, one.chattering, found, period, visit) for one in found.chattering[:LISTED]]
-    fleeting = [_item(one, one.fleeting, found, period, visit) for one in found.fleeting[:LISTED]]
+def _lists(found: Performance, period: str, visit: Visit) -> Sequence[tuple[str, int, Sequence[Item]]]:
+    """(list, how many there are, the worst of them)."""
+    names = {one.alarm: _named(one, visit) for one in found.every}
+
+    def stretches(some: Sequence[Stretch]) -> Sequence[Item]:
+        return [_stretch(one, period, visit) for one in some[:LISTED]]
+
+    def alarms(some: Sequence[Counts], count: str) -> Sequence[Item]:
+        return [_item(one, getattr(one, count), found, period, visit) for one in some[:LISTED]]
+
+    stale = [_stood(one, names, found, period, visit) for one in found.stale[:LISTED]]
+    odd = [_odd(one, visit) for one in found.unauthorised[:LISTED]]
     return [
-        ("chattering", len(found.chattering), chattering),
-        ("fleeting", len(found.fleeting), fleeting),
+        ("busy", len(found.busy), stretches(found.busy)),
+        ("floods", len(found.floods), stretches(found.floods)),
+        ("top", len(found.top), alarms(found.top, "number")),
+        ("chattering", len(found.chattering), alarms(found.chattering, "chattering")),
+        ("fleeting", len(found.fleeting), alarms(found.fleeting, "fleeting")),
+        ("stale", len(found.stale), stale),
+        ("unauthorised", len(found.unauthorised), odd),
     ]
 
 
@@ -162,7 +151,7 @@ def _priorities(found: Performance, period: str, visit: Visit) -> Sequence[tuple
             name,
             Item(
                 visit.words(f"priority.{name}"),
-                number(n),
+                whole(n),
                 _behind(period, found, priority=name),
                 f"{number(100 * n / found.alarms)} %" if found.alarms else MISSING,
             ),
@@ -174,7 +163,7 @@ def _priorities(found: Performance, period: str, visit: Visit) -> Sequence[tuple
 
 def _item(one: Counts, n: int, found: Performance, period: str, visit: Visit) -> Item:
     share = f"{number(100 * n / found.alarms)} %" if n == one.number else ""
-    return Item(_named(one, visit), number(n), _behind(period, found, alarm=one.alarm), share)
+    return Item(_named(one, visit), whole(n), _behind(period, found, alarm=one.alarm), share)
 
 
 def _stood(
@@ -195,7 +184,7 @@ def _odd(one: Told, visit: Visit) -> Item:
 def _stretch(one: Stretch, period: str, visit: Visit) -> Item:
     beside = f"{visit.time.short(one.from_ns)} – {visit.time.short(one.to_ns)}"
     name = one.area or visit.words("performance.nowhere")
-    return Item(name, number(one.alarms), _within(one, period), beside)
+    return Item(name, whole(one.alarms), _within(one, period), beside)
 
 
 def _named(one: Counts, visit: Visit) -> str:

@@ -108,5 +108,5 @@ def test_hot_questions_are_searches_in_an_index(engine: Engine) -> None:
 
 def test_a_question_without_an_index_is_found(engine: Engine) -> None:
     with reading(engine) as conn:
-        assert read_whole(conn, "SELECT * FROM ticket WHERE opened_ns = 7", ())
+        assert read_whole(conn, "SELECT * FROM ticket WHERE reopen_count = 7", ())
         assert not read_whole(conn, "SELECT * FROM ticket WHERE id = 7", ())

@@ -1,6 +1,6 @@
 """Every operation keeps to its own description, whatever is sent that it allows or forbids: schemathesis, all checks.
 
-The same requests each time; `make fuzz` sends many more, and what is not as described to all operations, not half.
+The same requests each time; `make fuzz` sends many more.
 """
 
 import os
@@ -103,9 +103,8 @@ def test_every_operation_is_as_it_is_described(floor: ShopFloor, address: str) -
         for place, operation in enumerate(operations):
             if operation.definition.raw["operationId"] in SLOW and EXAMPLES < 10:
                 continue
-            at_random(operation, GenerationMode.POSITIVE, asker)
-            if EXAMPLES >= 10 or place % 2:
-                at_random(operation, GenerationMode.NEGATIVE, asker)
+            for mode in GenerationMode:
+                at_random(operation, mode, asker)
             if place % ONE_IN:
                 continue
             systematic = schema.iter_coverage_cases(

@@ -33,7 +33,16 @@ LISTS = (
         "labels",
         "detectors",
     ),
-    *("suppressions", "reports", "requisitions", "approvals", "cost-requests", "obligations", "dedup/late", "drift"),
+    *(
+        "suppressions",
+        "reports",
+        "requisitions",
+        "approvals",
+        "cost-requests",
+        "obligations",
+        "dedup/late",
+        "drift",
+    ),
     *(
         "people/wang.lei/offers",
         "tickets?text=pressure",

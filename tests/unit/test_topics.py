@@ -44,7 +44,14 @@ def test_every_step_of_a_ticket_is_a_topic():
     others |= {
         f"problem.{deed}" for deed in ("assigned", "due", "overdue", "check", "effective", "ineffective")
     }
-    others |= {"action.given", "action.due", "action.overdue", "improvement.opened", "causes.unknown", "metric.action"}
+    others |= {
+        "action.given",
+        "action.due",
+        "action.overdue",
+        "improvement.opened",
+        "causes.unknown",
+        "metric.action",
+    }
     others |= {"investigation.opened", "sister.given", "sister.overdue", "batch.asked", "batch.decided"}
     others |= {"audit.given", "audit.overdue"}
     others |= {"ticket.state", "stock.moved"}
@@ -67,7 +74,15 @@ def test_every_topic_kind_and_condition_is_written_down_and_no_other():
 
 def test_a_wish_for_canaries_or_digests_is_no_subscription():
     assert len(types_of("andon.*")) == len(TOPICS) - 5
-    for name in ("andon.canary.v1", "andon.digest.v1", "andon.ticket.state.v1", "andon.ticket.opened.v2", "*", "", "andon.ticket."):
+    for name in (
+        "andon.canary.v1",
+        "andon.digest.v1",
+        "andon.ticket.state.v1",
+        "andon.ticket.opened.v2",
+        "*",
+        "",
+        "andon.ticket.",
+    ):
         with pytest.raises(UnknownTopic):
             types_of(name)
 

@@ -200,7 +200,7 @@ def test_by_default_canaries_go_to_systems_alone_and_people_are_not_told_each_th
     for kind in kinds():
         audience = __import__(f"ticketing.notify.{kind}", fromlist=["x"]).Notifier.audience
         rules = subscription_of(notify(kind=kind))
-        systems = audience is Audience.SYSTEMS
+        systems = audience in {Audience.SYSTEMS, Audience.PARTNER}
         assert (rules.canary, rules.group_wait_s, rules.digest_over) == (
             (True, 0, None) if systems else (False, 30, 10)
         )
@@ -208,7 +208,8 @@ def test_by_default_canaries_go_to_systems_alone_and_people_are_not_told_each_th
 
 def test_every_kind_of_channel_is_its_files_name_and_explains_each_of_its_settings():
     assert kinds() == [
-        *("console", "dingtalk", "feishu", "http_sms", "log", "mqtt", "smtp", "webhook", "wecom"),
+        *("console", "dingtalk", "feishu", "http_sms", "log", "mqtt"),
+        *("partner", "smtp", "webhook", "wechat", "wecom"),
     ]
     for kind in kinds():
         module = __import__(f"ticketing.notify.{kind}", fromlist=["x"])

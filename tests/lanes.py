@@ -1,4 +1,4 @@
-"""Every test, in three lanes side by side: rules; stories and browsers; whole installations.
+"""Every test, in five lanes side by side: rules, stories, browsers, and whole installations in two.
 
 What waits for processes leaves a core idle that the other lanes use. Each line says which lane it is of; the run fails
 if one of them does. With any argument it is one plain run of pytest.
@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
-SLOW = {"stories": ["tests/scenario", "tests/browser"], "installed": ["tests/integration"]}
-LANES = {
-    "rules": [
-        folder for folder in SETTINGS["testpaths"] if not any(folder in some for some in SLOW.values())
-    ],
-    **SLOW,
+WHOLE = sorted(map(str, Path("tests/integration").glob("test_*.py")))
+SLOW = {
+    "stories": ["tests/scenario"],
+    "browser": ["tests/browser"],
+    "installed": WHOLE[::2],
+    "connected": WHOLE[1::2],
 }
+FOLDERS = ("tests/scenario", "tests/browser", "tests/integration")
+LANES = {"rules": [folder for folder in SETTINGS["testpaths"] if folder not in FOLDERS], **SLOW}
 PYTEST = [sys.executable, "-m", "pytest"]
 
 

@@ -1,4 +1,4 @@
-"""Every test, in five lanes side by side: rules, stories, browsers, and whole installations in two.
+"""Every test, in three lanes side by side: rules and browsers, stories, whole installations.
 
 What waits for processes leaves a core idle that the other lanes use. Each line says which lane it is of; the run fails
 if one of them does. With any argument it is one plain run of pytest.
@@ -14,14 +14,14 @@ from pathlib import Path
 
 SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
 WHOLE = sorted(map(str, Path("tests/integration").glob("test_*.py")))
-SLOW = {
+SOME = len(WHOLE) * 4 // 5
+"""So many of the whole installations take as long as the stories do."""
+LANES = {
+    "rules": [one for one in SETTINGS["testpaths"] if one not in {"tests/scenario", "tests/integration"}]
+    + WHOLE[SOME:],
     "stories": ["tests/scenario"],
-    "browser": ["tests/browser"],
-    "installed": WHOLE[::2],
-    "connected": WHOLE[1::2],
+    "installed": WHOLE[:SOME],
 }
-FOLDERS = ("tests/scenario", "tests/browser", "tests/integration")
-LANES = {"rules": [folder for folder in SETTINGS["testpaths"] if folder not in FOLDERS], **SLOW}
 PYTEST = [sys.executable, "-m", "pytest"]
 
 

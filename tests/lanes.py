@@ -1,4 +1,4 @@
-"""Every test, in three lanes side by side: rules and browsers, stories, whole installations.
+"""Every test, in three lanes side by side, of much the same length: rules and browsers, stories, whole installations.
 
 What waits for processes leaves a core idle that the other lanes use. Each line says which lane it is of; the run fails
 if one of them does. With any argument it is one plain run of pytest.
@@ -15,11 +15,10 @@ from pathlib import Path
 SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
 WHOLE = sorted(map(str, Path("tests/integration").glob("test_*.py")))
 SOME = len(WHOLE) * 4 // 5
-"""So many of the whole installations take as long as the stories do."""
+"""So many of the whole installations take as long as all the others with the stories."""
 LANES = {
-    "rules": [one for one in SETTINGS["testpaths"] if one not in {"tests/scenario", "tests/integration"}]
-    + WHOLE[SOME:],
-    "stories": ["tests/scenario"],
+    "rules": [one for one in SETTINGS["testpaths"] if one not in {"tests/scenario", "tests/integration"}],
+    "stories": ["tests/scenario", *WHOLE[SOME:]],
     "installed": WHOLE[:SOME],
 }
 PYTEST = [sys.executable, "-m", "pytest"]

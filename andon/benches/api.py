@@ -73,7 +73,7 @@ class Server:
 
     def __init__(self, data: Path) -> None:
         web = {"host": "127.0.0.1", "port": 0, "requests_per_minute": 1e9, "burst": 10**9}
-        job = {"role": "web", "data": str(data), "web": web, "token": TOKEN, "notify": False}
+        job = {"role": "web", "data": str(data), "web": web, "token": TOKEN, "notify": False, "partners": []}
         words = [sys.executable, "-c", "from andon.parts import run_part; run_part()"]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
         assert self._process.stdin is not None  # noqa: S101 - asked for above

@@ -11,7 +11,7 @@ from tests.stores import Stores
 from tests.weeks.invent import invent
 from tests.weeks.runs import Stage, Verdict, shrunk, verdict
 
-WEEKS = int(os.environ.get("PLANT_WEEKS", "60"))
+WEEKS = int(os.environ.get("PLANT_WEEKS", "40"))
 DEEDS = int(os.environ.get("PLANT_WEEK_DEEDS", "20"))
 TOGETHER = 10
 """Weeks in one test."""

@@ -10,7 +10,7 @@ from api.visit import Visit
 from api.web.formats import MISSING, number, whole
 from api.web.keys import dimension_name, key_name
 from api.web.wording import asset_name, person_name
-from ticketing.analysis.crosstab import Cross, cross
+from ticketing.analysis.crosstab import OTHERS, Cross, cross
 from ticketing.analysis.dimensions import dimension
 from ticketing.knowledge.tables import citation
 from ticketing.metrics.catalogue import METRICS
@@ -198,7 +198,7 @@ def _heat(conn: Connection, rows: str, columns: str, asked: Question, visit: Vis
 def _bars(conn: Connection, code: str, asked: Question, visit: Visit, most: int) -> Block:
     one = dimension(code)
     table = cross(conn, one, None, asked, most=(most + 1, 1))
-    named = [key for key in table.rows if key is not None]
+    named = [key for key in table.rows if key not in {None, OTHERS}]
     items = [
         (
             key_name(one, key, visit),
